@@ -1,0 +1,28 @@
+"""The few errors that reach a user: one line that says what failed, on what, and what to do."""
+
+from __future__ import annotations
+
+
+class PellucidError(Exception):
+    """Shown as one line without a traceback; the program ends with `exit_status`."""
+
+    exit_status = 1
+
+
+class UsageError(PellucidError):
+    """The command line asks for something that cannot be; exit status 2."""
+
+    exit_status = 2
+
+
+class Unsupported(PellucidError):
+    """This machine lacks something: the name of the feature, and what it needs."""
+
+    def __init__(self, feature: str, needs: str) -> None:
+        super().__init__(f"{feature} is not available here: {needs}")
+        self.feature = feature
+        self.needs = needs
+
+
+class FormatError(PellucidError):
+    """A recording or a BPF object is not what this version of Pellucid reads."""

@@ -1,0 +1,361 @@
+"""The values that the stages hand to each other; the only module that every stage may import.
+
+    capture --Envelope--> decode --Record, Context--> join --Flow, Context--> parse --Message--> sink
+
+All times between the kernel and `join` are nanoseconds of the boot clock; from `join` on they are
+nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, NamedTuple
+
+from msgspec import UNSET, Struct, UnsetType
+
+# --- capture -> decode -----------------------------------------------------------------------------
+
+
+class Kind(enum.IntEnum):
+    """What an envelope carries; the values are part of the recording format."""
+
+    OBJECT = 1
+    """A BPF object's raw `.BTF` section: the types of its records, always before the first of them."""
+    RECORD = 2
+    """One record of the kernel, exactly as long as its `head.size`."""
+    CONTEXT = 3
+    """What only the tracer knows, as JSON: one of `Context`."""
+    END = 4
+    """The capture is over; empty. A recording without it was cut short."""
+
+
+class Envelope(NamedTuple):
+    """One item of the stream that a live capture and a recording share."""
+
+    kind: Kind
+    object: int
+    """Which BPF object's types describe the payload; 0 where none does."""
+    payload: bytes | memoryview
+
+
+# --- decode -> join: what the kernel says ----------------------------------------------------------
+#
+# A record class is the Python half of the C struct with the same name in snake case. It declares the
+# fields it uses in C order, with their C types; `decode.layout` compares that with the object's BTF
+# and refuses a mismatch. No offset and no format string is written by hand.
+
+u8 = Annotated[int, "u8"]
+u16 = Annotated[int, "u16"]
+u32 = Annotated[int, "u32"]
+u64 = Annotated[int, "u64"]
+Comm = Annotated[bytes, "char[16]"]
+Address = Annotated[bytes, "u8[16]"]
+Tail = Annotated[bytes, "u8[]"]
+"""The variable end of a record: whatever follows the fixed fields, `head.size` long in all."""
+
+
+class Direction(enum.IntEnum):
+    """Which way bytes went, as the watched program sees it."""
+
+    READ = 0
+    WRITE = 1
+
+
+class Opened(NamedTuple):
+    """A connection was seen for the first time, or its addresses became known (same id again)."""
+
+    time: u64
+    connection: u64
+    cgroup: u64
+    target: u32
+    pid: u32
+    tid: u32
+    uid: u32
+    family: u16
+    """AF_INET, AF_INET6, or 0 while the socket is not known."""
+    local_port: u16
+    remote_port: u16
+    mid: u8
+    """1 when the connection is older than the probe."""
+    local: Address
+    """Network byte order; IPv4 uses the first four bytes."""
+    remote: Address
+    comm: Comm
+
+
+class Data(NamedTuple):
+    """Plaintext of one call, or one piece of a call that is longer than a record."""
+
+    time: u64
+    connection: u64
+    offset: u64
+    """Bytes of this direction before these, since the connection was opened."""
+    tid: u32
+    direction: u8
+    bytes: Tail
+
+
+class Missed(NamedTuple):
+    """The kernel knows that bytes are missing, and why."""
+
+    time: u64
+    connection: u64
+    offset: u64
+    size: u64
+    direction: u8
+    reason: u8
+    """An index into `LOSS_REASONS`."""
+
+
+class Closed(NamedTuple):
+    """The library freed or reset the connection, or its process ended."""
+
+    time: u64
+    connection: u64
+    read: u64
+    """All bytes ever read, seen or lost."""
+    written: u64
+
+
+Record = Opened | Data | Missed | Closed
+RECORDS: tuple[type[Record], ...] = (Opened, Data, Missed, Closed)
+
+LOSS_REASONS = ("ring_full", "map_full", "unreadable", "over_limit")
+"""Why the kernel could not hand over bytes: the order of `enum loss` in bpf/record.h."""
+
+
+# --- context: what the tracer says -----------------------------------------------------------------
+
+
+class Context(Struct, tag_field="context", tag=str.lower, frozen=True):
+    """What only the privileged half can know; travels in CONTEXT envelopes as JSON."""
+
+
+class Clock(Context, frozen=True):
+    """The same instant on both clocks, in nanoseconds; sent at the start and after each step."""
+
+    boot: int
+    wall: int
+
+
+class Target(Context, frozen=True):
+    """A library or executable that is being watched."""
+
+    id: int
+    library: str
+    """What messages call it: the file's own name, such as `libssl.so.3`."""
+    path: str
+    site: str
+    """Where its probes are, for a person: `inner` or `entry`."""
+
+
+class Drops(Context, frozen=True):
+    """Totals of the kernel since the start: what was passed to the library, and what was lost."""
+
+    seen_bytes: int
+    lost: dict[str, int]
+    """Bytes by reason (`LOSS_REASONS`); calls for `map_full`, where no byte count is known."""
+
+
+class Offsets(Context, frozen=True):
+    """Final stream offsets of the connections still open at the end, so that a last hole shows."""
+
+    connections: list[tuple[int, int, int]]
+    """(connection, bytes read, bytes written)."""
+
+
+class End(Context, frozen=True):
+    """The capture stopped at this boot time; nothing of a connection follows."""
+
+    boot: int
+
+
+# --- join -> parse: ordered bytes ------------------------------------------------------------------
+
+
+class Connection:
+    """One TLS connection as one program sees it; shared by everything that happens on it."""
+
+    __slots__ = ("comm", "id", "library", "local", "mid", "pid", "remote", "tid", "uid")
+
+    def __init__(self, id: int, *, pid: int, tid: int, uid: int, comm: str, library: str, mid: bool) -> None:
+        self.id = id
+        self.pid = pid
+        self.tid = tid
+        self.uid = uid
+        self.comm = comm
+        self.library = library
+        self.mid = mid
+        """Older than the probe: its first bytes may be the middle of a message."""
+        self.local: str | None = None
+        """`address:port`, IPv6 in brackets; None while it is not known, never a guess."""
+        self.remote: str | None = None
+
+
+class Open(NamedTuple):
+    """A connection appears, before any of its bytes."""
+
+    connection: Connection
+    time: int
+
+
+class Chunk(NamedTuple):
+    """The next bytes of one direction: `offset` is where the last chunk or gap of it ended."""
+
+    connection: Connection
+    direction: Direction
+    offset: int
+    time: int
+    data: bytes
+
+
+class Gap(NamedTuple):
+    """Bytes of one direction that are missing, exactly here."""
+
+    connection: Connection
+    direction: Direction
+    offset: int
+    time: int
+    size: int
+    reason: str
+
+
+class Close(NamedTuple):
+    """Nothing of this connection follows."""
+
+    connection: Connection
+    time: int
+
+
+class Totals(NamedTuple):
+    """The end of the stream, for the closing summary."""
+
+    time: int
+    seconds: float
+    targets: int
+    seen_bytes: int
+    lost: dict[str, int]
+
+
+Flow = Open | Chunk | Gap | Close | Totals
+
+
+# --- parse -> sink: what a person sees -------------------------------------------------------------
+#
+# The attribute order is the order in the JSON line. Text is `str`; bytes that are not UTF-8 stay
+# `bytes` (base64 in JSON) and the message says `encoding: "base64"`.
+
+Text = str | bytes
+Headers = list[tuple[str, str]]
+
+
+class Message(Struct, tag_field="type", tag=str.lower, kw_only=True):
+    """One line of output."""
+
+    ts: str
+    """RFC 3339 UTC with microseconds."""
+
+
+class OnConnection(Message, kw_only=True):
+    """A message that belongs to a connection: who, and where."""
+
+    pid: int
+    tid: int
+    uid: int
+    comm: str
+    library: str
+    conn: int
+    src: str | None
+    """The client's end where the role is known, else the local end: `address:port` or null."""
+    dst: str | None
+    role: str | None
+    """What the watched program is, `client` or `server`; null where it is not known."""
+
+
+class Request(Struct, kw_only=True):
+    """The request half of an exchange."""
+
+    method: str
+    url: str
+    authority: str | None
+    headers: Headers
+    body: Text = ""
+    """Content codings undone where that is possible within the limits; at most `--max-body` bytes."""
+    encoding: str | UnsetType = UNSET
+    size: int = 0
+    """Bytes of the whole body as sent, after chunked framing is removed, before content codings."""
+    sha256: str | UnsetType = UNSET
+    """Hex digest of all `size` bytes; present when `body` does not hold them all."""
+    trailers: Headers | UnsetType = UNSET
+
+
+class Response(Struct, kw_only=True):
+    """The response half of an exchange."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: Text = ""
+    encoding: str | UnsetType = UNSET
+    size: int = 0
+    sha256: str | UnsetType = UNSET
+    trailers: Headers | UnsetType = UNSET
+
+
+class Http(OnConnection, kw_only=True):
+    """One HTTP exchange: `ts` is the beginning of its first half."""
+
+    protocol: str
+    stream: int | None = None
+    request: Request | None
+    """Null when the capture began between request and response, or the request was lost."""
+    response: Response | None
+    """Null when there was none before the connection or the capture ended."""
+    duration_ms: float | None
+    """First byte of the request to last byte of the response."""
+    truncated: bool = False
+    """A body is longer than what is shown."""
+    error: str | None = None
+
+
+class RawData(OnConnection, tag="data", kw_only=True):
+    """Bytes that no parser claimed, in order."""
+
+    direction: str
+    """`read` or `write`."""
+    offset: int
+    size: int
+    data: Text
+    encoding: str | UnsetType = UNSET
+
+
+class ConnectionEvent(OnConnection, tag="connection", kw_only=True):
+    """A connection was opened or closed."""
+
+    event: str
+    """`opened` or `closed`."""
+    started: str
+    """`new`, or `mid` for a connection that is older than the probe."""
+
+
+class Lost(Message, kw_only=True):
+    """Bytes that are missing at one place of one connection."""
+
+    conn: int | None
+    direction: str | None
+    offset: int | None
+    size: int
+    reason: str
+
+
+class Summary(Message, kw_only=True):
+    """The last line."""
+
+    captured: dict[str, int]
+    """Messages by type."""
+    bytes: int
+    """Plaintext bytes that watched programs passed to their libraries."""
+    lost: dict[str, int]
+    """Bytes by reason; empty when nothing was lost."""
+    targets: int
+    seconds: float
