@@ -154,12 +154,15 @@ class Drops(Context, frozen=True):
 
     seen_bytes: int
     lost: dict[str, int]
-    """Bytes by reason (`LOSS_REASONS`); calls for `map_full`, where no byte count is known."""
+    """Bytes by reason (`LOSS_REASONS`)."""
+    untracked_calls: int = 0
+    """Calls that began while the kernel's map of threads was full: their bytes are not known."""
 
 
 class Offsets(Context, frozen=True):
     """Final stream offsets of the connections still open at the end, so that a last hole shows."""
 
+    boot: int
     connections: list[tuple[int, int, int]]
     """(connection, bytes read, bytes written)."""
 
@@ -235,6 +238,7 @@ class Totals(NamedTuple):
     targets: int
     seen_bytes: int
     lost: dict[str, int]
+    """By reason, in bytes; `untracked_calls` in calls."""
 
 
 Flow = Open | Chunk | Gap | Close | Totals

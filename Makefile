@@ -1,0 +1,85 @@
+# Pellucid. `make demo` shows it at work; `make test` runs every test.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := build/stamps
+
+# What the build needs, and what the tests use as real programs, from the distribution.
+BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
+	python3-dev python3-venv libssl-dev openssl curl
+TEST_PACKAGES := nginx apache2 apache2-utils wrk tshark strace iproute2
+SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
+C_SOURCES := $(shell find src bpf tests -name '*.c' -o -name '*.h')
+
+.PHONY: help demo test unit setup bpf lint format bench dist clean
+
+# List these targets.
+help:
+	@awk '/^# / {text = substr($$0, 3)} /^[a-z]+:/ {split($$1, t, ":"); if (text) printf "%-8s %s\n", t[1], text} !/^# / {text = ""}' Makefile
+
+# Watch a real HTTPS exchange in plain text: sets up, captures, ends by itself.
+demo: setup
+	@$(BIN)/python tools/demo.py
+
+# Run every test, those that need root and real programs too.
+test: setup $(STAMPS)/test-packages
+	@$(BIN)/python -m pytest
+
+# Run the tests that need neither root nor real programs.
+unit: setup
+	@$(BIN)/python -m pytest -m "not kernel"
+
+# Install what is missing and build: the command is then .venv/bin/pellucid.
+setup: $(STAMPS)/built
+
+# Compile the BPF objects and the native binding again, after a change to C.
+bpf: $(STAMPS)/built
+
+# Check style, types and formatting of everything.
+lint: setup
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@clang-format --dry-run --Werror $(C_SOURCES)
+
+# Put everything into the project's format.
+format: setup
+	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
+	@clang-format -i $(C_SOURCES)
+
+# Measure what capturing costs (about four minutes).
+bench: setup $(STAMPS)/test-packages
+	@$(BIN)/python bench/nginx.py
+
+# Build the wheel and the source archive.
+dist: setup
+	@$(BIN)/python -m build --no-isolation
+
+# Remove everything that was built.
+clean:
+	rm -rf build dist $(VENV)
+
+$(STAMPS)/build-packages: tools/packages Makefile
+	@tools/packages $(BUILD_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/test-packages: tools/packages Makefile
+	@tools/packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/venv: $(STAMPS)/build-packages pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pellucid needs Python 3.11 or newer; name one with make PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Python packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10" "cffi>=1.17" "cmake>=3.26" ninja build
+	@$(BIN)/python -m pip install --quiet --group dev
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/built: $(STAMPS)/venv $(SOURCES) CMakeLists.txt
+	@echo "Building the BPF objects and the native binding"
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ring, what every record begins with, and what could not be put into the ring.
+ *
+ * A record is a struct that starts with `struct head`. Its tag is the struct's own BTF type id, so user
+ * space reads the layout from the object instead of keeping a copy of it.
+ */
+#pragma once
+
+#include "kernel/kernel.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+struct head {
+	u32 type; /* BTF id of the struct */
+	u32 size; /* bytes that count; the reservation may be larger */
+	u64 time; /* boot clock, ns */
+};
+
+/* The order is LOSS_REASONS in model.py. */
+enum loss { RING_FULL, MAP_FULL, UNREADABLE, OVER_LIMIT, LOSSES };
+
+struct totals {
+	u64 seen;	  /* bytes that programs passed to the library */
+	u64 lost[LOSSES]; /* bytes */
+	u64 untracked;	  /* calls begun while the map of threads was full: their bytes are not known */
+};
+
+/* Below this fill nobody is woken: the reader looks every 10 ms by itself. */
+const volatile u32 wake_mark = 1 << 20;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 32 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct totals);
+} totals SEC(".maps");
+
+static __always_inline struct totals *sums(void)
+{
+	return bpf_map_lookup_elem(&totals, &(u32){0});
+}
+
+static __always_inline void lose(enum loss reason, u64 size)
+{
+	struct totals *t = sums();
+
+	if (t)
+		t->lost[reason] += size;
+}
+
+/* Wake the reader once, as the fill passes the mark; a wake-up per record costs 50 times a submit. */
+static __always_inline u64 wake(void)
+{
+	u64 fill = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+
+	return fill - wake_mark < (64 << 10) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void submit(void *record)
+{
+	bpf_ringbuf_submit(record, wake());
+}
+
+/* Reserve `room` bytes for a `struct name` and fill in its head; NULL when the ring is full. */
+#define RECORD(name, room)                                                                                   \
+	({                                                                                                   \
+		struct name *record_ = bpf_ringbuf_reserve(&ring, room, 0);                                  \
+		if (record_)                                                                                 \
+			record_->head = (struct head){                                                       \
+			    .type = bpf_core_type_id_local(struct name),                                     \
+			    .size = sizeof(struct name),                                                     \
+			    .time = bpf_ktime_get_boot_ns(),                                                 \
+			};                                                                                   \
+		record_;                                                                                     \
+	})

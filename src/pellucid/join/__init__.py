@@ -1,0 +1,5 @@
+"""From records to ordered bytes: one stream for each direction of each connection, with its holes."""
+
+from pellucid.join.join import Join
+
+__all__ = ["Join"]

@@ -1,0 +1,172 @@
+"""The join stage: what the kernel and the tracer say becomes connections, chunks and gaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pellucid.join.addresses import endpoint
+from pellucid.model import (
+    LOSS_REASONS,
+    Chunk,
+    Clock,
+    Close,
+    Closed,
+    Connection,
+    Context,
+    Data,
+    Direction,
+    Drops,
+    End,
+    Flow,
+    Gap,
+    Missed,
+    Offsets,
+    Open,
+    Opened,
+    Record,
+    Target,
+    Totals,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NO_REASON = "ring_full"
+"""A hole that no record explains: the kernel had no room to say anything."""
+
+_DIRECTIONS = (Direction.READ, Direction.WRITE)
+
+
+class _Stream:
+    """A connection and how far each of its directions has come, in bytes."""
+
+    __slots__ = ("connection", "expected")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.expected = [0, 0]
+
+
+class Join:
+    """Call it with each record and context in the order of the envelopes; it yields what follows from it."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, _Stream] = {}
+        self._targets: dict[int, Target] = {}
+        self._drops = Drops(seen_bytes=0, lost={})
+        self._stray = 0
+        self._boot_to_wall = 0
+        self._began: int | None = None
+        self._handlers: dict[type, Callable[[Any], Iterator[Flow]]] = {
+            Data: self._data,
+            Opened: self._opened,
+            Missed: self._missed,
+            Closed: self._closed,
+            Clock: self._clock,
+            Target: self._target,
+            Drops: self._set_drops,
+            Offsets: self._offsets,
+            End: self._end,
+        }
+
+    def __call__(self, value: Record | Context) -> Iterator[Flow]:
+        """What follows from one record or context."""
+        return self._handlers[type(value)](value)
+
+    def _data(self, record: Data) -> Iterator[Flow]:
+        stream = self._streams.get(record.connection)
+        if stream is None:
+            self._stray += len(record.bytes)
+            return
+        time = record.time + self._boot_to_wall
+        direction = _DIRECTIONS[record.direction]
+        if record.offset != stream.expected[direction]:
+            yield from self._hole(stream, direction, record.offset, time)
+        stream.expected[direction] = record.offset + len(record.bytes)
+        yield Chunk(stream.connection, direction, record.offset, time, record.bytes)
+
+    def _opened(self, record: Opened) -> Iterator[Flow]:
+        stream = self._streams.get(record.connection)
+        connection = stream.connection if stream else self._new_connection(record)
+        connection.local = endpoint(record.family, record.local, record.local_port)
+        connection.remote = endpoint(record.family, record.remote, record.remote_port)
+        if stream is None:
+            self._streams[record.connection] = _Stream(connection)
+            yield Open(connection, record.time + self._boot_to_wall)
+
+    def _new_connection(self, record: Opened) -> Connection:
+        target = self._targets.get(record.target)
+        return Connection(
+            record.connection,
+            pid=record.pid,
+            tid=record.tid,
+            uid=record.uid,
+            comm=record.comm.split(b"\0", 1)[0].decode(errors="replace"),
+            library=target.library if target else "",
+            mid=bool(record.mid),
+        )
+
+    def _missed(self, record: Missed) -> Iterator[Flow]:
+        stream = self._streams.get(record.connection)
+        if stream is None:
+            self._stray += record.size
+            return
+        time = record.time + self._boot_to_wall
+        direction = _DIRECTIONS[record.direction]
+        yield from self._hole(stream, direction, record.offset, time)
+        end = record.offset + record.size
+        yield from self._hole(stream, direction, end, time, LOSS_REASONS[record.reason])
+
+    def _closed(self, record: Closed) -> Iterator[Flow]:
+        stream = self._streams.pop(record.connection, None)
+        if stream is not None:
+            time = record.time + self._boot_to_wall
+            yield from self._ends(stream, record.read, record.written, time)
+            yield Close(stream.connection, time)
+
+    def _ends(self, stream: _Stream, read: int, written: int, time: int) -> Iterator[Flow]:
+        yield from self._hole(stream, Direction.READ, read, time)
+        yield from self._hole(stream, Direction.WRITE, written, time)
+
+    def _hole(
+        self, stream: _Stream, direction: Direction, until: int, time: int, reason: str = NO_REASON
+    ) -> Iterator[Flow]:
+        start = stream.expected[direction]
+        if until > start:
+            stream.expected[direction] = until
+            yield Gap(stream.connection, direction, start, time, until - start, reason)
+
+    def _clock(self, clock: Clock) -> Iterator[Flow]:
+        self._boot_to_wall = clock.wall - clock.boot
+        if self._began is None:
+            self._began = clock.boot
+        return iter(())
+
+    def _target(self, target: Target) -> Iterator[Flow]:
+        self._targets[target.id] = target
+        return iter(())
+
+    def _set_drops(self, drops: Drops) -> Iterator[Flow]:
+        self._drops = drops
+        return iter(())
+
+    def _offsets(self, offsets: Offsets) -> Iterator[Flow]:
+        for connection, read, written in offsets.connections:
+            stream = self._streams.get(connection)
+            if stream is not None:
+                yield from self._ends(stream, read, written, offsets.boot + self._boot_to_wall)
+
+    def _end(self, end: End) -> Iterator[Flow]:
+        seconds = (end.boot - (end.boot if self._began is None else self._began)) / 1e9
+        lost = {reason: size for reason, size in self._drops.lost.items() if size}
+        if self._drops.untracked_calls:
+            lost["untracked_calls"] = self._drops.untracked_calls
+        if self._stray:
+            lost["unknown_connection"] = self._stray
+        yield Totals(
+            end.boot + self._boot_to_wall,
+            round(seconds, 3),
+            len(self._targets),
+            self._drops.seen_bytes,
+            lost,
+        )

@@ -1,0 +1,22 @@
+"""The native binding: BPF objects through libbpf, links, and the thread that drains a ring.
+
+Only `Drain` is used by the decoder; everything else makes BPF calls and belongs to the tracer.
+"""
+
+from pellucid.libbpf.drain import Drain
+from pellucid.libbpf.links import Link, Site, attach_raw_tracepoint, attach_uprobes, has_uprobe_multi
+from pellucid.libbpf.object import BpfError, BpfMap, BpfObject, Program, possible_cpus
+
+__all__ = [
+    "BpfError",
+    "BpfMap",
+    "BpfObject",
+    "Drain",
+    "Link",
+    "Program",
+    "Site",
+    "attach_raw_tracepoint",
+    "attach_uprobes",
+    "has_uprobe_multi",
+    "possible_cpus",
+]

@@ -1,0 +1,39 @@
+"""Drain a ring buffer from a native thread, so that a busy interpreter does not let it overflow."""
+
+from __future__ import annotations
+
+import os
+
+from pellucid.errors import PellucidError
+from pellucid.libbpf._native import ffi, lib
+
+
+class Drain:
+    """Moves the records of a mapped ring into a bounded buffer; makes no BPF call, needs no privilege.
+
+    `capacity` is the size in bytes of each of two buffers that take turns. When both are full the
+    records stay in the ring, and when that is full the kernel counts what is lost.
+    """
+
+    def __init__(self, map_fd: int, ring_size: int, object_id: int, capacity: int = 16 << 20) -> None:
+        self._handle = lib.drain_start(map_fd, ring_size, capacity, object_id)
+        if self._handle == ffi.NULL:
+            raise PellucidError(f"cannot map the ring buffer: {os.strerror(ffi.errno)}")
+        self.ready_fd: int = lib.drain_ready_fd(self._handle)
+        """Readable when `take` has something to give."""
+
+    def take(self, *, settle: bool = False) -> memoryview:
+        """All records moved so far, as RECORD envelopes in a row; valid until the next call.
+
+        With `settle`, first wait until the ring was found empty, or the buffer full: then an empty
+        answer means that the ring holds nothing.
+        """
+        size = ffi.new("size_t *")
+        start = lib.drain_take(self._handle, settle, size)
+        return memoryview(ffi.buffer(start, size[0]))
+
+    def close(self) -> None:
+        """Stop the thread and unmap the ring."""
+        if self._handle is not None:
+            lib.drain_stop(self._handle)
+        self._handle = None

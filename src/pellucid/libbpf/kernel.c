@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define UPROBE_MULTI_RETURN 1U
+
+/* The part of union bpf_attr that BPF_LINK_CREATE reads for this kind; newer than Debian 12's headers. */
+struct link_create_uprobe_multi {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t count, multi_flags, pid, pad;
+};
+
+int uprobe_multi(int prog_fd, const char *path, const unsigned long *offsets, const uint64_t *cookies,
+		 uint32_t count, uint32_t pid, bool at_return)
+{
+	struct link_create_uprobe_multi attr = {
+	    .prog_fd = prog_fd,
+	    .attach_type = PELLUCID_TRACE_UPROBE_MULTI,
+	    .path = (uint64_t)path,
+	    .offsets = (uint64_t)offsets,
+	    .cookies = (uint64_t)cookies,
+	    .count = count,
+	    .multi_flags = at_return ? UPROBE_MULTI_RETURN : 0,
+	    .pid = pid,
+	};
+	int fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Linux kernel commit 46ba0e49b642 "bpf: fix multi-uprobe PID filtering logic" (in v6.10, and in stable
+ * releases of 6.6 and later): before it, `pid` meant one thread. A kernel that has it refuses the pid -1
+ * with EINVAL, one that has not gets as far as the path, which is no regular file.
+ */
+bool has_uprobe_multi(void)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = PELLUCID_TRACE_UPROBE_MULTI);
+	struct bpf_insn code[] = {
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
+	    {.code = BPF_JMP | BPF_EXIT},
+	};
+	unsigned long offset = 0;
+	uint64_t cookie = 0;
+	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", code, 2, &opts), result;
+
+	if (prog < 0)
+		return false;
+	result = uprobe_multi(prog, "/", &offset, &cookie, 1, -1, false);
+	close(prog);
+	if (result >= 0)
+		close(result);
+	return result == -EINVAL;
+}
+
+struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
+			int pid, bool at_return)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie, .retprobe = at_return);
+
+	return bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path, offset, &opts);
+}
+
+static char collected[64 << 10];
+static size_t used;
+
+static int collect(enum libbpf_print_level level, const char *format, va_list args)
+{
+	size_t room = sizeof(collected) - used;
+	int size;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	if (room < sizeof(collected) / 2) { /* the end of a verifier's log is what matters */
+		memmove(collected, collected + used / 2, used - used / 2);
+		used -= used / 2;
+		room = sizeof(collected) - used;
+	}
+	size = vsnprintf(collected + used, room, format, args);
+	if (size > 0)
+		used += (size_t)size < room ? (size_t)size : room - 1;
+	return 0;
+}
+
+void log_collect(void)
+{
+	libbpf_set_print(collect);
+}
+
+const char *log_take(void)
+{
+	collected[used] = 0;
+	used = 0;
+	return collected;
+}

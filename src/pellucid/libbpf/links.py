@@ -1,0 +1,73 @@
+"""Links: what attaches a program. Closing one detaches it; so does the end of the process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pellucid.libbpf._native import ffi, lib
+from pellucid.libbpf.object import BpfError, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pellucid.libbpf.object import Program
+
+
+class Link:
+    """One attachment; close it once."""
+
+    def __init__(self, release: Callable[[], Any]) -> None:
+        self._release = release
+
+    def close(self) -> None:
+        """Detach."""
+        self._release()
+
+
+class Site(NamedTuple):
+    """Where one probe goes: a file offset, and what the program gets as its cookie there."""
+
+    offset: int
+    cookie: int
+
+
+def has_uprobe_multi() -> bool:
+    """Whether one link can hold all probes of a file (kernel 6.6, with the pid filter of 6.10 or a fix)."""
+    return bool(lib.has_uprobe_multi())
+
+
+def attach_uprobes(
+    program: Program, path: str, sites: Sequence[Site], *, pid: int, at_return: bool, multi: bool
+) -> list[Link]:
+    """Attach `program` at all `sites` of the file: one link, or one for each site without `multi`.
+
+    `pid` 0 watches every process that uses the file.
+    """
+    if multi:
+        return [_attach_multi(program, path, sites, pid, at_return=at_return)]
+    return [_attach_one(program, path, site, pid, at_return=at_return) for site in sites]
+
+
+def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
+    """Attach to a raw tracepoint, `sched_process_exit` for example."""
+    fd = check(lib.bpf_raw_tracepoint_open(tracepoint.encode(), program.fd), f"cannot attach to {tracepoint}")
+    return Link(lambda: os.close(fd))
+
+
+def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:
+    offsets = ffi.new("unsigned long[]", [site.offset for site in sites])
+    cookies = ffi.new("uint64_t[]", [site.cookie for site in sites])
+    fd = check(
+        lib.uprobe_multi(program.fd, os.fsencode(path), offsets, cookies, len(sites), pid, at_return),
+        f"cannot attach {program.name} to {path}",
+    )
+    return Link(lambda: os.close(fd))
+
+
+def _attach_one(program: Program, path: str, site: Site, pid: int, *, at_return: bool) -> Link:
+    link = lib.uprobe(program.handle, os.fsencode(path), site.offset, site.cookie, pid, at_return)
+    if link == ffi.NULL:
+        reason = os.strerror(ffi.errno)
+        raise BpfError(f"cannot attach {program.name} to {path} at {site.offset:#x}: {reason}")
+    return Link(lambda: lib.bpf_link__destroy(link))
