@@ -24,8 +24,8 @@ struct frame {
 	u64 time;
 	u64 handle; /* the library's connection object: SSL *, gnutls_session_t */
 	u64 buffer;
-	u64 count;	 /* where the library stores how many bytes; 0: the return value says it */
-	struct sock *sk; /* the first internet socket this thread used inside the call */
+	u64 count; /* where the library stores how many bytes; 0: the return value says it */
+	u64 sk;	   /* the first internet socket (struct sock *) this thread used inside the call */
 	u64 point;
 };
 
@@ -85,7 +85,7 @@ static __always_inline struct frame *push(struct pt_regs *ctx)
 
 			if (frame->sp <= sp) {
 				frame->sp = sp;
-				frame->sk = NULL;
+				frame->sk = 0;
 				return frame;
 			}
 		}

@@ -1,0 +1,1 @@
+"""Pellucid sees through TLS: eBPF probes show what programs send and receive."""

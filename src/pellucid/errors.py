@@ -15,8 +15,8 @@ class UsageError(PellucidError):
     exit_status = 2
 
 
-class Unsupported(PellucidError):
-    """This machine lacks something: the name of the feature, and what it needs."""
+class Unsupported(PellucidError):  # noqa: N818 - named by what it says
+    """Something that this machine lacks: the name of the feature, and what it needs."""
 
     def __init__(self, feature: str, needs: str) -> None:
         super().__init__(f"{feature} is not available here: {needs}")

@@ -94,15 +94,14 @@ class BpfMap:
             raise BpfError(f"cannot read map {self.name}: {os.strerror(ffi.errno)}")
         return None
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All elements of a hash; one that changes meanwhile may be missed or seen twice."""
+    def values(self) -> Iterator[bytes]:
+        """The values of a hash; an element that comes or goes meanwhile may be missed or seen twice."""
         size = int(lib.bpf_map__key_size(self._handle))
         last, key = ffi.NULL, ffi.new("char[]", size)
         while lib.bpf_map_get_next_key(self.fd, last, key) == 0:
-            found = bytes(ffi.buffer(key, size))
-            value = self.lookup(found)
+            value = self.lookup(bytes(ffi.buffer(key, size)))
             if value is not None:
-                yield found, value
+                yield value
             last, key = key, ffi.new("char[]", size)
 
 

@@ -1,0 +1,1 @@
+"""OpenSSL and the libraries that keep its interface."""

@@ -7,7 +7,7 @@
 #include "data.h"
 #include "filter.h"
 
-/* One attach point; attach/points.py writes it. */
+/* One attach point; attach/loader.py writes it. */
 struct point {
 	u32 target;
 	u8 direction; /* enum direction */
@@ -70,7 +70,7 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 
 static __always_inline void find_addresses(struct connection *c, const struct frame *frame)
 {
-	struct sock *sk = frame->sk ?: socket_of(c->fd);
+	struct sock *sk = (void *)frame->sk ?: socket_of(c->fd);
 
 	if (sk)
 		read_endpoints(sk, &c->ends);
@@ -178,7 +178,7 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 #pragma unroll
 	for (int i = 0; i < NESTING; i++)
 		if (thread->frames[i].sp && !thread->frames[i].sk && is_internet(sk))
-			thread->frames[i].sk = sk;
+			thread->frames[i].sk = (u64)sk;
 	return 0;
 }
 

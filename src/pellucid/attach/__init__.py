@@ -1,0 +1,1 @@
+"""The privileged half: find targets, choose sites, load, attach, watch."""

@@ -1,0 +1,233 @@
+"""Load plaintext.bpf.o, attach it to targets, and ask the kernel what it has counted."""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pellucid.attach.sites import find_calls
+from pellucid.attach.symbols import Elf
+from pellucid.attach.values import MapValue
+from pellucid.decode.btf import Btf
+from pellucid.libbpf import (
+    BpfError,
+    BpfObject,
+    Link,
+    Site,
+    attach_raw_tracepoint,
+    attach_uprobes,
+    has_uprobe_multi,
+    possible_cpus,
+)
+from pellucid.model import LOSS_REASONS, Direction, Drops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pellucid.attach.library import Library
+    from pellucid.attach.sites import Site as CallSite
+    from pellucid.attach.targets import FoundTarget
+
+NO_ARGUMENT = 255
+"""`struct point.count` where the return value is the count (plaintext.bpf.c)."""
+
+UPROBES = ("handle_new", "handle_free", "handle_reset", "handle_fd", "call_exit", "call_enter")
+"""In the order in which they are attached: who is to be there first when a call comes."""
+
+AT_RETURN = frozenset({"handle_new", "call_exit"})
+
+TRACEPOINTS = (
+    ("thread_exit", "sched_process_exit"),
+    ("process_exec", "sched_process_exec"),
+)
+SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
+
+_KEY = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One row of the table of attach points: a program, a place, and what the program must know there."""
+
+    program: str
+    offset: int
+    direction: int = 0
+    handle: int = 0
+    value: int = 1
+    count: int = NO_ARGUMENT
+
+
+def probes_of(elf: Elf, library: Library, sites: list[CallSite]) -> list[Probe]:
+    """All attach points of one file."""
+    rows = [
+        Probe(program, site.offset, site.direction, site.handle, site.buffer, _position(site.count))
+        for site in sites
+        for program in ("call_enter", "call_exit")
+    ]
+    named = {
+        "handle_new": library.created,
+        "handle_free": library.freed,
+        "handle_reset": library.reset,
+        "handle_fd": library.socket,
+    }
+    for program, names in named.items():
+        rows += [Probe(program, symbol.offset) for symbol in elf.symbols(names).values()]
+    return rows
+
+
+def _position(count: int | None) -> int:
+    return NO_ARGUMENT if count is None else count
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Who is watched; None for everybody."""
+
+    pid: int | None = None
+    uid: int | None = None
+    cgroup_fd: int | None = None
+    """A descriptor of a directory of cgroup v2; the groups below it are meant too."""
+
+
+class Tracing:
+    """The loaded object and its links. Everything ends with `close`, or with this process."""
+
+    def __init__(self, path: Path, ring_size: int, who: Filter) -> None:
+        self._object = BpfObject(path)
+        self.btf = self._object.btf()
+        self._types = Btf(self.btf)
+        self._who = who
+        self._multi = has_uprobe_multi()
+        self._links: list[Link] = []
+        self._points: list[Probe] = []
+        self._configure(ring_size)
+        self._object.load()
+        if who.cgroup_fd is not None:
+            self._object.map("cgroups").update(_KEY.pack(0), _KEY.pack(who.cgroup_fd))
+        self.ring = self._object.map("ring")
+        self._point = MapValue(self._types, "point")
+
+    def _configure(self, ring_size: int) -> None:
+        who, ring = self._who, self._object.map("ring")
+        ring.resize(ring_size)
+        self._set_constant("wake_mark", min(1 << 20, ring_size // 4))
+        if who.pid is not None:
+            self._set_constant("filter_pid", who.pid)
+        if who.uid is not None:
+            self._set_constant("filter_uid", who.uid)
+        self._set_constant("filter_cgroup", who.cgroup_fd is not None)
+        if self._multi:
+            for name in UPROBES:
+                self._object.program(name).for_uprobe_multi()
+
+    def _set_constant(self, name: str, value: int) -> None:
+        variable = self._types.variables(".rodata")[name]
+        area = self._object.map(".rodata").initial()
+        area[variable.offset : variable.offset + variable.size] = value.to_bytes(variable.size, "little")
+
+    def attach_tracepoints(self) -> list[str]:
+        """Attach what belongs to no library; the names of optional tracepoints that this kernel lacks."""
+        missing = []
+        for program, tracepoint in TRACEPOINTS:
+            self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
+        for tracepoint in SOCKET_TRACEPOINTS:
+            try:
+                self._links.append(attach_raw_tracepoint(self._object.program("socket_used"), tracepoint))
+            except BpfError:
+                missing.append(tracepoint)
+        return missing
+
+    def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
+        """Attach to every point of one file."""
+        with Elf(target.path) as elf:
+            rows = probes_of(elf, library, sites)
+        by_program: dict[str, list[Site]] = defaultdict(list)
+        for row in rows:
+            by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
+        for name in UPROBES:
+            if by_program[name]:
+                self._links += attach_uprobes(
+                    self._object.program(name),
+                    str(target.path),
+                    by_program[name],
+                    pid=self._who.pid or 0,
+                    at_return=name in AT_RETURN,
+                    multi=self._multi,
+                )
+
+    def _add_point(self, row: Probe, target_id: int) -> int:
+        """Enter the row into the map of points; its index there is the probe's cookie."""
+        cookie = len(self._points)
+        self._points.append(row)
+        value = self._point.write(
+            target=target_id,
+            direction=row.direction,
+            handle=row.handle,
+            value=row.value,
+            count=row.count,
+        )
+        self._object.map("points").update(_KEY.pack(cookie), value)
+        return cookie
+
+    def writes_since_before(self, boot: int) -> bool:
+        """Whether a write that began before this boot time (ns) has not returned yet."""
+        frame = MapValue(self._types, "frame")
+        return any(
+            frame.read(raw, "sp", at)[0]
+            and frame.read(raw, "time", at)[0] < boot
+            and self._points[frame.read(raw, "point", at)[0]].direction == Direction.WRITE
+            for raw in self._object.map("threads").values()
+            for at in range(0, len(raw), frame.size)
+        )
+
+    def stop(self) -> None:
+        """From now on the programs record nothing: the ring holds all there is."""
+        self._object.map(".data.stop").update(_KEY.pack(0), _KEY.pack(1))
+
+    def drops(self) -> Drops:
+        """What was seen and lost since the start, over all CPUs."""
+        totals, cpus = MapValue(self._types, "totals"), possible_cpus()
+        raw = self._object.map("totals").lookup(_KEY.pack(0), cpus) or b""
+        stride = len(raw) // cpus
+        each = [raw[at : at + stride] for at in range(0, len(raw), stride)]
+        lost = [sum(column) for column in zip(*(totals.read(cpu, "lost") for cpu in each), strict=True)]
+        return Drops(
+            seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each),
+            lost=dict(zip(LOSS_REASONS, lost, strict=True)),
+            untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
+        )
+
+    def offsets(self) -> Iterator[tuple[int, int, int]]:
+        """(connection, bytes read, bytes written) of every connection that is still open."""
+        connection = MapValue(self._types, "connection")
+        for raw in self._object.map("connections").values():
+            read, written = connection.read(raw, "offset")
+            yield connection.read(raw, "id")[0], read, written
+
+    def detach(self) -> None:
+        """Remove every probe, entries first."""
+        while self._links:
+            self._links.pop().close()
+
+    def close(self) -> None:
+        """Remove every probe and free the object."""
+        self.detach()
+        self._object.close()
+
+
+def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:
+    """Where the probes of one file's calls go."""
+    with Elf(target.path) as elf:
+        return find_calls(elf, library.calls, entry_only=entry_only)
+
+
+def ring_bytes(mapsize_kib: int) -> int:
+    """Size of the ring: `mapsize` for each CPU, between 32 and 256 MiB, rounded up to a power of two.
+
+    32 MiB hold a single call of 16 MiB with room to spare.
+    """
+    wanted = min(max(mapsize_kib * 1024 * possible_cpus(), 32 << 20), 256 << 20)
+    return 1 << (wanted - 1).bit_length()

@@ -1,0 +1,42 @@
+"""Map values by name: their layout comes from the object's BTF, like that of records."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from pellucid.errors import FormatError
+
+if TYPE_CHECKING:
+    from pellucid.decode.btf import Btf
+
+_CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "s32": "i", "s64": "q"}
+
+
+class MapValue:
+    """Reads and writes the integers of one C struct; members of other types are not offered."""
+
+    def __init__(self, btf: Btf, name: str) -> None:
+        found = btf.struct(name)
+        if found is None:
+            raise FormatError(f"the BPF object has no struct {name}")
+        self.size = found.size
+        self._fields = {
+            member.name: (struct.Struct(f"<{count or 1}{_CODES[kind]}"), member.offset)
+            for member in found.members
+            for kind, count in re.findall(r"^([us]\d+)(?:\[(\d+)\])?$", member.spec)
+        }
+
+    def read(self, raw: bytes, name: str, at: int = 0) -> tuple[int, ...]:
+        """The integers of one member of the struct that begins at `at`."""
+        layout, offset = self._fields[name]
+        return layout.unpack_from(raw, at + offset)
+
+    def write(self, **members: int) -> bytes:
+        """The struct with these members set, and the others 0."""
+        raw = bytearray(self.size)
+        for name, value in members.items():
+            layout, offset = self._fields[name]
+            layout.pack_into(raw, offset, value)
+        return bytes(raw)

@@ -1,0 +1,114 @@
+"""What tracer and decoder say to each other, over one socket pair.
+
+Messages are whole (SOCK_SEQPACKET) and typed; file descriptors travel beside them (SCM_RIGHTS). The end
+of either process closes the channel for the other. The decoder may only say that it has had enough,
+that it is done, or that it failed: nothing it says can widen what is captured.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pellucid.model import Clock, Drops, End, Offsets, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_MESSAGE = 1 << 17
+MAX_FDS = 64
+
+
+class Say(msgspec.Struct, tag=True, frozen=True):
+    """One message."""
+
+
+class Outputs(Say, frozen=True):
+    """Tracer: the sinks to write; one descriptor each, in this order, then the recording's if there is one."""
+
+    sinks: list[tuple[str, str]]
+    """(format, name for messages)."""
+    recording: str | None
+
+
+class Ring(Say, frozen=True):
+    """Tracer: a ring to drain; its descriptor comes along."""
+
+    object: int
+    size: int
+    btf: bytes
+
+
+class Tell(Say, frozen=True):
+    """Tracer: context for the stream."""
+
+    context: Clock | Target | Drops | Offsets | End
+
+
+class Settle(Say, frozen=True):
+    """Tracer: no record will be added; take what the rings still hold."""
+
+
+class Finish(Say, frozen=True):
+    """Tracer: the stream ends here."""
+
+
+class Enough(Say, frozen=True):
+    """Decoder: `--count` is reached, or the reader of the output went away: stop."""
+
+
+class Done(Say, frozen=True):
+    """Decoder: everything was written."""
+
+
+class Failed(Say, frozen=True):
+    """Decoder: it cannot go on; one line for the user."""
+
+    reason: str
+
+
+Anything = Outputs | Ring | Tell | Settle | Finish | Enough | Done | Failed
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Anything).decode
+
+
+class Channel:
+    """One end of the socket pair."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+
+    @staticmethod
+    def pair() -> tuple[Channel, Channel]:
+        """Two ends."""
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return Channel(one), Channel(other)
+
+    def fileno(self) -> int:
+        """For poll(2)."""
+        return self._socket.fileno()
+
+    def send(self, message: Anything, fds: Sequence[int] = ()) -> bool:
+        """Send; false when the other process is gone."""
+        try:
+            socket.send_fds(self._socket, [_encode(message)], fds)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def receive(self) -> tuple[Anything | None, list[int]]:
+        """Wait for the next message and its descriptors (close-on-exec); None when the other end is gone."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, MAX_MESSAGE, MAX_FDS)
+        except ConnectionResetError:
+            return None, []
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        return (_decode(data) if data else None), fds
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()

@@ -1,0 +1,106 @@
+"""The command line, made from `settings.py`. Exit status: 0 done, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pellucid import commands, log
+from pellucid.errors import PellucidError
+from pellucid.settings import Show, Tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ALIASES = {"openssl": "tls"}
+
+
+class _Group(click.Group):
+    """Knows eCapture's other names for a command."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
+
+
+def _type(annotation: Any) -> Any:
+    """The click type of a field: `int | None` is an int."""
+    if isinstance(annotation, UnionType):
+        (annotation,) = (part for part in typing.get_args(annotation) if part is not NoneType)
+    return click.Path(path_type=Path) if annotation is Path else annotation
+
+
+def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], Any]:
+    more = dict(field.metadata)
+    flags = more.pop("flags")
+    choices = more.pop("choices", None)
+    if choices:
+        more["type"] = click.Choice(choices)
+    elif annotation is bool:
+        more["is_flag"] = True
+    elif not more.get("multiple"):
+        more["type"] = _type(annotation)
+        if more["type"] in {int, float}:
+            more["type"] = click.IntRange(min=0) if more["type"] is int else click.FloatRange(min=0)
+    show_default = field.default not in {None, 0, ""} and not isinstance(field.default, bool | tuple)
+    return click.option(*flags, field.name, default=field.default, show_default=show_default, **more)
+
+
+def from_settings(cls: type[Show]) -> Callable[[Any], Any]:
+    """Give a command one option for each setting, and hand it the settings as its last argument."""
+    annotations = typing.get_type_hints(cls)
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        def command(*args: Any, **values: Any) -> None:
+            names = {field.name for field in dataclasses.fields(cls)}
+            settings = cls(**{name: values.pop(name) for name in names})
+            log.configure(debug=settings.debug, path=settings.logaddr)
+            function(*args, **values, settings=settings)
+
+        command.__doc__ = function.__doc__
+        command.__name__ = function.__name__
+        for field in reversed(dataclasses.fields(cls)):
+            command = _option(field, annotations[field.name])(command)
+        return command
+
+    return decorate
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(None, "-v", "--version", package_name="pellucid", message="%(prog)s %(version)s")
+def cli() -> None:
+    """See through TLS on machines that you own: no CA, no proxy, no restart."""
+
+
+@cli.command()
+@from_settings(Tls)
+def tls(settings: Tls) -> None:
+    """Show what programs send and receive through OpenSSL, in plain text (also: openssl)."""
+    commands.capture(settings)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@from_settings(Show)
+def replay(file: Path, settings: Show) -> None:
+    """Show a recording made with `pellucid tls --record FILE`; needs no root."""
+    commands.replay(file, settings)
+
+
+def main() -> None:
+    """Run the command line; every error is one line on stderr."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    except PellucidError as error:
+        click.echo(f"pellucid: {error}", err=True)
+        sys.exit(error.exit_status)

@@ -1,0 +1,90 @@
+"""What the commands do, once the command line is understood."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pellucid import log, plugins
+from pellucid.attach.targets import find_targets
+from pellucid.capture.recording import read_recording
+from pellucid.channel import Channel
+from pellucid.decoder import limits, options, run_decoder
+from pellucid.errors import PellucidError, UsageError
+from pellucid.outputs import open_output
+from pellucid.pipeline import Pipeline
+from pellucid.privileges import decoder_uid
+from pellucid.sink import Output, SinkSpec, parse_spec
+from pellucid.tracer import Tracer, interruptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pellucid.attach.library import Library
+    from pellucid.settings import Show, Tls
+
+
+def capture(settings: Tls) -> None:
+    """Watch the library that the settings name, until the end that they name."""
+    parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    library: Library = plugins.load(plugins.PROBES)["openssl"]
+    specs = _specs(settings, list(sinks), also=settings.eventaddr, silent=settings.record is not None)
+    if os.geteuid() != 0:
+        raise PellucidError("capturing needs root: run it with sudo (pellucid doctor tells what else it needs)")
+    if settings.ssl_version:
+        log.get().info("--ssl_version is not needed: no version is assumed")
+    targets = find_targets(settings.libssl, settings.pid)
+    ours, theirs = Channel.pair()
+    uid, tracer = decoder_uid(), os.getpid()
+    with interruptions() as interrupted:
+        decoder = os.fork()
+        if decoder == 0:
+            run_decoder(theirs, settings, parsers, sinks, uid, tracer)
+        theirs.close()
+        run = Tracer(ours, decoder, settings)
+        try:
+            run.begin(specs, library, targets)
+            run.wait(interrupted)
+        except BaseException:
+            run.abandon()
+            raise
+        run.finish()
+
+
+def replay(path: Path, settings: Show) -> None:
+    """Show a recording as the live capture would have been shown."""
+    parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    specs = _specs(settings, list(sinks))
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise PellucidError(f"cannot read {path}: {error.strerror}") from error
+    fds = [open_output(spec.place) for spec in specs]
+    opened = [
+        sinks[spec.format](Output(fd, spec.place), options(settings, fd))
+        for spec, fd in zip(specs, fds, strict=True)
+    ]
+    pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
+
+    def cut() -> None:
+        log.get().warning(f"{path} was cut short: it is shown as far as it goes")
+
+    with file:
+        try:
+            pipeline.run(read_recording(file, cut))
+        except PellucidError as error:
+            raise type(error)(f"{path}: {error}") from error
+
+
+def _specs(
+    settings: Show, formats: list[str], also: Path | None = None, *, silent: bool = False
+) -> list[SinkSpec]:
+    """The sinks that were asked for; text on stdout where none was, unless that was to be `silent`."""
+    specs = [parse_spec(text, formats) for text in settings.output]
+    if also is not None:
+        specs.append(SinkSpec("text", str(also)))
+    places = [spec.place for spec in specs]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two outputs cannot share {twice!r}")
+    return specs if specs or silent else [SinkSpec("text", "-")]

@@ -1,0 +1,7 @@
+"""Ordered bytes of connections in, messages out: the public face of the parse stage."""
+
+from pellucid.parse.choose import Parse
+from pellucid.parse.limits import Limits
+from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Verdict
+
+__all__ = ["Ending", "Limits", "Parse", "Protocol", "ProtocolError", "Verdict"]

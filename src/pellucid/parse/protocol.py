@@ -1,0 +1,93 @@
+"""What a protocol parser promises: THE extension point of the parse stage.
+
+A parser is one subclass of `Protocol` in one file, named by an entry point in the group
+`pellucid.parsers`. It does no I/O, and knows nothing of sockets, probes or sinks:
+
+    first bytes of either direction --claims()--> YES: one instance for the connection
+                                                  MORE: the bytes are held and asked about again
+                                                  NO (from all parsers): shown as raw data
+
+    Chunk --feed()--> messages      both directions, in the order in which they happened, and from
+    Gap   --gap()---> messages      the very first byte: those that claims() has looked at come too
+    Ending --close()> messages      once, at the end: whatever is still pending
+
+It must be right when fed byte by byte, when its connection began before the capture (it is then made at
+a chunk that it claims, and the other direction may begin anywhere), and when fed garbage. Its buffers
+are bounded by `Limits`. The one exception it may raise is `ProtocolError`.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pellucid.model import Chunk, Connection, Direction, Gap, Message
+    from pellucid.parse.limits import Limits
+
+
+class Verdict(enum.Enum):
+    """What a parser thinks of the first bytes of a direction."""
+
+    YES = enum.auto()
+    NO = enum.auto()
+    MORE = enum.auto()
+    """They may become a yes: ask again when there are more of them."""
+
+
+class Ending(enum.StrEnum):
+    """Why nothing more comes, in the words of an `error`: "no response before ..."."""
+
+    CLOSED = "the connection closed"
+    CAPTURE = "the capture ended"
+    LEFT = "the connection left this protocol"
+
+
+class ProtocolError(Exception):
+    """The connection is not this parser's any more: it broke the protocol, or it switched to another one.
+
+    The parser is never used again. `messages` are those that were complete, `rest` is every byte that is
+    in no message, both directions, in order: these and all later ones are shown as raw data.
+    """
+
+    def __init__(self, reason: str, messages: Sequence[Message] = (), rest: Sequence[Chunk] = ()) -> None:
+        super().__init__(reason)
+        self.messages = messages
+        self.rest = rest
+
+
+class Protocol(ABC):
+    """One connection as one protocol understands it."""
+
+    @classmethod
+    @abstractmethod
+    def claims(cls, head: bytes) -> Verdict:
+        """Judge the first bytes of either direction, at least one and never more than `Limits.max_sniff`.
+
+        A NO must be final: a connection that every parser refuses is never offered again.
+        """
+
+    @abstractmethod
+    def __init__(self, connection: Connection, limits: Limits, direction: Direction, head: bytes) -> None:
+        """Begin a connection: `head`, the first bytes of `direction`, is what was claimed, not yet fed."""
+
+    @abstractmethod
+    def feed(self, chunk: Chunk) -> Sequence[Message]:
+        """Take the next bytes of one direction; return what they complete.
+
+        Raises `ProtocolError` when the connection is something else from here on.
+        """
+
+    @abstractmethod
+    def gap(self, gap: Gap) -> Sequence[Message]:
+        """Learn that bytes are missing here; return what that ends. May raise `ProtocolError`."""
+
+    @abstractmethod
+    def close(self, time: int, ending: Ending) -> Sequence[Message]:
+        """Return everything that is pending, bytes that are in no message as raw data. Never raises.
+
+        `time` is in nanoseconds since 1970, UTC.
+        """

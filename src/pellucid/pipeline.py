@@ -1,0 +1,82 @@
+"""The way a datum takes, on one screen.
+
+    capture --Envelope--> decode --Record, Context--> join --Flow--> parse --Message--> sink
+
+The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.capture.envelope import HEADER, split
+from pellucid.decode import Decode
+from pellucid.join import Join
+from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary
+from pellucid.parse import Limits, Parse
+from pellucid.sink import OutputClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pellucid.parse import Protocol
+    from pellucid.sink import Sink
+
+_NOT_COUNTED = (ConnectionEvent, Lost, Summary)
+"""What `--count` passes over: it counts what was said, not what was said about it."""
+
+
+class Pipeline:
+    """Batches of envelopes in, messages out to every sink."""
+
+    def __init__(
+        self,
+        parsers: Sequence[type[Protocol]],
+        limits: Limits,
+        sinks: Sequence[Sink],
+        count: int | None = None,
+        enough: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._decode = Decode().decode
+        self._join = Join()
+        self._parse = Parse(parsers, limits).parse
+        self._sinks = list(sinks)
+        self._left = count
+        self._enough = enough
+
+    def run(self, batches: Iterable[bytes | memoryview]) -> None:
+        """Take every batch; after each one the sinks have written what it brought."""
+        for batch in batches:
+            for envelope in split(batch):
+                for value in self._decode(envelope):
+                    for flow in self._join(value):
+                        for message in self._parse(flow):
+                            self._deliver(message)
+            self._each_sink(lambda sink: sink.flush())
+        self._each_sink(lambda sink: sink.close())
+
+    def _deliver(self, message: Message) -> None:
+        if self._left is not None and not isinstance(message, Summary):
+            if self._left <= 0:
+                return
+            if not isinstance(message, _NOT_COUNTED):
+                self._left -= 1
+                if self._left == 0:
+                    self._enough()
+        self._each_sink(lambda sink: sink.write(message))
+
+    def _each_sink(self, act: Callable[[Sink], None]) -> None:
+        """The reader of one output may leave (`| head`): the capture ends, the other sinks get the rest."""
+        for sink in tuple(self._sinks):
+            try:
+                act(sink)
+            except OutputClosed:
+                self._sinks.remove(sink)
+                self._enough()
+
+
+def only_context(batches: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:
+    """Leave out batches of records, as a recording without live output does; the summary stays."""
+    for batch in batches:
+        if len(batch) and HEADER.unpack_from(batch)[1] != Kind.RECORD:
+            yield batch

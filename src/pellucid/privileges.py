@@ -1,0 +1,86 @@
+"""How the decoder gives up everything, for good."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import signal
+from pathlib import Path
+
+from pellucid.errors import PellucidError
+
+# linux/prctl.h, linux/capability.h
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+CAPABILITY_VERSION_3 = 0x20080522
+
+ACCOUNT = "pellucid"
+DYNAMIC_UIDS = range(61184, 65520)
+"""systemd's range for services without an account of their own (systemd.exec(5), DynamicUser=)."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def decoder_uid() -> int:
+    """The uid of the account `pellucid`, or one that no account and no process has."""
+    try:
+        return pwd.getpwnam(ACCOUNT).pw_uid
+    except KeyError:
+        taken = {entry.pw_uid for entry in pwd.getpwall()} | _uids_in_use()
+    free = next((uid for uid in DYNAMIC_UIDS if uid not in taken), None)
+    if free is None:
+        raise PellucidError(f"no uid is free for the decoder: create a system account named {ACCOUNT}")
+    return free
+
+
+def _uids_in_use() -> set[int]:
+    uids = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                uids.add(entry.stat().st_uid)
+            except FileNotFoundError:  # it has just ended
+                continue
+    return uids
+
+
+def give_up_privileges(uid: int, parent: int) -> None:
+    """Become `uid` with no capability, no way to gain one, nobody who may trace it, and no orphan's life.
+
+    The order matters: the bounding set needs a capability to be emptied, and changing the uid resets
+    the signal for the parent's death. `parent` is the pid that must still be ours at the end.
+    """
+    os.chdir("/")
+    os.umask(0o077)
+    for capability in range(_last_capability() + 1):
+        _prctl(PR_CAPBSET_DROP, capability)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    _empty_capabilities()
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(PR_SET_DUMPABLE, 0)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise PellucidError("the tracer ended before the decoder was ready")
+
+
+def _last_capability() -> int:
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0):
+        error = ctypes.get_errno()
+        raise PellucidError(f"cannot give up privileges: prctl({option}): {os.strerror(error)}")
+
+
+def _empty_capabilities() -> None:
+    """capset(2) with nothing in it; changing the uid has done this already, but for inheritable ones."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if _libc.capset(header, nothing):
+        raise PellucidError(f"cannot give up capabilities: {os.strerror(ctypes.get_errno())}")

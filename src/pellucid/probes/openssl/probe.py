@@ -1,0 +1,23 @@
+"""OpenSSL, and what keeps its interface: LibreSSL, BoringSSL, aws-lc.
+
+`SSL_peek` is left out on purpose: what it shows, a later read returns. Early data needs nothing of its
+own, for `SSL_read_early_data` and `SSL_write_early_data` call the same inner functions.
+"""
+
+from __future__ import annotations
+
+from pellucid.attach.library import Library
+from pellucid.attach.sites import Call, Function
+from pellucid.model import Direction
+
+PROBE = Library(
+    name="openssl",
+    calls=(
+        Call(Direction.READ, (Function("SSL_read"), Function("SSL_read_ex", count=3))),
+        Call(Direction.WRITE, (Function("SSL_write"), Function("SSL_write_ex", count=3))),
+    ),
+    created=("SSL_new",),
+    freed=("SSL_free",),
+    reset=("SSL_clear",),
+    socket=("SSL_set_fd", "SSL_set_rfd", "SSL_set_wfd"),
+)

@@ -1,0 +1,91 @@
+"""Every setting, once: its type, default, flags and help. The command line is made from these classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_MIB = 1 << 20
+
+
+def setting(*flags: str, default: Any, help: str, **more: Any) -> Any:
+    """A dataclass field with its flags; `more` goes to click (`metavar`, `multiple`, `type` ...)."""
+    metadata = {"flags": flags, "help": help, **more}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Show:
+    """How messages are shown: the same for a live capture and a replay."""
+
+    output: tuple[str, ...] = setting(
+        "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
+        help="Where messages go: text or json, to a file or - (stdout). Repeatable. [default: text:-]",
+    )  # fmt: skip
+    hex: bool = setting("--hex", default=False, help="Show payloads as hex dumps.")
+    tsize: int = setting(
+        "-t", "--tsize", default=0, metavar="BYTES", help="Cut each payload shown in text to this size."
+    )
+    max_body: int = setting(
+        "--max-body", default=_MIB, metavar="BYTES",
+        help="Bytes kept of each HTTP body; the rest is counted and hashed.",
+    )  # fmt: skip
+    connections: bool = setting(
+        "--connections", default=False, help="Show in text when connections open and close."
+    )
+    count: int | None = setting(
+        "--count", default=None, metavar="N", help="End after N messages (exchanges, data)."
+    )
+    debug: bool = setting("-d", "--debug", default=False, help="Log more.")
+    logaddr: Path | None = setting(
+        "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."
+    )
+
+
+@dataclass(frozen=True)
+class Tls(Show):
+    """A live capture."""
+
+    libssl: Path | None = setting(
+        "--libssl", default=None, metavar="FILE", help="Watch this library or program.  [default: the system's]"
+    )
+    pid: int | None = setting("-p", "--pid", default=None, help="Watch this process only.")
+    uid: int | None = setting("-u", "--uid", default=None, help="Watch this user's programs only.")
+    cgroup_path: Path | None = setting(
+        "--cgroup_path", default=None, metavar="DIR", help="Watch programs in this cgroup (v2) only."
+    )
+    duration: float | None = setting(
+        "--duration", default=None, metavar="SECONDS", help="End after this time."
+    )
+    record: Path | None = setting(
+        "--record", default=None, metavar="FILE",
+        help="Record everything for `pellucid replay`; without -o nothing is shown.",
+    )  # fmt: skip
+    record_limit: int = setting(
+        "--record-limit", default=1024, metavar="MIB", help="Size at which the recording ends."
+    )
+    ready_file: Path | None = setting(
+        "--ready-file", default=None, metavar="FILE", help="Create this file when capture has begun."
+    )
+    mapsize: int = setting(
+        "--mapsize", default=1024, metavar="KIB",
+        help="Ring size for each CPU; in all between 32 and 256 MiB.",
+    )  # fmt: skip
+    sites: str = setting(
+        "--sites", default="auto", choices=("auto", "entry"),
+        help="`entry`: probe the public functions only. It costs more and may see less.",
+    )  # fmt: skip
+    model: str = setting(
+        "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
+    )
+    btf: int = setting(
+        "-b", "--btf", default=0, choices=("0", "1"), help="Build of the kernel part: CO-RE, which both mean."
+    )
+    ssl_version: str | None = setting(
+        "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
+    )
+    eventaddr: Path | None = setting(
+        "--eventaddr", default=None, metavar="FILE", help="The same as -o text:FILE."
+    )

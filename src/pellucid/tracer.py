@@ -1,0 +1,214 @@
+"""The tracer: the privileged process. It finds, loads, attaches and opens files; it reads no captured byte."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from pellucid import log
+from pellucid.attach.loader import Filter, Tracing, find_sites, ring_bytes
+from pellucid.channel import Done, Enough, Failed, Finish, Outputs, Ring, Settle, Tell
+from pellucid.clock import Clocks, boot_ns
+from pellucid.errors import PellucidError
+from pellucid.model import End, Offsets, Target
+from pellucid.outputs import open_output
+from pellucid.probes.plaintext import OBJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pellucid.attach.library import Library
+    from pellucid.attach.sites import Site
+    from pellucid.attach.targets import FoundTarget
+    from pellucid.channel import Anything, Channel
+    from pellucid.settings import Tls
+    from pellucid.sink import SinkSpec
+
+OBJECT_ID = 1
+TICK_MS = 1000
+"""How often the clocks are compared."""
+
+LAST_WRITES_NS = 250_000_000
+"""How long the end waits for writes in progress: what a peer has answered was written before."""
+
+OFFSETS_PER_MESSAGE = 1000
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Tracer:
+    """One capture: `begin`, then `wait` for its end, then `finish`."""
+
+    def __init__(self, channel: Channel, decoder: int, settings: Tls) -> None:
+        self._channel = channel
+        self._decoder = decoder
+        self._settings = settings
+        self._clocks = Clocks()
+        self._tracing: Tracing | None = None
+        self._failure: str | None = None
+        self._done = False
+
+    def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
+        """Open the outputs, load, hand the ring over, attach. On an error nothing stays attached."""
+        settings = self._settings
+        self._hand_over_outputs(specs, settings.record)
+        self._tell_clock()
+        with cgroup(settings.cgroup_path) as cgroup_fd:
+            who = Filter(settings.pid, settings.uid, cgroup_fd)
+            self._tracing = tracing = Tracing(OBJECT, ring_bytes(settings.mapsize), who)
+        ring = tracing.ring
+        self._send(Ring(OBJECT_ID, ring.max_entries, tracing.btf), [ring.fd])
+        missing = tracing.attach_tracepoints()
+        if missing:
+            log.get().debug("this kernel lacks tracepoints, so fewer addresses are known", missing=missing)
+        for number, target in enumerate(targets, start=1):
+            self._attach(tracing, number, target, library)
+        log.get().info("ready", targets=len(targets))
+        if settings.ready_file:
+            os.close(open_output(str(settings.ready_file)))
+
+    def _attach(self, tracing: Tracing, number: int, target: FoundTarget, library: Library) -> None:
+        sites = find_sites(target, library, entry_only=self._settings.sites == "entry")
+        _log_sites(target, sites)
+        kind = sites[0].kind
+        self._send(Tell(Target(id=number, library=target.library, path=target.display, site=kind)))
+        tracing.attach(target, number, library, sites)
+
+    def _hand_over_outputs(self, specs: list[SinkSpec], recording: Path | None) -> None:
+        places = [spec.place for spec in specs] + ([str(recording)] if recording else [])
+        if recording:
+            log.get().warning(f"the recording {recording} will hold secrets in plain text; keep it private")
+        names = ["stdout" if place == "-" else place for place in places]
+        sinks = [(spec.format, name) for spec, name in zip(specs, names, strict=False)]
+        with ExitStack() as opened:
+            fds = [open_output(place) for place in places]
+            for fd in fds:
+                opened.callback(os.close, fd)
+            self._send(Outputs(sinks, names[-1] if recording else None), fds)
+
+    def _tell_clock(self) -> None:
+        """Send both clocks when the relation between them is not what it was."""
+        clock = self._clocks.changed()
+        if clock is not None:
+            self._send(Tell(clock))
+
+    def _send(self, message: Anything, fds: Iterable[int] = ()) -> None:
+        if not self._channel.send(message, list(fds)):
+            self._hear()
+            raise PellucidError(self._failure or "the decoder ended unexpectedly")
+
+    def wait(self, interrupted: int) -> None:
+        """Until a signal (a byte in the pipe `interrupted`), `--duration`, or the decoder has had enough."""
+        deadline = time.monotonic() + (self._settings.duration or float("inf"))
+        poll = select.poll()
+        poll.register(interrupted, select.POLLIN)
+        poll.register(self._channel.fileno(), select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = {fd for fd, _ in poll.poll(min(TICK_MS, left * 1000))}
+            if self._channel.fileno() in ready and not isinstance(self._hear(), Enough):
+                return
+            if ready:
+                return
+            self._tell_clock()
+
+    def _hear(self) -> Anything | None:
+        """Take one message of the decoder, and remember what it means."""
+        message, _ = self._channel.receive()
+        if isinstance(message, Failed):
+            self._failure = message.reason
+        elif isinstance(message, Done):
+            self._done = True
+        elif message is None and not self._done and self._failure is None:
+            self._failure = "the decoder ended unexpectedly"
+        return message
+
+    def finish(self) -> None:
+        """Let the decoder write everything, then detach. Raises what went wrong on either side."""
+        try:
+            if self._tracing and self._failure is None:
+                self._end_stream(self._tracing)
+            while not self._done and self._failure is None:
+                self._hear()
+        finally:
+            self.abandon()
+        if self._failure is not None:
+            raise PellucidError(self._failure)
+
+    def _end_stream(self, tracing: Tracing) -> None:
+        asked = boot_ns()
+        while tracing.writes_since_before(asked) and boot_ns() < asked + LAST_WRITES_NS:
+            select.select([], [], [], 0.002)
+        tracing.stop()
+        end = boot_ns()
+        self._send(Settle())
+        self._tell_clock()
+        self._send(Tell(tracing.drops()))
+        for some in _groups(tracing.offsets(), OFFSETS_PER_MESSAGE):
+            self._send(Tell(Offsets(end, some)))
+        self._send(Tell(End(end)))
+        self._send(Finish())
+
+    def abandon(self) -> None:
+        """Detach, and end the decoder by closing the channel."""
+        if self._tracing:
+            self._tracing.close()
+        self._channel.close()
+        os.waitpid(self._decoder, 0)
+
+
+def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:
+    group: list[tuple[int, int, int]] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _log_sites(target: FoundTarget, sites: list[Site]) -> None:
+    for site in sites:
+        log.get().debug(
+            "probe",
+            file=target.display,
+            at=f"{site.symbol}+{site.offset:#x}",
+            kind=site.kind,
+            cost="cheap" if site.emulated else "single-step",
+            reason=site.reason or None,
+        )
+
+
+@contextmanager
+def cgroup(path: Path | None) -> Iterator[int | None]:
+    """A descriptor of a cgroup's directory, for as long as the kernel needs it to find the group."""
+    if path is None:
+        yield None
+        return
+    if not (path / "cgroup.procs").exists():
+        raise PellucidError(f"{path} is not a directory of cgroup v2: see `mount -t cgroup2`")
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def interruptions() -> Iterator[int]:
+    """A descriptor that is readable once SIGINT, SIGTERM or SIGHUP came; they do nothing else meanwhile."""
+    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)
