@@ -30,7 +30,9 @@ def capture(settings: Tls) -> None:
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     specs = _specs(settings, list(sinks), also=settings.eventaddr, silent=settings.record is not None)
     if os.geteuid() != 0:
-        raise PellucidError("capturing needs root: run it with sudo (pellucid doctor tells what else it needs)")
+        raise PellucidError(
+            "capturing needs root: run it with sudo (pellucid doctor tells what else it needs)"
+        )
     if settings.ssl_version:
         log.get().info("--ssl_version is not needed: no version is assumed")
     targets = find_targets(settings.libssl, settings.pid)

@@ -49,7 +49,10 @@ class Tls(Show):
     """A live capture."""
 
     libssl: Path | None = setting(
-        "--libssl", default=None, metavar="FILE", help="Watch this library or program.  [default: the system's]"
+        "--libssl",
+        default=None,
+        metavar="FILE",
+        help="Watch this library or program.  [default: the system's]",
     )
     pid: int | None = setting("-p", "--pid", default=None, help="Watch this process only.")
     uid: int | None = setting("-u", "--uid", default=None, help="Watch this user's programs only.")

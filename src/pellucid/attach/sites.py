@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pellucid.attach.x86 import ARGUMENTS, Argument, Callee, Opaque, Stack, Value, callees, cheap_entry
+from pellucid.attach.x86 import ARGUMENTS, Argument, Callee, OpaqueError, Stack, Value, callees, cheap_entry
 from pellucid.errors import PellucidError
-from pellucid.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.attach.symbols import Elf, Symbol
+    from pellucid.model import Direction
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Site:
 
 
 Public = dict[Function, "Symbol"]
-Reached = list[Callee] | Opaque
+Reached = list[Callee] | OpaqueError
 """What a function calls, or why that cannot be known."""
 
 
@@ -87,7 +87,7 @@ def _find_call(elf: Elf, call: Call, *, entry_only: bool) -> list[Site]:
         return _entry_sites(elf, call, public, "only public functions were asked for")
     try:
         return [_inner_site(elf, call, {function: reached[function] for function in public})]
-    except Opaque as opaque:
+    except OpaqueError as opaque:
         return _entry_sites(elf, call, public, str(opaque))
 
 
@@ -101,10 +101,10 @@ def _present(elf: Elf, call: Call) -> Public:
 
 def _reached(elf: Elf, symbol: Symbol) -> Reached:
     if elf.machine != "x86_64":
-        return Opaque(f"inner functions are not looked for on {elf.machine}")
+        return OpaqueError(f"inner functions are not looked for on {elf.machine}")
     try:
         return callees(elf, symbol)
-    except Opaque as opaque:
+    except OpaqueError as opaque:
         return opaque
 
 
@@ -119,7 +119,7 @@ def _without_delegates(present: Public, reached: dict[Function, Reached]) -> Pub
 
 
 def _calls_any(reached: Reached, addresses: set[int]) -> bool:
-    return not isinstance(reached, Opaque) and any(callee.address in addresses for callee in reached)
+    return not isinstance(reached, OpaqueError) and any(callee.address in addresses for callee in reached)
 
 
 def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:
@@ -130,7 +130,9 @@ def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:
     """
     known = _all_known(reached)
     if len(known) == 1:
-        raise Opaque(f"{call.functions[0].name} has no sibling that its inner function could be proven by")
+        raise OpaqueError(
+            f"{call.functions[0].name} has no sibling that its inner function could be proven by"
+        )
     shared = set.intersection(*({callee.address for callee in found} for found in known.values()))
     proven = [
         (address, count)
@@ -140,14 +142,16 @@ def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:
     ]
     if len(proven) != 1:
         names = ", ".join(function.name for function in known)
-        raise Opaque(f"{len(proven)} functions, not one, are called by all of {names} with their arguments")
+        raise OpaqueError(
+            f"{len(proven)} functions, not one, are called by all of {names} with their arguments"
+        )
     return _site(elf, call, *proven[0])
 
 
 def _all_known(reached: dict[Function, Reached]) -> dict[Function, list[Callee]]:
     known = {}
     for function, found in reached.items():
-        if isinstance(found, Opaque):
+        if isinstance(found, OpaqueError):
             raise found
         known[function] = found
     return known

@@ -3,7 +3,7 @@
 Answered by interpreting its instructions with symbols for values: at the entry each argument register
 holds `Argument(n)` and the stack pointer `Stack(0)`; moves, spills and stack arithmetic are followed, on
 both sides of every branch, and whatever else writes a register makes its value unknown. So what is
-reported is true on every run that gets there, and where that cannot be said, `Opaque` is raised.
+reported is true on every run that gets there, and where that cannot be said, `OpaqueError` is raised.
 
 Meant for the small public wrappers of a library (tens of instructions), not for whole programs.
 Calling convention: System V ABI, AMD64 supplement, 3.2.1 and 3.2.3.
@@ -36,7 +36,7 @@ _EMULATED = re.compile(  # push; nop; call, jmp; jcc: arch/x86/kernel/uprobes.c,
 )
 
 
-class Opaque(Exception):
+class OpaqueError(Exception):
     """What a function does with its arguments cannot be proven from its code; the text says why."""
 
 
@@ -103,7 +103,7 @@ class _Walk:
 
     def __init__(self, elf: Elf, function: Symbol) -> None:
         if not 0 < function.size <= _LONGEST_FUNCTION:
-            raise Opaque(f"{function.name} is {function.size} bytes long")
+            raise OpaqueError(f"{function.name} is {function.size} bytes long")
         self.callees: list[Callee] = []
         self._elf = elf
         self._name = function.name
@@ -124,7 +124,7 @@ class _Walk:
                 continue  # past the end: behind a call that does not return, such as __stack_chk_fail
             seen.add(place)
             if len(seen) > _MOST_STEPS or address not in self._code:
-                raise Opaque(f"{self._name} cannot be followed at {address:#x}")
+                raise OpaqueError(f"{self._name} cannot be followed at {address:#x}")
             pending += [(following, dict(state)) for following in self._step(self._code[address], state)]
 
     def _step(self, insn: Any, state: State) -> list[int]:
@@ -169,14 +169,14 @@ class _Walk:
             return self._through_stub(operand.imm) if self._elf.plt(operand.imm) else int(operand.imm)
         if operand.type == X86_OP_MEM and insn.reg_name(operand.mem.base) == "rip" and not operand.mem.index:
             return self._through_slot(insn.address + insn.size + operand.mem.disp)
-        raise Opaque(
+        raise OpaqueError(
             f"the target of `{insn.mnemonic} {insn.op_str}` at {insn.address:#x} is known only at run time"
         )
 
     def _through_stub(self, address: int) -> int | None:
         stub = _STUB.match(self._elf.code(address, 11))
         if stub is None:
-            raise Opaque(f"the linkage table's entry at {address:#x} has an unknown form")
+            raise OpaqueError(f"the linkage table's entry at {address:#x} has an unknown form")
         displacement = int.from_bytes(stub[1], "little", signed=True)
         return self._through_slot(address + stub.end() + displacement)
 
@@ -184,7 +184,7 @@ class _Walk:
         """What a slot of the global offset table leads to; a function this file exports is its own."""
         name = self._elf.imported(slot)
         if name is None:
-            raise Opaque(f"nothing says what the pointer at {slot:#x} leads to")
+            raise OpaqueError(f"nothing says what the pointer at {slot:#x} leads to")
         symbol = self._elf.symbol(name)
         return symbol and symbol.address
 

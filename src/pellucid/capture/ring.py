@@ -46,7 +46,9 @@ class Live:
                 yield batch
                 batch = drain.take(settle=settle)
 
-    def _hear(self, message: Anything | None, fds: list[int], poll: select.poll) -> Iterator[bytes | memoryview]:
+    def _hear(
+        self, message: Anything | None, fds: list[int], poll: select.poll
+    ) -> Iterator[bytes | memoryview]:
         match message:
             case Tell():
                 yield pack_context(message.context)

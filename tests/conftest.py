@@ -1,0 +1,28 @@
+"""What all tests share: why one may skip, and that nobody may skip in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+KERNEL_TESTS = Path(__file__).parent / "kernel"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests under tests/kernel need root; without it they say so."""
+    for item in items:
+        if KERNEL_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="needs root to load eBPF programs: sudo make test"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI (the variable that every CI sets) a test that did not run is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = len(reporter.stats.get("skipped", ())) if reporter else 0
+    if skipped and os.environ.get("CI"):
+        reporter.write_line(f"{skipped} tests were skipped, which CI counts as failures", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,139 @@
+// What clang makes of records: the structs that src/pellucid/model.py declares, and types on their way.
+// They are typed here again so that these tests hold whatever bpf/record.h says.
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define TAG(type) __builtin_btf_type_id(*(type *)0, 0) // bpf_core_type_id_local
+
+struct head {
+	u32 type;
+	u32 size;
+	u64 time;
+};
+
+struct opened {
+	struct head head;
+	u64 connection;
+	u64 cgroup;
+	u32 target;
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	u16 family;
+	u16 local_port;
+	u16 remote_port;
+	u8 mid;
+	u8 pad;
+	u8 local[16];
+	u8 remote[16];
+	char comm[16];
+};
+
+enum direction { READ, WRITE };
+
+struct data {
+	struct head head;
+	u64 connection;
+	u64 offset;
+	u32 tid;
+	u8 direction;
+	u8 bytes[];
+};
+
+struct missed {
+	struct head head;
+	u64 connection;
+	u64 offset;
+	u64 size;
+	u8 direction;
+	u8 reason;
+};
+
+struct closed {
+	struct head head;
+	u64 connection;
+	u64 read;
+	u64 written;
+};
+
+typedef const volatile u16 port;
+typedef signed char bytes4[4];
+
+struct point {
+	struct {
+		enum direction direction;
+		_Bool flag;
+	};
+	port ports[2];
+	struct {
+		signed long long x;
+		bytes4 y;
+	} at;
+	char name[3];
+	char letter;
+	short rest[];
+};
+
+struct with_pointer {
+	u32 first;
+	void *refused;
+};
+struct with_union {
+	u32 first;
+	union {
+		u32 a;
+		u64 b;
+	} refused;
+};
+struct with_bits {
+	u32 first;
+	u32 refused : 3;
+};
+struct with_float {
+	u32 first;
+	double refused;
+};
+struct with_structs {
+	u32 first;
+	struct head refused[2];
+};
+struct with_grid {
+	u32 first;
+	u8 refused[2][2];
+};
+struct with_nothing {
+	u32 first;
+	struct {
+	} refused;
+};
+
+struct with_pointer with_pointer;
+struct with_union with_union;
+struct with_bits with_bits;
+struct with_float with_float;
+struct with_structs with_structs;
+struct with_grid with_grid;
+struct with_nothing with_nothing;
+struct point point;
+
+const volatile u32 only_pid SEC(".rodata");
+const volatile _Bool verbose SEC(".rodata");
+const volatile u64 cgroups[8] SEC(".rodata");
+const volatile struct head start SEC(".rodata");
+
+u64 tags[] SEC(".data");
+u64 tags[4];
+
+SEC("uprobe")
+int emit(void *context)
+{
+	tags[0] = TAG(struct opened);
+	tags[1] = TAG(struct data);
+	tags[2] = TAG(struct missed);
+	tags[3] = TAG(struct closed);
+	return only_pid;
+}
