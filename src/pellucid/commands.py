@@ -28,7 +28,7 @@ def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
-    specs = _specs(settings, list(sinks), also=settings.eventaddr, silent=settings.record is not None)
+    specs = _specs(settings, list(sinks), also=settings.eventaddr)
     if os.geteuid() != 0:
         raise PellucidError(
             "capturing needs root: run it with sudo (pellucid doctor tells what else it needs)"
@@ -78,10 +78,8 @@ def replay(path: Path, settings: Show) -> None:
             raise type(error)(f"{path}: {error}") from error
 
 
-def _specs(
-    settings: Show, formats: list[str], also: Path | None = None, *, silent: bool = False
-) -> list[SinkSpec]:
-    """The sinks that were asked for; text on stdout where none was, unless that was to be `silent`."""
+def _specs(settings: Show, formats: list[str], also: Path | None = None) -> list[SinkSpec]:
+    """The sinks that were asked for; text on stdout where none was."""
     specs = [parse_spec(text, formats) for text in settings.output]
     if also is not None:
         specs.append(SinkSpec("text", str(also)))
@@ -89,4 +87,4 @@ def _specs(
     twice = next((place for place in places if places.count(place) > 1), None)
     if twice is not None:
         raise UsageError(f"two outputs cannot share {twice!r}")
-    return specs if specs or silent else [SinkSpec("text", "-")]
+    return specs or [SinkSpec("text", "-")]

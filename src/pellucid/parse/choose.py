@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from pellucid.parse.limits import Limits
 
-_HELD_CHUNK = 64
-"""What a held chunk counts for at least against `max_sniff`: tiny chunks cost memory by their number."""
+_HELD_CHUNK = 8
+"""What a held chunk counts for at least against `max_sniff`: tiny ones cost memory by their number, some
+200 bytes each, so that 16 KiB of single bytes would be 3 MiB. A line of 2 KiB may still come in single bytes."""
 
 
 class _Undecided:

@@ -158,8 +158,11 @@ class Http1(Protocol):
         """Do not wait for the end of what is no head."""
         if len(side.held) > self._limits.max_head:
             self._leave("a head is too long", chunk, len(chunk.data))
-        first_line_is_new = side.held.find(b"\n", 0, before) < 0
-        if first_line_is_new and side.judge(bytes(side.held[: self._limits.max_sniff])) is Verdict.NO:
+        if side.held.find(b"\n", 0, before) >= 0:
+            return  # the start line was whole before, and judged
+        verdict = side.judge(bytes(side.held[: self._limits.max_sniff]))
+        too_long = verdict is Verdict.MORE and len(side.held) >= self._limits.max_sniff
+        if too_long or verdict is Verdict.NO:
             self._leave("no start line", chunk, len(chunk.data))
 
     def _begin(self, side: Side, head: bytes, chunk: Chunk, at: int, after: int) -> None:

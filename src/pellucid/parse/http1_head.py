@@ -9,6 +9,7 @@ It is told to be lenient: what both ends have understood should be shown, not ju
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httptools
@@ -61,6 +62,12 @@ def judge_response(head: bytes) -> Verdict:
     return Verdict.MORE if _STATUS_BEGINS.fullmatch(head) else Verdict.NO
 
 
+@lru_cache(maxsize=1024)
+def _name(name: bytes) -> tuple[str, bytes]:
+    """Return a field name as sent and in lower case; programs send the same few again and again."""
+    return name.decode("ascii"), name.lower()
+
+
 class Fields:
     """A block of header or trailer fields, as llhttp hands them over."""
 
@@ -92,9 +99,9 @@ class Fields:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep one field; called by httptools."""
+        shown, lower = _name(name)
         text = field_text(value.rstrip(b" \t"))
-        self.fields.append((name.decode("ascii"), text))
-        lower = name.lower()
+        self.fields.append((shown, text))
         if lower in _UNDERSTOOD:
             self._understand(lower, text)
 
@@ -133,6 +140,8 @@ class Head:
     @property
     def codings(self) -> str | None:
         """All codings of the body in the order in which they were applied, framing left out."""
+        if self.fields.transfer is None:
+            return self.fields.codings
         transfer = [name for name in self._transfer_codings if name != "chunked"]
         return ", ".join([*filter(None, [self.fields.codings]), *transfer]) or None
 

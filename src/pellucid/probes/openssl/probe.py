@@ -14,7 +14,10 @@ PROBE = Library(
     name="openssl",
     calls=(
         Call(Direction.READ, (Function("SSL_read"), Function("SSL_read_ex", count=3))),
-        Call(Direction.WRITE, (Function("SSL_write"), Function("SSL_write_ex", count=3))),
+        Call(
+            Direction.WRITE,
+            (Function("SSL_write"), Function("SSL_write_ex", count=3), Function("SSL_write_ex2", count=4)),
+        ),
     ),
     created=("SSL_new",),
     freed=("SSL_free",),

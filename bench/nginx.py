@@ -1,0 +1,224 @@
+"""What capturing costs nginx under full load: `make bench`.
+
+nginx (one worker) and wrk (one thread, keep-alive) run on this machine, both with the same private copy
+of libssl, so that both ends are watched. Rounds without capture and with each way of capturing follow
+each other in turn; what is compared comes from the same run, for machines are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MODES = {
+    "no capture": None,
+    "--record": ["--record", "{folder}/recording", "--record-limit", "16384"],
+    "-o json": ["-o", "json:{folder}/events", "--eventaddr", "/dev/null"],
+    "--record, --sites entry": [
+        "--record",
+        "{folder}/recording",
+        "--record-limit",
+        "16384",
+        "--sites",
+        "entry",
+    ],
+}
+CONFIG = """
+daemon off; worker_processes 1; error_log {folder}/error.log; pid {folder}/pid;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; keepalive_requests 1000000000;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+        location / {{ return 200 "a small response\\n"; }}
+    }}
+}}
+"""
+UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+@dataclass
+class Round:
+    """What one run of wrk gave, and what Pellucid said and used."""
+
+    rate: float
+    """Requests per second."""
+    p50: float
+    """Milliseconds."""
+    p99: float
+    bytes: int = 0
+    """Plaintext that nginx and wrk passed to libssl."""
+    lost: int = 0
+    cpu: float = 0.0
+    """Seconds of CPU that Pellucid's two processes took, for each second of load."""
+    memory: float = 0.0
+    """Peak resident MiB of both."""
+
+
+@dataclass
+class Bench:
+    """The server, and how load is put on it."""
+
+    folder: Path
+    port: int
+    seconds: int
+    connections: int
+    env: dict[str, str]
+
+    def load(self) -> tuple[float, float, float]:
+        """Requests per second, and the median and 99th percentile of latency in ms."""
+        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{self.seconds}", "--latency"]
+        url = f"https://127.0.0.1:{self.port}/"
+        done = subprocess.run([*command, url], env=self.env, check=True, capture_output=True, text=True)
+        if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+            sys.exit(f"wrk saw errors:\n{done.stdout}")
+        rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+        if not rate:
+            sys.exit(f"wrk said nothing that is understood:\n{done.stdout}")
+        return float(rate[1]), latency(done.stdout, 50), latency(done.stdout, 99)
+
+    def round(self, flags: list[str] | None) -> Round:
+        """One round without (None) or with a capture."""
+        if flags is None:
+            return Round(*self.load())
+        ready = self.folder / "ready"
+        ready.unlink(missing_ok=True)
+        words = [word.format(folder=self.folder) for word in flags]
+        libssl = ["--libssl", str(self.folder / "libssl.so.3"), "--ready-file", str(ready)]
+        command = [sys.executable, "-m", "pellucid", "tls", *libssl, *words]
+        with (self.folder / "summary").open("w+") as summary:
+            process = subprocess.Popen(command, stdout=summary, stderr=subprocess.DEVNULL)
+            wait_for(lambda: ready.exists() or process.poll() is not None)
+            before, load, after = usage(process.pid), self.load(), usage(process.pid)
+            process.send_signal(signal.SIGINT)
+            if process.wait() != 0:
+                sys.exit("the capture failed")
+            summary.seek(0)
+            told = summary.read()
+        cpu = (after[0] - before[0]) / self.seconds
+        return Round(*load, bytes=total(told, r"(\d+) bytes from"), lost=total(told, r"LOST .*?(\d+) bytes"),
+                     cpu=cpu, memory=after[1])  # fmt: skip
+
+
+def latency(text: str, percentile: int) -> float:
+    """A line of wrk's latency distribution, in milliseconds."""
+    found = re.search(rf"^\s+{percentile}%\s+([\d.]+)(us|ms|s)$", text, re.MULTILINE)
+    return float(found[1]) * UNITS[found[2]] if found else float("nan")
+
+
+def total(text: str, pattern: str) -> int:
+    """The sum of all numbers that the pattern finds."""
+    return sum(int(number) for number in re.findall(pattern, text))
+
+
+def usage(pid: int) -> tuple[float, float]:
+    """CPU seconds so far and peak resident MiB, of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    cpu = memory = 0.0
+    for each in [str(pid), *children]:
+        stat = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
+        cpu += (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+        peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{each}/status").read_text())
+        memory += int(peak[1]) / 1024 if peak else 0
+    return cpu, memory
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Poll until it is true."""
+    while not condition():
+        select.select([], [], [], 0.01)
+
+
+def listening(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@contextmanager
+def nginx(seconds: int, connections: int) -> Iterator[Bench]:
+    """A server in a folder of its own, with a private libssl."""
+    with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        listing = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
+        shutil.copy(re.findall(r"(/\S+/libssl\.so\.3)$", listing, re.MULTILINE)[0], folder)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem",
+             "-out", folder / "cert.pem", "-days", "1", "-subj", "/CN=localhost"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port))
+        env = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+        server = subprocess.Popen(["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"], env=env)
+        try:
+            wait_for(lambda: listening(port) or server.poll() is not None)
+            yield Bench(folder, port, seconds, connections, env)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def row(name: str, rounds: list[Round], base: list[Round]) -> str:
+    """One line of the table: medians over the rounds, compared with the base of the same round."""
+    pairs = list(zip(rounds, base, strict=True))
+    kept = statistics.median(each.rate / reference.rate for each, reference in pairs)
+    added = statistics.median(1e6 / each.rate - 1e6 / reference.rate for each, reference in pairs)
+
+    def median(values: Iterable[float]) -> float:
+        return statistics.median(values)
+
+    return (
+        f"| {name} | {median(at.rate for at in rounds):,.0f} | {kept:.1%} | {added:.1f} "
+        f"| {median(at.p50 for at in rounds):.2f} / {median(at.p99 for at in rounds):.2f} "
+        f"| {median(at.bytes for at in rounds) / 1e6:,.0f} "
+        f"| {sum(at.lost for at in rounds):,} | {median(at.cpu for at in rounds):.2f} "
+        f"| {max(at.memory for at in rounds):.0f} |"
+    )
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=int, default=8, help="of load in each round")
+    arguments.add_argument("--connections", type=int, default=32)
+    chosen = arguments.parse_args()
+    results: dict[str, list[Round]] = {name: [] for name in MODES}
+    with nginx(chosen.seconds, chosen.connections) as bench:
+        bench.load()  # warm
+        for number in range(chosen.rounds):
+            for name, flags in MODES.items():
+                print(f"round {number + 1} of {chosen.rounds}: {name}", file=sys.stderr)
+                results[name].append(bench.round(flags))
+    print("| | requests/s | kept | added us/request | p50 / p99 ms | MB seen | bytes lost | CPU | MiB |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, rounds in results.items():
+        print(row(name, rounds, results["no capture"]))
+
+
+if __name__ == "__main__":
+    main()

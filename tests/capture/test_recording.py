@@ -1,0 +1,86 @@
+"""Recordings: what is written is read, whole or cut."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.capture.envelope import pack, split
+from pellucid.capture.recording import MAGIC, VERSION, Recorder, read_recording
+from pellucid.errors import FormatError
+from pellucid.model import Kind
+
+
+class Sheet(io.BytesIO):
+    """An output that keeps what was written."""
+
+
+def recorded(*batches, limit=1 << 20):
+    """The file that a recorder makes of the batches, and how often it said that it was full."""
+    sheet, full = Sheet(), []
+    recorder = Recorder(sheet, limit, lambda: full.append(True))
+    for batch in batches:
+        recorder.write(batch)
+    return sheet.getvalue(), len(full)
+
+
+def read(data):
+    """All bytes of the batches, and how often the reader said that the file was cut."""
+    cut = []
+    return b"".join(read_recording(io.BytesIO(data), lambda: cut.append(True))), len(cut)
+
+
+@pytest.fixture
+def stream():
+    """A few envelopes and the end."""
+    return [pack(Kind.RECORD, b"one", 1) + pack(Kind.RECORD, b"two", 1), pack(Kind.END)]
+
+
+def test_what_is_recorded_is_read(stream):
+    """The batches come back as they were, and nothing is said."""
+    data, full = recorded(*stream)
+
+    assert read(data) == (b"".join(stream), 0)
+    assert full == 0
+
+
+@given(st.integers(min_value=len(MAGIC), max_value=len(MAGIC) + 29))
+def test_a_cut_recording_is_read_up_to_its_last_whole_envelope(length):
+    """Wherever the file ends before its end envelope, whole envelopes come out and the cut is told."""
+    whole = [pack(Kind.RECORD, b"one", 1), pack(Kind.RECORD, b"two", 1), pack(Kind.END)]
+    data, _ = recorded(*whole)
+    found, cut = read(data[:length])
+
+    assert cut == 1
+    assert b"".join(whole).startswith(found)
+    assert [bytes(at.payload) for at in split(found)] == [b"one", b"two"][: (length - len(MAGIC)) // 11]
+
+
+def test_the_limit_ends_the_recording_whole():
+    """At the limit the file gets its end, stays below the limit, and the recorder says so once."""
+    batch = pack(Kind.RECORD, bytes(92), 1)
+    data, full = recorded(*[batch] * 10, limit=450)
+    found, cut = read(data)
+
+    assert full == 1
+    assert len(data) <= 450
+    assert cut == 0
+    assert found == batch * 4 + pack(Kind.END)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "not a Pellucid recording"),
+        (b"GIF89a" * 10, "not a Pellucid recording"),
+        (MAGIC.replace(b"\r\n", b"\n"), "not a Pellucid recording"),
+        (MAGIC[:13] + b"\x63\x00\x00", f"a recording of format 99; this version of Pellucid reads {VERSION}"),
+    ],
+)
+def test_other_files_are_refused(data, says):
+    """A file that is no recording, was mangled as text, or is of another version is named as that."""
+    with pytest.raises(FormatError, match=says):
+        read(data)

@@ -1,0 +1,139 @@
+"""The join stage as a dialogue: records and contexts in, flow out."""
+
+from __future__ import annotations
+
+import socket
+
+from pellucid.join import Join
+from pellucid.model import (
+    Chunk,
+    Clock,
+    Close,
+    Closed,
+    Data,
+    Direction,
+    Drops,
+    End,
+    Gap,
+    Missed,
+    Offsets,
+    Open,
+    Opened,
+    Target,
+    Totals,
+)
+
+READ, WRITE = Direction.READ, Direction.WRITE
+CLOCK = Clock(boot=1_000, wall=1_000_001_000)
+TARGET = Target(id=3, library="libssl.so.3", path="/lib/libssl.so.3", site="inner")
+
+
+def opened(**changes):
+    """The record of a connection over IPv4 loopback."""
+    fields = {
+        "time": 2_000, "connection": 7, "cgroup": 1, "target": 3, "pid": 10, "tid": 11, "uid": 12,
+        "family": socket.AF_INET, "local_port": 4000, "remote_port": 443, "mid": 0,
+        "local": bytes([127, 0, 0, 1]) + bytes(12), "remote": bytes([192, 0, 2, 9]) + bytes(12),
+        "comm": b"curl\0\0garbage\0\0\0",
+    }  # fmt: skip
+    return Opened(**{**fields, **changes})
+
+
+def data(offset, payload, direction=WRITE, time=3_000):
+    return Data(time=time, connection=7, offset=offset, tid=11, direction=direction, bytes=payload)
+
+
+def played(*values, join=None):
+    """All that follows from the values, after a clock and a target."""
+    join = join or Join()
+    return [flow for value in (CLOCK, TARGET, *values) for flow in join(value)]
+
+
+def test_a_connection_carries_who_and_where():
+    """Process, user, library and both addresses of the record come out in the connection."""
+    (begin,) = played(opened())
+
+    connection = begin.connection
+    assert isinstance(begin, Open)
+    assert (connection.pid, connection.tid, connection.uid, connection.comm) == (10, 11, 12, "curl")
+    assert (connection.library, connection.mid) == ("libssl.so.3", False)
+    assert (connection.local, connection.remote) == ("127.0.0.1:4000", "192.0.2.9:443")
+
+
+def test_times_become_wall_clock():
+    """The clock envelope shifts boot time to wall-clock time, a later one for what follows it."""
+    first, chunk, after = played(opened(), data(0, b"a"), Clock(boot=0, wall=5_000_000_000), data(1, b"b"))
+
+    assert [first.time, chunk.time, after.time] == [1_000_002_000, 1_000_003_000, 5_000_003_000]
+
+
+def test_bytes_in_order_are_chunks():
+    """Consecutive records of both directions pass through with their own offsets."""
+    flow = played(opened(), data(0, b"abc"), data(0, b"12", READ), data(3, b"d"))
+
+    chunks = [(at.direction, at.offset, at.data) for at in flow if isinstance(at, Chunk)]
+    assert chunks == [(WRITE, 0, b"abc"), (READ, 0, b"12"), (WRITE, 3, b"d")]
+    assert not any(isinstance(at, Gap) for at in flow)
+
+
+def test_a_hole_is_shown_before_the_bytes_that_follow_it():
+    """An offset beyond what was seen yields a gap of exactly the missing size."""
+    _, _, gap, chunk = played(opened(), data(0, b"abc"), data(10, b"z"))
+
+    assert (gap.offset, gap.size, gap.direction, gap.reason) == (3, 7, WRITE, "ring_full")
+    assert (chunk.offset, chunk.data) == (10, b"z")
+
+
+def test_a_hole_with_a_reason_is_split_from_one_without():
+    """What the kernel says it missed has its reason; what it could not even say is a full ring."""
+    missed = Missed(time=4_000, connection=7, offset=8, size=4, direction=READ, reason=2)
+    _, silent, said, chunk = played(opened(), missed, data(12, b"x", READ))
+
+    assert (silent.offset, silent.size, silent.reason) == (0, 8, "ring_full")
+    assert (said.offset, said.size, said.reason) == (8, 4, "unreadable")
+    assert (chunk.offset, chunk.data) == (12, b"x")
+
+
+def test_closing_shows_a_hole_at_the_end():
+    """The final offsets of a closed connection uncover bytes after the last record."""
+    _, _, gap, close = played(opened(), data(0, b"abc"), Closed(5_000, 7, read=0, written=9))
+
+    assert isinstance(close, Close)
+    assert (gap.offset, gap.size, gap.direction) == (3, 6, WRITE)
+
+
+def test_connections_open_at_the_end_show_their_holes_too():
+    """The tracer's final offsets uncover what was lost last on connections that are still open."""
+    flow = played(opened(), data(0, b"abc"), Offsets(9_000, [(7, 20, 3), (99, 1, 1)]))
+
+    gaps = [(at.direction, at.offset, at.size, at.time) for at in flow if isinstance(at, Gap)]
+    assert gaps == [(READ, 0, 20, 1_000_009_000)]
+
+
+def test_addresses_that_become_known_later_reach_the_same_connection():
+    """A second announcement updates the connection and opens no other."""
+    join = Join()
+    unknown = opened(family=0, local_port=0, remote_port=0)
+    (begin,) = played(unknown, join=join)
+    before = begin.connection.local, begin.connection.remote
+    (chunk,) = [*join(opened()), *join(data(0, b"a"))]
+
+    assert before == (None, None)
+    assert chunk.connection is begin.connection
+    assert begin.connection.remote == "192.0.2.9:443"
+
+
+def test_bytes_of_a_connection_that_was_never_announced_are_counted():
+    """A record without its connection is said as lost, and does not stop the stream."""
+    flow = played(data(0, b"abc"), Drops(seen_bytes=3, lost={}), End(2_000_001_000))
+
+    assert flow == [Totals(3_000_001_000, 2.0, 1, 3, {"unknown_connection": 3})]
+
+
+def test_totals_name_only_what_was_lost():
+    """Reasons with nothing behind them do not appear in the closing totals."""
+    drops = Drops(seen_bytes=50, lost={"ring_full": 5, "map_full": 0}, untracked_calls=2)
+    (totals,) = played(drops, End(1_000_001_000))
+
+    assert totals.lost == {"ring_full": 5, "untracked_calls": 2}
+    assert (totals.seconds, totals.targets, totals.seen_bytes) == (1.0, 1, 50)
