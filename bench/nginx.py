@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import select
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 MODES = {
     "no capture": None,
     "--record": ["--record", "{folder}/recording", "--record-limit", "16384"],
-    "-o json": ["-o", "json:{folder}/events", "--eventaddr", "/dev/null"],
+    "-o json": ["-o", "json:{folder}/events"],
     "--record, --sites entry": [
         "--record",
         "{folder}/recording",
@@ -112,11 +113,20 @@ class Bench:
             process.send_signal(signal.SIGINT)
             if process.wait() != 0:
                 sys.exit("the capture failed")
-            summary.seek(0)
-            told = summary.read()
-        cpu = (after[0] - before[0]) / self.seconds
-        return Round(*load, bytes=total(told, r"(\d+) bytes from"), lost=total(told, r"LOST .*?(\d+) bytes"),
-                     cpu=cpu, memory=after[1])  # fmt: skip
+        seen, lost = self.told()
+        return Round(*load, seen, lost, cpu=(after[0] - before[0]) / self.seconds, memory=after[1])
+
+    def told(self) -> tuple[int, int]:
+        """Bytes seen and lost, by the summary on stdout, or in the file of events where there is one."""
+        events = self.folder / "events"
+        if not events.exists():
+            told = (self.folder / "summary").read_text()
+            return total(told, r"(\d+) bytes from"), total(told, r"LOST .*?(\d+) bytes")
+        with events.open("rb") as file:
+            file.seek(-min(1000, events.stat().st_size), os.SEEK_END)
+            told = json.loads(file.readlines()[-1])
+        events.unlink()
+        return told["bytes"], sum(told["lost"].values())
 
 
 def latency(text: str, percentile: int) -> float:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid import commands, log
+from pellucid import commands
 from pellucid.errors import PellucidError
+from pellucid.log import configure
 from pellucid.settings import Show, Tls
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def from_settings(cls: type[Show]) -> Callable[[Any], Any]:
         def command(*args: Any, **values: Any) -> None:
             names = {field.name for field in dataclasses.fields(cls)}
             settings = cls(**{name: values.pop(name) for name in names})
-            log.configure(debug=settings.debug, path=settings.logaddr)
+            configure(debug=settings.debug, path=settings.logaddr)
             function(*args, **values, settings=settings)
 
         command.__doc__ = function.__doc__

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pellucid import log, plugins
+from pellucid import plugins
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import Channel
 from pellucid.decoder import limits, options, run_decoder
 from pellucid.errors import PellucidError, UsageError
+from pellucid.log import log
 from pellucid.outputs import open_output
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_uid
@@ -34,7 +35,7 @@ def capture(settings: Tls) -> None:
             "capturing needs root: run it with sudo (pellucid doctor tells what else it needs)"
         )
     if settings.ssl_version:
-        log.get().info("--ssl_version is not needed: no version is assumed")
+        log.info("--ssl_version is not needed: no version is assumed")
     targets = find_targets(settings.libssl, settings.pid)
     ours, theirs = Channel.pair()
     uid, tracer = decoder_uid(), os.getpid()
@@ -69,7 +70,7 @@ def replay(path: Path, settings: Show) -> None:
     pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
 
     def cut() -> None:
-        log.get().warning(f"{path} was cut short: it is shown as far as it goes")
+        log.warning("%s was cut short: it is shown as far as it goes", path)
 
     with file:
         try:

@@ -7,11 +7,11 @@ import signal
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from pellucid import log
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.errors import PellucidError
+from pellucid.log import log
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
@@ -97,7 +97,7 @@ def _decode(
     live.close()
     channel.send(Done())
     if live.tracer_gone:
-        log.get().error("the tracer ended unexpectedly: what was captured until then is written")
+        log.error("the tracer ended unexpectedly: what was captured until then is written")
 
 
 def _recorded(
@@ -106,7 +106,7 @@ def _recorded(
     """Write each batch to the recording before anything is made of it."""
 
     def full() -> None:
-        log.get().warning(f"the recording {output.name} is full at {settings.record_limit} MiB and has ended")
+        log.warning("the recording %s is full at %d MiB and has ended", output.name, settings.record_limit)
 
     recorder = Recorder(output, settings.record_limit << 20, full)
     for batch in batches:

@@ -1,37 +1,39 @@
-"""The log: what Pellucid says about itself, on stderr or in a file, never between the events."""
+"""The log: what Pellucid says about itself, on stderr or in a file, never between the events.
+
+The standard library's: structlog takes a quarter of the start-up time (124 of 290 ms, measured) for
+a log of a few lines.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from typing import TYPE_CHECKING, cast
+import time
+from typing import TYPE_CHECKING, TextIO
 
-import structlog
+from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LEVELS = {False: 20, True: 10}
-"""logging.INFO, and logging.DEBUG with `--debug`."""
+log = logging.getLogger("pellucid")
 
 
 def configure(*, debug: bool, path: Path | None) -> None:
-    """Send the log to `path`, or to stderr, with colours only on a terminal."""
-    stream = sys.stderr
-    if path is not None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        stream = os.fdopen(os.open(path, flags, 0o600), "w", buffering=1)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True),
-            structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, pad_level=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[debug]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
-    )
+    """Send the log to the end of `path`, or to stderr."""
+    handler = logging.StreamHandler(sys.stderr if path is None else _append(path))
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    log.handlers = [handler]
+    log.propagate = False
+    log.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
-def get() -> structlog.typing.FilteringBoundLogger:
-    """A logger: `get().info("ready", targets=1)`."""
-    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+def _append(path: Path) -> TextIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.fdopen(os.open(path, flags, 0o600), "w", buffering=1)
+    except OSError as error:
+        raise PellucidError(f"cannot write the log to {path}: {error.strerror}") from error

@@ -9,11 +9,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pellucid import log
 from pellucid.attach.loader import Filter, Tracing, find_sites, ring_bytes
-from pellucid.channel import Done, Enough, Failed, Finish, Outputs, Ring, Settle, Tell
+from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.errors import PellucidError
+from pellucid.log import log
 from pellucid.model import End, Offsets, Target
 from pellucid.outputs import open_output
 from pellucid.probes.plaintext import OBJECT
@@ -64,10 +64,10 @@ class Tracer:
         self._send(Ring(OBJECT_ID, ring.max_entries, tracing.btf), [ring.fd])
         missing = tracing.attach_tracepoints()
         if missing:
-            log.get().debug("this kernel lacks tracepoints, so fewer addresses are known", missing=missing)
+            log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
         for number, target in enumerate(targets, start=1):
             self._attach(tracing, number, target, library)
-        log.get().info("ready", targets=len(targets))
+        log.info("ready: watching %s", _count(targets))
         if settings.ready_file:
             os.close(open_output(str(settings.ready_file)))
 
@@ -81,7 +81,7 @@ class Tracer:
     def _hand_over_outputs(self, specs: list[SinkSpec], recording: Path | None) -> None:
         places = [spec.place for spec in specs] + ([str(recording)] if recording else [])
         if recording:
-            log.get().warning(f"the recording {recording} will hold secrets in plain text; keep it private")
+            log.warning("the recording %s will hold secrets in plain text: keep it private", recording)
         names = ["stdout" if place == "-" else place for place in places]
         sinks = [(spec.format, name) for spec, name in zip(specs, names, strict=False)]
         with ExitStack() as opened:
@@ -109,8 +109,8 @@ class Tracer:
         poll.register(self._channel.fileno(), select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
             ready = {fd for fd, _ in poll.poll(min(TICK_MS, left * 1000))}
-            if self._channel.fileno() in ready and not isinstance(self._hear(), Enough):
-                return
+            if self._channel.fileno() in ready:
+                self._hear()
             if ready:
                 return
             self._tell_clock()
@@ -171,15 +171,21 @@ def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tu
         yield group
 
 
+def _count(targets: list[FoundTarget]) -> str:
+    names = ", ".join(sorted({target.library for target in targets}))
+    return f"{len(targets)} target{'s'[: len(targets) != 1]} ({names})"
+
+
 def _log_sites(target: FoundTarget, sites: list[Site]) -> None:
     for site in sites:
-        log.get().debug(
-            "probe",
-            file=target.display,
-            at=f"{site.symbol}+{site.offset:#x}",
-            kind=site.kind,
-            cost="cheap" if site.emulated else "single-step",
-            reason=site.reason or None,
+        log.debug(
+            "%s: %s at %#x, %s, %s%s",
+            target.display,
+            site.symbol,
+            site.offset,
+            site.kind,
+            "emulated" if site.emulated else "single-stepped",
+            f" ({site.reason})" if site.reason else "",
         )
 
 

@@ -1,0 +1,1 @@
+"""Tests that load eBPF programs and watch real servers and clients."""

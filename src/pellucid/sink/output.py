@@ -16,7 +16,7 @@ BUFFER_LIMIT = 256 * 1024
 """Bytes kept before they are written unasked: four default pipes full, far above the cost of a call."""
 
 
-class OutputClosed(Exception):
+class OutputClosed(Exception):  # noqa: N818 - not an error
     """Not an error: the reader (`| head`) has what it wanted, and the program ends with status 0."""
 
 
