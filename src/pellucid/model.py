@@ -264,14 +264,21 @@ class OnConnection(Message, kw_only=True):
     """A message that belongs to a connection: who, and where."""
 
     pid: int
+    """Process, as the host counts them."""
     tid: int
+    """The thread that made the connection's first call."""
     uid: int
+    """The user that the process runs as."""
     comm: str
+    """The kernel's name for the thread: at most 15 bytes."""
     library: str
+    """The file that was watched: its own name (soname)."""
     conn: int
+    """The connection; never used again in one capture."""
     src: str | None
     """The client's end where the role is known, else the local end: `address:port` or null."""
     dst: str | None
+    """The other end."""
     role: str | None
     """What the watched program is, `client` or `server`; null where it is not known."""
 
@@ -280,37 +287,53 @@ class Request(Struct, kw_only=True):
     """The request half of an exchange."""
 
     method: str
+    """As sent: any token."""
     url: str
+    """The request target as sent: usually path and query."""
     authority: str | None
+    """The Host header, or the authority of an absolute target."""
     headers: Headers
+    """In order, with their own case."""
     body: Text = ""
     """Content codings undone where that is possible within the limits; at most `--max-body` bytes."""
     encoding: str | UnsetType = UNSET
+    """`base64` where the bytes are not UTF-8."""
     size: int = 0
     """Bytes of the whole body as sent, after chunked framing is removed, before content codings."""
     sha256: str | UnsetType = UNSET
     """Hex digest of all `size` bytes; present when `body` does not hold them all."""
     trailers: Headers | UnsetType = UNSET
+    """Fields after a chunked body."""
 
 
 class Response(Struct, kw_only=True):
     """The response half of an exchange."""
 
     status: int
+    """Three digits."""
     reason: str
+    """The words behind it, often empty."""
     headers: Headers
+    """In order, with their own case."""
     body: Text = ""
+    """As for the request."""
     encoding: str | UnsetType = UNSET
+    """`base64` where the bytes are not UTF-8."""
     size: int = 0
+    """As for the request."""
     sha256: str | UnsetType = UNSET
+    """As for the request."""
     trailers: Headers | UnsetType = UNSET
+    """Fields after a chunked body."""
 
 
 class Http(OnConnection, kw_only=True):
     """One HTTP exchange: `ts` is the beginning of its first half."""
 
     protocol: str
+    """`HTTP/1.1` or `HTTP/1.0`."""
     stream: int | None = None
+    """The stream of a protocol that has several on one connection."""
     request: Request | None
     """Null when the capture began between request and response, or the request was lost."""
     response: Response | None
@@ -320,6 +343,7 @@ class Http(OnConnection, kw_only=True):
     truncated: bool = False
     """A body is longer than what is shown."""
     error: str | None = None
+    """What is wrong or missing, in words."""
 
 
 class RawData(OnConnection, tag="data", kw_only=True):
@@ -328,9 +352,13 @@ class RawData(OnConnection, tag="data", kw_only=True):
     direction: str
     """`read` or `write`."""
     offset: int
+    """Bytes of this direction before these."""
     size: int
+    """How many they are."""
     data: Text
+    """The bytes."""
     encoding: str | UnsetType = UNSET
+    """`base64` where the bytes are not UTF-8."""
 
 
 class ConnectionEvent(OnConnection, tag="connection", kw_only=True):
@@ -346,10 +374,15 @@ class Lost(Message, kw_only=True):
     """Bytes that are missing at one place of one connection."""
 
     conn: int | None
+    """Null where no connection is known; the following two as well."""
     direction: str | None
+    """`read` or `write`."""
     offset: int | None
+    """Where the hole begins in the stream of that direction."""
     size: int
+    """Bytes that are missing."""
     reason: str
+    """`ring_full`, `map_full`, `unreadable` or `over_limit`."""
 
 
 class Summary(Message, kw_only=True):
@@ -360,6 +393,8 @@ class Summary(Message, kw_only=True):
     bytes: int
     """Plaintext bytes that watched programs passed to their libraries."""
     lost: dict[str, int]
-    """Bytes by reason; empty when nothing was lost."""
+    """Bytes by reason, `untracked_calls` in calls; empty when nothing was lost."""
     targets: int
+    """Files that were watched."""
     seconds: float
+    """From the beginning of the capture to its end."""
