@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from pellucid.sink.output import Output
     from pellucid.sink.style import Style
 
+_NOUNS = {"http": "HTTP exchange", "data": "data message", "websocket": "WebSocket message"}
+_ASIDES = {"connection", "lost"}
+"""Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
+
 
 class TextSink(Sink):
     """Shows each message as a heading and its payload; connections only when `verbose`."""
@@ -98,10 +102,11 @@ class TextSink(Sink):
         yield self._heading(message, f"{message.event}{older if message.event == 'opened' else ''}")
 
     def _summary(self, message: Summary) -> Iterator[str]:
-        kinds = ", ".join(f"{number} {kind}" for kind, number in message.captured.items()) or "nothing"
+        shown = {kind: number for kind, number in message.captured.items() if kind not in _ASIDES}
+        kinds = ", ".join(count(number, _NOUNS.get(kind, kind)) for kind, number in shown.items())
         targets = count(message.targets, "target")
         size = count(message.bytes, "byte")
-        captured = f"captured {kinds} in {message.seconds:.1f} s: {size} from {targets}"
+        captured = f"captured {kinds or 'nothing'} in {message.seconds:.1f} s: {size} from {targets}"
         yield f"{self._time(message)} {self._paint('who', escape(captured))}"
         sizes = ", ".join(f"{_lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
         lost = self._paint("warning", escape(f"LOST {sizes}")) if sizes else "nothing lost"
