@@ -72,7 +72,7 @@ class Round:
     cpu: float = 0.0
     """Seconds of CPU that Pellucid's two processes took, for each second of load."""
     memory: float = 0.0
-    """Peak resident MiB of both."""
+    """Resident MiB of both at the end of the load; their buffers only grow."""
 
 
 @dataclass
@@ -141,15 +141,26 @@ def total(text: str, pattern: str) -> int:
 
 
 def usage(pid: int) -> tuple[float, float]:
-    """CPU seconds so far and peak resident MiB, of a process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    cpu = memory = 0.0
-    for each in [str(pid), *children]:
-        stat = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
-        cpu += (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-        peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{each}/status").read_text())
-        memory += int(peak[1]) / 1024 if peak else 0
-    return cpu, memory
+    """CPU seconds so far and resident MiB, of a process and its children."""
+    each = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    return sum(map(cpu_seconds, each)), sum(map(resident_mib, each))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time (proc(5), /proc/PID/stat)."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Proportional set size without the ring, which is the kernel's memory and mapped twice."""
+    kib, ring = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            ring = "bpf-map" in line
+        elif line.startswith("Pss:") and not ring:
+            kib += int(line.split()[1])
+    return kib / 1024
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -63,11 +63,15 @@ def programs(tls: Tls) -> Iterator[Programs]:
 
 @pytest.fixture
 def capture(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`capture(*flags)` starts `pellucid tls` on the private libssl, and returns when it is ready."""
+    """`capture(*flags)` starts `pellucid tls` on the private libssl, and returns when it is ready.
+
+    `patch` is Python that runs before it, to take away what the kernel has.
+    """
     started: list[Capture] = []
 
-    def start(*flags: str, libssl: Path | None = tls.libssl) -> Capture:
-        command = [sys.executable, "-m", "pellucid", "tls", *flags]
+    def start(*flags: str, libssl: Path | None = tls.libssl, patch: str = "") -> Capture:
+        main = f"{patch}\nfrom pellucid.cli import main\nmain()"
+        command = [sys.executable, "-c", main, "tls", *flags]
         if libssl is not None:
             command += ["--libssl", str(libssl)]
         run = Capture(command, tmp_path / f"capture{len(started)}")

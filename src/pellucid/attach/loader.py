@@ -11,6 +11,7 @@ from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
 from pellucid.decode.btf import Btf
+from pellucid.decode.layout import decoders
 from pellucid.libbpf import (
     BpfError,
     BpfObject,
@@ -21,7 +22,7 @@ from pellucid.libbpf import (
     has_uprobe_multi,
     possible_cpus,
 )
-from pellucid.model import LOSS_REASONS, Direction, Drops
+from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +100,7 @@ class Tracing:
         self._object = BpfObject(path)
         self.btf = self._object.btf()
         self._types = Btf(self.btf)
+        decoders(self._types, RECORDS)  # refuses an object whose records are not those of model.py
         self._who = who
         self._multi = has_uprobe_multi()
         self._links: list[Link] = []
