@@ -50,13 +50,15 @@ struct drain *drain_start(int map_fd, size_t ring_size, size_t capacity, uint16_
 int drain_ready_fd(const struct drain *d);
 const uint8_t *drain_take(struct drain *d, int settle, size_t *size);
 void drain_stop(struct drain *d);
+
+int end_after(int parent, long microseconds);
 """
 
 ffi = FFI()
 ffi.cdef(DECLARATIONS)
 ffi.set_source(
     "pellucid.libbpf._native",
-    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n',
+    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n',
 )
 
 if __name__ == "__main__":

@@ -37,28 +37,29 @@ int uprobe_multi(int prog_fd, const char *path, const unsigned long *offsets, co
 }
 
 /*
- * Linux kernel commit 46ba0e49b642 "bpf: fix multi-uprobe PID filtering logic" (in v6.10, and in stable
- * releases of 6.6 and later): before it, `pid` meant one thread. A kernel that has it refuses the pid -1
- * with EINVAL, one that has not gets as far as the path, which is no regular file.
+ * "/" is no regular file, so a kernel that knows these links refuses it with EBADF; an older one takes the
+ * request for another kind and says EINVAL. Linux kernel commit 46ba0e49b642 "bpf: fix multi-uprobe PID
+ * filtering logic" (in v6.10, and in stable releases of 6.6 and later): before it `pid` meant one thread.
+ * With it the pid -1 is refused with EINVAL before the path is looked at.
  */
 bool has_uprobe_multi(void)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = PELLUCID_TRACE_UPROBE_MULTI);
 	struct bpf_insn code[] = {
-	    {.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
-	    {.code = BPF_JMP | BPF_EXIT},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
+		{.code = BPF_JMP | BPF_EXIT},
 	};
 	unsigned long offset = 0;
 	uint64_t cookie = 0;
-	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", code, 2, &opts), result;
+	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", code, 2, &opts);
+	bool has;
 
 	if (prog < 0)
 		return false;
-	result = uprobe_multi(prog, "/", &offset, &cookie, 1, -1, false);
+	has = uprobe_multi(prog, "/", &offset, &cookie, 1, 0, false) == -EBADF &&
+	      uprobe_multi(prog, "/", &offset, &cookie, 1, -1, false) == -EINVAL;
 	close(prog);
-	if (result >= 0)
-		close(result);
-	return result == -EINVAL;
+	return has;
 }
 
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
