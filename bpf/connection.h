@@ -89,12 +89,22 @@ static __always_inline void count_connection(u32 pid, s64 change)
 		__sync_fetch_and_add(open, change);
 }
 
-static __always_inline void say_closed(const struct connection *c)
+/*
+ * Say that it is over, where anybody knows of it. Without room for that it stays in the map, under a key that
+ * no process has: user space finds its last offsets there when the capture ends, and so the hole before them.
+ */
+static __always_inline void say_closed(struct connection *c)
 {
-	struct closed *r = c->announced ? RECORD(closed, sizeof(*r)) : NULL;
+	struct connection_key nobody = {.handle = c->id};
+	struct closed *r;
 
-	if (!r)
+	if (!c->announced)
 		return;
+	r = RECORD(closed, sizeof(*r));
+	if (!r) {
+		bpf_map_update_elem(&connections, &nobody, c, BPF_ANY);
+		return;
+	}
 	r->connection = c->id;
 	r->read = c->offset[READ];
 	r->written = c->offset[WRITE];

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pellucid.errors import PellucidError
 from pellucid.model import Clock, Drops, End, Offsets, Target
 
 if TYPE_CHECKING:
@@ -91,23 +92,29 @@ class Channel:
         """For poll(2)."""
         return self._socket.fileno()
 
-    def send(self, message: Anything, fds: Sequence[int] = ()) -> bool:
-        """Send; false when the other process is gone."""
+    def send(self, message: Anything, fds: Sequence[int] = (), *, wait: bool = True) -> bool:
+        """Send; false when the other process is gone, or without `wait` when it does not listen."""
         try:
-            socket.send_fds(self._socket, [_encode(message)], fds)
-        except (BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._socket, [_encode(message)], fds, 0 if wait else socket.MSG_DONTWAIT)
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
             return False
         return True
 
     def receive(self) -> tuple[Anything | None, list[int]]:
-        """Wait for the next message and its descriptors (close-on-exec); None when the other end is gone."""
+        """Wait for the next message and its descriptors (close-on-exec); None when the other end is gone.
+
+        PellucidError for something that is no message: a broken decoder may say anything.
+        """
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, MAX_MESSAGE, MAX_FDS)
         except ConnectionResetError:
             return None, []
         for fd in fds:
             os.set_inheritable(fd, False)
-        return (_decode(data) if data else None), fds
+        try:
+            return (_decode(data) if data else None), fds
+        except ValueError as error:  # msgspec's own errors and UnicodeDecodeError
+            raise PellucidError(f"the other process does not make sense: {error}") from error
 
     def close(self) -> None:
         """Close this end."""

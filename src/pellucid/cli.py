@@ -29,10 +29,30 @@ class _Group(click.Group):
         return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
 
-def _type(annotation: Any) -> Any:
+def _number(kind: type[int | float], least: float, most: float) -> Callable[[str], float]:
+    """A click type for numbers within bounds: named to those who are beyond them, not in the help."""
+
+    def convert(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            whole = " whole" if kind is int else ""
+            raise click.BadParameter(f"{text!r} is not a{whole} number") from None
+        if not number >= least:  # so that NaN is refused too
+            raise click.BadParameter(f"{text} is too small: at least {least}")
+        if number > most:
+            raise click.BadParameter(f"{text} is too large: at most {most}")
+        return number
+
+    return convert
+
+
+def _type(annotation: Any, least: float, most: float) -> Any:
     """The click type of a field: `int | None` is an int."""
     if isinstance(annotation, UnionType):
         (annotation,) = (part for part in typing.get_args(annotation) if part is not NoneType)
+    if annotation in {int, float}:
+        return _number(annotation, least, most)
     return click.Path(path_type=Path) if annotation is Path else annotation
 
 
@@ -40,14 +60,13 @@ def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], A
     more = dict(field.metadata)
     flags = more.pop("flags")
     choices = more.pop("choices", None)
+    bounds = more.pop("least", 0), more.pop("most", sys.maxsize)
     if choices:
         more["type"] = click.Choice(choices)
     elif annotation is bool:
         more["is_flag"] = True
     elif not more.get("multiple"):
-        more["type"] = _type(annotation)
-        if more["type"] in {int, float}:
-            more["type"] = click.IntRange(min=0) if more["type"] is int else click.FloatRange(min=0)
+        more["type"] = _type(annotation, *bounds)
     show_default = field.default not in {None, 0, ""} and not isinstance(field.default, bool | tuple)
     return click.option(*flags, field.name, default=field.default, show_default=show_default, **more)
 
@@ -72,16 +91,27 @@ def from_settings(cls: type[Show]) -> Callable[[Any], Any]:
     return decorate
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(None, "-v", "--version", package_name="pellucid", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """See through TLS on machines that you own: no CA, no proxy, no restart."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
 
 
 @cli.command()
 @from_settings(Tls)
 def tls(settings: Tls) -> None:
-    """Show what programs send and receive through OpenSSL, in plain text (also: openssl)."""
+    """Show what programs send and receive through OpenSSL.
+
+    Events go to stdout, the log to stderr; Ctrl-C ends it. The command is also called openssl.
+    """
     commands.capture(settings)
 
 
@@ -89,16 +119,17 @@ def tls(settings: Tls) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @from_settings(Show)
 def replay(file: Path, settings: Show) -> None:
-    """Show a recording made with `pellucid tls --record FILE`; needs no root."""
+    """Show a recording of tls --record; needs no root."""
     commands.replay(file, settings)
 
 
 def main() -> None:
     """Run the command line; every error is one line on stderr."""
     try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+        sys.exit(cli.main(standalone_mode=False))
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "pellucid"
+        click.echo(f"pellucid: {error.format_message().rstrip('.')} (see {command} --help)", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(1)

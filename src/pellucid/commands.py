@@ -14,9 +14,10 @@ from pellucid.errors import PellucidError, UsageError
 from pellucid.log import log
 from pellucid.outputs import open_output
 from pellucid.pipeline import Pipeline
-from pellucid.privileges import decoder_uid
-from pellucid.sink import Output, SinkSpec, parse_spec
-from pellucid.tracer import Tracer, interruptions
+from pellucid.privileges import decoder_ids
+from pellucid.signals import interruptions
+from pellucid.sink import STDOUT, Output, SinkSpec, parse_spec
+from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
-    specs = _specs(settings, list(sinks), also=settings.eventaddr)
+    specs = _specs(settings, list(sinks), {"the recording": settings.record}, also=settings.eventaddr)
     if os.geteuid() != 0:
         raise PellucidError(
             "capturing needs root: run it with sudo (pellucid doctor tells what else it needs)"
@@ -38,11 +39,11 @@ def capture(settings: Tls) -> None:
         log.info("--ssl_version is not needed: no version is assumed")
     targets = find_targets(settings.libssl, settings.pid)
     ours, theirs = Channel.pair()
-    uid, tracer = decoder_uid(), os.getpid()
+    ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, parsers, sinks, uid, tracer)
+            run_decoder(theirs, settings, parsers, sinks, ids, tracer)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -51,13 +52,13 @@ def capture(settings: Tls) -> None:
         except BaseException:
             run.abandon()
             raise
-        run.finish()
+        run.finish(interrupted)
 
 
 def replay(path: Path, settings: Show) -> None:
     """Show a recording as the live capture would have been shown."""
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
-    specs = _specs(settings, list(sinks))
+    specs = _specs(settings, list(sinks), {"the recording": path})
     try:
         file = path.open("rb")
     except OSError as error:
@@ -79,13 +80,18 @@ def replay(path: Path, settings: Show) -> None:
             raise type(error)(f"{path}: {error}") from error
 
 
-def _specs(settings: Show, formats: list[str], also: Path | None = None) -> list[SinkSpec]:
-    """The sinks that were asked for; text on stdout where none was."""
+def _specs(
+    settings: Show, formats: list[str], taken: dict[str, Path | None], also: Path | None = None
+) -> list[SinkSpec]:
+    """The sinks that were asked for; text on stdout where none was. No two in one place, none in `taken`."""
     specs = [parse_spec(text, formats) for text in settings.output]
     if also is not None:
         specs.append(SinkSpec("text", str(also)))
-    places = [spec.place for spec in specs]
-    twice = next((place for place in places if places.count(place) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two outputs cannot share {twice!r}")
-    return specs or [SinkSpec("text", "-")]
+    others = {**taken, "the log": settings.logaddr}
+    users = {os.path.realpath(path): user for user, path in others.items() if path is not None}
+    for spec in specs:
+        place = spec.place if spec.place == STDOUT else os.path.realpath(spec.place)
+        if place in users:
+            raise UsageError(f"cannot write to {spec.place}: {users[place]} is there already")
+        users[place] = "another output"
+    return specs or [SinkSpec("text", STDOUT)]

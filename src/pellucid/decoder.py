@@ -11,21 +11,20 @@ from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.errors import PellucidError
-from pellucid.log import log
+from pellucid.log import log, log_fds
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
+from pellucid.signals import SIGNALS
 from pellucid.sink import Output, SinkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pellucid.parse import Protocol
+    from pellucid.privileges import Ids
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
-
-ORPHAN_SECONDS = 0.8
-"""How long the decoder may still write after its tracer ended; then the kernel ends it."""
 
 
 def run_decoder(
@@ -33,16 +32,15 @@ def run_decoder(
     settings: Tls,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
-    uid: int,
+    ids: Ids,
     tracer: int,
 ) -> NoReturn:
-    """Be the decoder, in a freshly forked child that holds `channel` and the standard streams. Never returns."""
+    """Be the decoder, in a freshly forked child that holds `channel` and the log, nothing else. Never returns."""
     status = 1
     try:
-        _ignore_terminal()
-        os.closerange(3, channel.fileno())
-        os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
-        give_up_privileges(uid, tracer)
+        _leave_session()
+        _close_all_but(channel.fileno(), *log_fds())
+        give_up_privileges(ids, tracer)
         _decode(channel, settings, parsers, sinks)
         status = 0
     except PellucidError as error:
@@ -53,20 +51,26 @@ def run_decoder(
         os._exit(status)
 
 
-def _ignore_terminal() -> None:
-    """Ctrl-C reaches the whole process group: the tracer decides how the capture ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _tracer_died)
+def _leave_session() -> None:
+    """Have no terminal, where input could be forged (TIOCSTI), and leave signals to the tracer.
 
-
-def _tracer_died(*_: object) -> None:
-    """The kernel's word that the tracer is gone; the closed channel says it too, and ends the stream.
-
-    Whatever holds the decoder up after that (a parser in a loop, a reader that does not read), the
-    alarm's default action ends it.
+    It decides how the capture ends, also when a service manager signals both processes.
     """
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, ORPHAN_SECONDS)
+    os.setsid()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _close_all_but(*kept: int) -> None:
+    """Close what the tracer has open, and its stdin and stdout: an output comes by the channel."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(null, stream)
+    after = 3
+    for fd in sorted({*kept} - {0, 1, 2}):
+        os.closerange(after, fd)
+        after = fd + 1
+    os.closerange(after, os.sysconf("SC_OPEN_MAX"))
 
 
 def _decode(
@@ -91,7 +95,7 @@ def _decode(
     batches: Iterable[bytes | memoryview] = live
     if outputs.recording is not None:
         batches = _recorded(batches, Output(fds[-1], outputs.recording), settings)
-    if not settings.output and outputs.recording is not None:
+    if outputs.recording is not None and not (settings.output or settings.eventaddr or settings.count):
         batches = only_context(batches)
     Pipeline([*parsers.values()], limits(settings), opened, settings.count, enough).run(batches)
     live.close()
@@ -119,7 +123,7 @@ def _recorded(
 def options(settings: Show, fd: int) -> SinkOptions:
     """How a sink on this descriptor shows things."""
     return SinkOptions(
-        color=os.isatty(fd) and "NO_COLOR" not in os.environ,
+        color=os.isatty(fd) and not os.environ.get("NO_COLOR"),
         hex=settings.hex,
         truncate=settings.tsize,
         verbose=settings.connections,

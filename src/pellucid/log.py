@@ -31,6 +31,11 @@ def configure(*, debug: bool, path: Path | None) -> None:
     log.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
+def log_fds() -> list[int]:
+    """The descriptors that the log goes to."""
+    return [handler.stream.fileno() for handler in log.handlers if isinstance(handler, logging.StreamHandler)]
+
+
 def _append(path: Path) -> TextIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

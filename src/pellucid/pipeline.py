@@ -7,10 +7,15 @@ The stages do no I/O of their own; a live capture and a replay differ only in wh
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pellucid.capture.envelope import HEADER, split
 from pellucid.decode import Decode
+from pellucid.errors import PellucidError
 from pellucid.join import Join
 from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary
 from pellucid.parse import Limits, Parse
@@ -42,10 +47,23 @@ class Pipeline:
         self._parse = Parse(parsers, limits).parse
         self._sinks = list(sinks)
         self._left = count
+        self._rest: Counter[str] = Counter()
         self._enough = enough
 
     def run(self, batches: Iterable[bytes | memoryview]) -> None:
-        """Take every batch; after each one the sinks have written what it brought."""
+        """Take every batch; after each one the sinks have written what it brought.
+
+        A sink that cannot write ends it; the others keep what came until then.
+        """
+        try:
+            self._run(batches)
+        except PellucidError:
+            for sink in self._sinks:
+                with suppress(PellucidError, OutputClosed):
+                    sink.close()
+            raise
+
+    def _run(self, batches: Iterable[bytes | memoryview]) -> None:
         for batch in batches:
             for envelope in split(batch):
                 for value in self._decode(envelope):
@@ -56,14 +74,23 @@ class Pipeline:
         self._each_sink(lambda sink: sink.close())
 
     def _deliver(self, message: Message) -> None:
-        if self._left is not None and not isinstance(message, Summary):
+        if isinstance(message, Summary):
+            message = self._without_rest(message)
+        elif self._left is not None:
             if self._left <= 0:
+                self._rest[str(message.__struct_config__.tag)] += 1
                 return
             if not isinstance(message, _NOT_COUNTED):
                 self._left -= 1
                 if self._left == 0:
                     self._enough()
         self._each_sink(lambda sink: sink.write(message))
+
+    def _without_rest(self, summary: Summary) -> Summary:
+        """The summary of what was shown: without the messages that came after `--count` was reached."""
+        captured = {kind: number - self._rest[kind] for kind, number in summary.captured.items()}
+        shown = {kind: number for kind, number in captured.items() if number}
+        return msgspec.structs.replace(summary, captured=shown)
 
     def _each_sink(self, act: Callable[[Sink], None]) -> None:
         """The reader of one output may leave (`| head`): the capture ends, the other sinks get the rest."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import grp
 import os
 import pwd
-import signal
 from pathlib import Path
+from typing import NamedTuple
 
 from pellucid.errors import PellucidError
+from pellucid.libbpf._native import lib
 
 # linux/prctl.h, linux/capability.h
-PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
@@ -21,19 +22,35 @@ ACCOUNT = "pellucid"
 DYNAMIC_UIDS = range(61184, 65520)
 """systemd's range for services without an account of their own (systemd.exec(5), DynamicUser=)."""
 
+ORPHAN_US = 500_000
+"""How long the decoder may still write after its tracer ended; then the kernel ends it.
+
+Half a second, for a second is what is promised, and the tracer's own end takes up to 0.3 s (it detaches).
+"""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def decoder_uid() -> int:
-    """The uid of the account `pellucid`, or one that no account and no process has."""
+class Ids(NamedTuple):
+    """Whom a process runs as."""
+
+    uid: int
+    gid: int
+
+
+def decoder_ids() -> Ids:
+    """Those of the account `pellucid`, or ids that no account, no group and no process has."""
     try:
-        return pwd.getpwnam(ACCOUNT).pw_uid
+        account = pwd.getpwnam(ACCOUNT)
     except KeyError:
-        taken = {entry.pw_uid for entry in pwd.getpwall()} | _uids_in_use()
+        taken = {entry.pw_uid for entry in pwd.getpwall()} | {entry.gr_gid for entry in grp.getgrall()}
+        taken |= _uids_in_use()
+    else:
+        return Ids(account.pw_uid, account.pw_gid)
     free = next((uid for uid in DYNAMIC_UIDS if uid not in taken), None)
     if free is None:
         raise PellucidError(f"no uid is free for the decoder: create a system account named {ACCOUNT}")
-    return free
+    return Ids(free, free)
 
 
 def _uids_in_use() -> set[int]:
@@ -47,8 +64,8 @@ def _uids_in_use() -> set[int]:
     return uids
 
 
-def give_up_privileges(uid: int, parent: int) -> None:
-    """Become `uid` with no capability, no way to gain one, nobody who may trace it, and no orphan's life.
+def give_up_privileges(ids: Ids, parent: int) -> None:
+    """Become `ids` with no capability, no way to gain one, nobody who may trace it, and no orphan's life.
 
     The order matters: the bounding set needs a capability to be emptied, and changing the uid resets
     the signal for the parent's death. `parent` is the pid that must still be ours at the end.
@@ -58,12 +75,14 @@ def give_up_privileges(uid: int, parent: int) -> None:
     for capability in range(_last_capability() + 1):
         _prctl(PR_CAPBSET_DROP, capability)
     os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    os.setresgid(ids.gid, ids.gid, ids.gid)
+    os.setresuid(ids.uid, ids.uid, ids.uid)
     _empty_capabilities()
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_SET_DUMPABLE, 0)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    error = lib.end_after(parent, ORPHAN_US)
+    if error:
+        raise PellucidError(f"cannot follow the tracer's end: {os.strerror(-error)}")
     if os.getppid() != parent:
         raise PellucidError("the tracer ended before the decoder was ready")
 

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 _MIB = 1 << 20
+_LAST_UID = (1 << 32) - 2  # the one above means "no user" (chown(2))
 
 
 def setting(*flags: str, default: Any, help: str, **more: Any) -> Any:
-    """A dataclass field with its flags; `more` goes to click (`metavar`, `multiple`, `type` ...)."""
+    """A dataclass field with its flags.
+
+    `least` and `most` in `more` are a number's bounds (else 0 and none), `choices` are all its values; the
+    rest goes to click (`metavar`, `multiple` ...).
+    """
     metadata = {"flags": flags, "help": help, **more}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -26,7 +31,11 @@ class Show:
     )  # fmt: skip
     hex: bool = setting("--hex", default=False, help="Show payloads as hex dumps.")
     tsize: int = setting(
-        "-t", "--tsize", default=0, metavar="BYTES", help="Cut each payload shown in text to this size."
+        "-t",
+        "--tsize",
+        default=0,
+        metavar="BYTES",
+        help="Cut each payload shown in text to this size.  [default: show all]",
     )
     max_body: int = setting(
         "--max-body", default=_MIB, metavar="BYTES",
@@ -36,7 +45,11 @@ class Show:
         "--connections", default=False, help="Show in text when connections open and close."
     )
     count: int | None = setting(
-        "--count", default=None, metavar="N", help="End after N messages (exchanges, data)."
+        "--count",
+        default=None,
+        metavar="N",
+        least=1,
+        help="End after N messages: exchanges, or pieces of data that is no HTTP.",
     )
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
     logaddr: Path | None = setting(
@@ -54,23 +67,36 @@ class Tls(Show):
         metavar="FILE",
         help="Watch this library or program.  [default: the system's]",
     )
-    pid: int | None = setting("-p", "--pid", default=None, help="Watch this process only.")
-    uid: int | None = setting("-u", "--uid", default=None, help="Watch this user's programs only.")
+    pid: int | None = setting(
+        "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
+    )
+    uid: int | None = setting(
+        "-u",
+        "--uid",
+        default=None,
+        metavar="UID",
+        most=_LAST_UID,
+        help="Watch this user's programs only (a number).",
+    )
     cgroup_path: Path | None = setting(
         "--cgroup_path", default=None, metavar="DIR", help="Watch programs in this cgroup (v2) only."
     )
     duration: float | None = setting(
-        "--duration", default=None, metavar="SECONDS", help="End after this time."
+        "--duration", default=None, metavar="SECONDS", least=0.001, help="End after this time."
     )
     record: Path | None = setting(
         "--record", default=None, metavar="FILE",
-        help="Record everything for `pellucid replay`; without -o nothing is shown.",
+        help="Record everything for `pellucid replay`; without -o or --count only the summary is shown.",
     )  # fmt: skip
     record_limit: int = setting(
-        "--record-limit", default=1024, metavar="MIB", help="Size at which the recording ends."
+        "--record-limit",
+        default=1024,
+        metavar="MIB",
+        least=1,
+        help="Size at which the recording ends; the capture goes on.",
     )
     ready_file: Path | None = setting(
-        "--ready-file", default=None, metavar="FILE", help="Create this file when capture has begun."
+        "--ready-file", default=None, metavar="FILE", help="Create this file once the probes are in place."
     )
     mapsize: int = setting(
         "--mapsize", default=1024, metavar="KIB",

@@ -17,6 +17,7 @@ from pellucid.log import log
 from pellucid.model import End, Offsets, Target
 from pellucid.outputs import open_output
 from pellucid.probes.plaintext import OBJECT
+from pellucid.signals import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +38,11 @@ LAST_WRITES_NS = 250_000_000
 """How long the end waits for writes in progress: what a peer has answered was written before."""
 
 OFFSETS_PER_MESSAGE = 1000
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SLOW_END_MS = 2000
+"""After which a user who waits for the end is told why, and may cut it short."""
+
+LAST_WORDS_MS = 1000
+"""How long the decoder may still take to end when nobody listens to it any more."""
 
 
 class Tracer:
@@ -67,9 +72,9 @@ class Tracer:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
         for number, target in enumerate(targets, start=1):
             self._attach(tracing, number, target, library)
-        log.info("ready: watching %s", _count(targets))
         if settings.ready_file:
             os.close(open_output(str(settings.ready_file)))
+        log.info("ready: watching %s", _count(targets))
 
     def _attach(self, tracing: Tracing, number: int, target: FoundTarget, library: Library) -> None:
         sites = find_sites(target, library, entry_only=self._settings.sites == "entry")
@@ -117,7 +122,9 @@ class Tracer:
 
     def _hear(self) -> Anything | None:
         """Take one message of the decoder, and remember what it means."""
-        message, _ = self._channel.receive()
+        message, fds = self._channel.receive()
+        for fd in fds:  # the decoder has none to give
+            os.close(fd)
         if isinstance(message, Failed):
             self._failure = message.reason
         elif isinstance(message, Done):
@@ -126,17 +133,35 @@ class Tracer:
             self._failure = "the decoder ended unexpectedly"
         return message
 
-    def finish(self) -> None:
-        """Let the decoder write everything, then detach. Raises what went wrong on either side."""
+    def finish(self, interrupted: int) -> None:
+        """Let the decoder write everything, then detach. Raises what went wrong on either side.
+
+        `interrupted` is as for `wait`: when writing takes long, another signal ends it.
+        """
         try:
             if self._tracing and self._failure is None:
                 self._end_stream(self._tracing)
-            while not self._done and self._failure is None:
-                self._hear()
+            self._wait_until_written(interrupted)
         finally:
             self.abandon()
         if self._failure is not None:
             raise PellucidError(self._failure)
+
+    def _wait_until_written(self, interrupted: int) -> None:
+        poll = select.poll()
+        poll.register(self._channel.fileno(), select.POLLIN)
+        patience: int | None = SLOW_END_MS
+        while not self._done and self._failure is None:
+            ready = {fd for fd, _ in poll.poll(patience)}
+            if self._channel.fileno() in ready:
+                self._hear()
+            elif ready:
+                self._failure = "interrupted again: not everything that was captured is written"
+            else:
+                log.warning("still writing what was captured; interrupt again to end without it")
+                forget(interrupted)
+                poll.register(interrupted, select.POLLIN)
+                patience = None
 
     def _end_stream(self, tracing: Tracing) -> None:
         asked = boot_ns()
@@ -156,8 +181,20 @@ class Tracer:
         """Detach, and end the decoder by closing the channel."""
         if self._tracing:
             self._tracing.close()
+        self._channel.send(Finish(), wait=False)
         self._channel.close()
-        os.waitpid(self._decoder, 0)
+        _reap(self._decoder)
+
+
+def _reap(pid: int) -> None:
+    """Wait for the decoder, which ends with the channel unless something holds it up."""
+    process = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    if not poll.poll(LAST_WORDS_MS):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(process)
 
 
 def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:
@@ -195,26 +232,10 @@ def cgroup(path: Path | None) -> Iterator[int | None]:
     if path is None:
         yield None
         return
-    if not (path / "cgroup.procs").exists():
+    if not (path / "cgroup.controllers").exists():  # version 1 has no such file
         raise PellucidError(f"{path} is not a directory of cgroup v2: see `mount -t cgroup2`")
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield fd
     finally:
         os.close(fd)
-
-
-@contextmanager
-def interruptions() -> Iterator[int]:
-    """A descriptor that is readable once SIGINT, SIGTERM or SIGHUP came; they do nothing else meanwhile."""
-    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    try:
-        yield read
-    finally:
-        signal.set_wakeup_fd(-1)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(read)
-        os.close(write)

@@ -6,51 +6,31 @@ copy of libssl (`tls.env`), and the capture watches that copy.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kernel.private import private_tls, self_signed
+from tests.kernel.puppets import Puppet, build_library
 from tests.kernel.running import Capture, Programs, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-LIBSSL = "libssl.so.3"
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for localhost and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
-         "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    folder.chmod(0o755)
-    key.chmod(0o644)
-    return cert, key
-
-
-def system_libssl() -> Path:
-    """The libssl that this machine's programs load."""
-    listing = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
-    return Path(next(line.split()[-1] for line in listing.splitlines() if line.split()[0] == LIBSSL))
+    return self_signed(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
 def tls(tmp_path: Path, certificate: tuple[Path, Path]) -> Tls:
     """A private libssl, a certificate, and the environment that makes programs use them."""
-    folder = tmp_path / "lib"
-    folder.mkdir()
-    shutil.copy(system_libssl(), folder / LIBSSL)
-    tmp_path.chmod(0o755)
-    return Tls(folder / LIBSSL, *certificate)
+    return private_tls(tmp_path, certificate)
 
 
 @pytest.fixture
@@ -81,3 +61,29 @@ def capture(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
     yield start
     for run in started:
         run.kill()
+
+
+@pytest.fixture(scope="session")
+def fake_ssl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library whose calls do nothing but return, see tests/victims/fake."""
+    return build_library(tmp_path_factory.mktemp("fake"))
+
+
+@pytest.fixture
+def puppet(programs: Programs, fake_ssl: Path) -> Iterator[Callable[[str], Puppet]]:
+    """`puppet(script)` starts a program that makes the calls of the fake library that its script names.
+
+    It has loaded the library and waits at the first `pause` of the script.
+    """
+    with ExitStack() as opened:
+
+        def start(script: str) -> Puppet:
+            return opened.enter_context(Puppet(programs, fake_ssl, script))
+
+        yield start
+
+
+@pytest.fixture
+def watch(capture: Callable[..., Capture], fake_ssl: Path) -> Callable[..., Capture]:
+    """`watch(*flags)` is `capture` on the fake library."""
+    return lambda *flags, **options: capture(*flags, libssl=fake_ssl, **options)

@@ -64,6 +64,8 @@ def find_targets(libssl: Path | None, pid: int | None) -> list[FoundTarget]:
     `libssl` names the file; else `pid` a process whose mapped libraries are meant; else those of the
     dynamic linker's cache. Raises `PellucidError` where there is none, and where a file is not usable.
     """
+    if pid is not None and not Path(f"/proc/{pid}").exists():
+        raise PellucidError(f"there is no process {pid}")
     if libssl is not None:
         return [_target(libssl, str(libssl))]
     if pid is not None:

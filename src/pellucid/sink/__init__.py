@@ -2,6 +2,6 @@
 
 from pellucid.sink.base import Sink, SinkOptions
 from pellucid.sink.output import Output, OutputClosed
-from pellucid.sink.spec import SinkSpec, parse_spec
+from pellucid.sink.spec import STDOUT, SinkSpec, parse_spec
 
-__all__ = ["Output", "OutputClosed", "Sink", "SinkOptions", "SinkSpec", "parse_spec"]
+__all__ = ["STDOUT", "Output", "OutputClosed", "Sink", "SinkOptions", "SinkSpec", "parse_spec"]

@@ -195,10 +195,14 @@ int thread_exit(void *ctx)
 }
 
 SEC("raw_tp")
-int process_exec(void *ctx)
+int process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
+	u64 process = bpf_get_current_pid_tgid() >> 32;
+	u64 thread = process << 32 | (u32)ctx->args[1]; /* as it was called before: now it is the first one */
+
+	bpf_map_delete_elem(&threads, &thread);
 	if (!stopped)
-		close_all_of(bpf_get_current_pid_tgid() >> 32);
+		close_all_of(process);
 	return 0;
 }
 
