@@ -63,6 +63,21 @@ struct {
 	__type(value, u64);
 } processes SEC(".maps");
 
+struct ended {
+	u64 read, written;
+};
+
+/*
+ * Ends that found no room in the ring, by connection id: the tracer collects them every second. An end that
+ * finds no room here either is not said; the bytes before it are counted as lost all the same.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct ended);
+} unsaid SEC(".maps");
+
 static u64 last_id;
 
 static __always_inline struct connection_key key_of(u64 handle)
@@ -89,25 +104,22 @@ static __always_inline void count_connection(u32 pid, s64 change)
 		__sync_fetch_and_add(open, change);
 }
 
-/*
- * Say that it is over, where anybody knows of it. Without room for that it stays in the map, under a key that
- * no process has: user space finds its last offsets there when the capture ends, and so the hole before them.
- */
-static __always_inline void say_closed(struct connection *c)
+/* Say that it is over, where anybody knows of it. */
+static __always_inline void say_closed(const struct connection *c)
 {
-	struct connection_key nobody = {.handle = c->id};
+	struct ended ended = {.read = c->offset[READ], .written = c->offset[WRITE]};
 	struct closed *r;
 
 	if (!c->announced)
 		return;
 	r = RECORD(closed, sizeof(*r));
 	if (!r) {
-		bpf_map_update_elem(&connections, &nobody, c, BPF_ANY);
+		bpf_map_update_elem(&unsaid, &c->id, &ended, BPF_ANY);
 		return;
 	}
 	r->connection = c->id;
-	r->read = c->offset[READ];
-	r->written = c->offset[WRITE];
+	r->read = ended.read;
+	r->written = ended.written;
 	submit(r);
 }
 

@@ -16,10 +16,13 @@ class UsageError(PellucidError):
 
 
 class Unsupported(PellucidError):  # noqa: N818 - named by what it says
-    """Something that this machine lacks: the name of the feature, and what it needs."""
+    """Something that this machine lacks: the name of the feature, and what to do to have it.
+
+    The words are those of `attach/features.py`, which `pellucid doctor` shows too.
+    """
 
     def __init__(self, feature: str, needs: str) -> None:
-        super().__init__(f"{feature} is not available here: {needs}")
+        super().__init__(f"this needs {feature}: {needs} (see pellucid doctor)")
         self.feature = feature
         self.needs = needs
 

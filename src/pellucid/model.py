@@ -160,11 +160,13 @@ class Drops(Context, frozen=True):
 
 
 class Offsets(Context, frozen=True):
-    """Final stream offsets of the connections still open at the end, so that a last hole shows."""
+    """Where the streams of connections stand when nothing more comes of them, so that a last hole shows."""
 
     boot: int
     connections: list[tuple[int, int, int]]
     """(connection, bytes read, bytes written)."""
+    closed: bool = False
+    """They have ended, and the kernel had no room to say so; else the capture ends before them."""
 
 
 class End(Context, frozen=True):

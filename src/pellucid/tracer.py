@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 OBJECT_ID = 1
 TICK_MS = 1000
-"""How often the clocks are compared."""
+"""How often the clocks are compared, and what the kernel could not say is collected."""
 
 LAST_WRITES_NS = 250_000_000
 """How long the end waits for writes in progress: what a peer has answered was written before."""
@@ -119,6 +119,12 @@ class Tracer:
             if ready:
                 return
             self._tell_clock()
+            if self._tracing:
+                self._tell_unsaid_ends(self._tracing)
+
+    def _tell_unsaid_ends(self, tracing: Tracing) -> None:
+        for some in _groups(tracing.unsaid_ends(), OFFSETS_PER_MESSAGE):
+            self._send(Tell(Offsets(boot_ns(), some, closed=True)))
 
     def _hear(self) -> Anything | None:
         """Take one message of the decoder, and remember what it means."""
@@ -172,6 +178,7 @@ class Tracer:
         self._send(Settle())
         self._tell_clock()
         self._send(Tell(tracing.drops()))
+        self._tell_unsaid_ends(tracing)
         for some in _groups(tracing.offsets(), OFFSETS_PER_MESSAGE):
             self._send(Tell(Offsets(end, some)))
         self._send(Tell(End(end)))

@@ -110,6 +110,16 @@ def test_connections_open_at_the_end_show_their_holes_too():
     assert gaps == [(READ, 0, 20, 1_000_009_000)]
 
 
+def test_an_end_that_the_kernel_had_no_room_for():
+    """Final offsets of a connection that is closed end it, after its last hole."""
+    join = Join()
+    _, _, gap, close = played(opened(), data(0, b"abc"), Offsets(9_000, [(7, 0, 5)], closed=True), join=join)
+
+    assert (gap.offset, gap.size) == (3, 2)
+    assert isinstance(close, Close)
+    assert [*join(Offsets(9_000, [(7, 0, 9)]))] == []
+
+
 def test_addresses_that_become_known_later_reach_the_same_connection():
     """A second announcement updates the connection and opens no other."""
     join = Join()

@@ -135,7 +135,9 @@ def test_connections_are_shown_on_demand(render: Render) -> None:
 
 def test_summary(render: Render) -> None:
     """The end is two lines: what was captured, and that nothing was lost or what was."""
-    captured = "02:57:42.123 captured 10 HTTP exchanges, 2 data messages in 34.6 s: 7345 bytes from 3 targets\n"
+    captured = (
+        "02:57:42.123 captured 10 HTTP exchanges, 2 data messages in 34.6 s: 7345 bytes from 3 targets\n"
+    )
     expected = f"{captured}02:57:42.123 nothing lost\n"
     assert expected == render(TextSink, summary())
     expected = f"{captured}02:57:42.123 LOST 4096 bytes (ring_full), 3 calls (untracked_calls)\n"

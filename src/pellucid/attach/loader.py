@@ -21,6 +21,7 @@ from pellucid.libbpf import (
     attach_uprobes,
     has_uprobe_multi,
     possible_cpus,
+    wait_for_programs,
 )
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
@@ -186,8 +187,13 @@ class Tracing:
         )
 
     def stop(self) -> None:
-        """From now on the programs record nothing: the ring holds all there is."""
+        """From now on the programs record nothing: the ring holds all there is, and the totals are final.
+
+        A program may be in the middle of a long call; where one cannot wait for it, detaching does.
+        """
         self._object.map(".data.stop").update(_KEY.pack(0), _KEY.pack(1))
+        if not wait_for_programs():
+            self.detach()
 
     def drops(self) -> Drops:
         """What was seen and lost since the start, over all CPUs."""
@@ -208,6 +214,12 @@ class Tracing:
         for raw in self._object.map("connections").values():
             read, written = connection.read(raw, "offset")
             yield connection.read(raw, "id")[0], read, written
+
+    def unsaid_ends(self) -> Iterator[tuple[int, int, int]]:
+        """The same of connections that have ended without room in the ring for saying so; each once."""
+        ended = MapValue(self._types, "ended")
+        for key, raw in self._object.map("unsaid").take():
+            yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
     def detach(self) -> None:
         """Remove every probe, entries first."""

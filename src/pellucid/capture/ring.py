@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pellucid.capture.envelope import pack, pack_context
 from pellucid.channel import Channel, Finish, Ring, Settle, Tell
 from pellucid.libbpf.drain import Drain
-from pellucid.model import Kind
+from pellucid.model import Kind, Offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,25 +32,32 @@ class Live:
         poll.register(self._channel.fileno(), select.POLLIN)
         while not self._finished:
             ready = {fd for fd, _ in poll.poll()}
-            # Records first: context that is on its way came after them, or is about none of them.
             yield from self._drain()
             if self._channel.fileno() in ready:
                 message, fds = self._channel.receive()
                 yield from self._hear(message, fds, poll)
         yield pack(Kind.END)
 
-    def _drain(self, *, settle: bool = False) -> Iterator[memoryview]:
+    def _drain(self) -> Iterator[memoryview]:
+        """What has been moved so far; more makes the drain's descriptor readable again."""
         for drain in self._drains.values():
-            batch = drain.take(settle=settle)
-            while len(batch):
+            batch = drain.take()
+            if len(batch):
                 yield batch
-                batch = drain.take(settle=settle)
+
+    def _settle(self) -> Iterator[memoryview]:
+        """Everything that the rings hold now."""
+        for drain in self._drains.values():
+            while len(batch := drain.take(settle=True)):
+                yield batch
 
     def _hear(
         self, message: Anything | None, fds: list[int], poll: select.poll
     ) -> Iterator[bytes | memoryview]:
         match message:
             case Tell():
+                if isinstance(message.context, Offsets):  # it is about what came before it
+                    yield from self._settle()
                 yield pack_context(message.context)
             case Ring():
                 yield pack(Kind.OBJECT, message.btf, message.object)
@@ -59,12 +66,12 @@ class Live:
                 self._drains[message.object] = drain
                 poll.register(drain.ready_fd, select.POLLIN)
             case Settle():
-                yield from self._drain(settle=True)
+                yield from self._settle()
             case Finish():
                 self._finished = True
             case None:
                 self.tracer_gone = self._finished = True
-                yield from self._drain(settle=True)
+                yield from self._settle()
             case _:
                 raise TypeError(f"the tracer never says {message}")
 

@@ -151,10 +151,15 @@ class Join:
         return iter(())
 
     def _offsets(self, offsets: Offsets) -> Iterator[Flow]:
+        time = offsets.boot + self._boot_to_wall
         for connection, read, written in offsets.connections:
             stream = self._streams.get(connection)
-            if stream is not None:
-                yield from self._ends(stream, read, written, offsets.boot + self._boot_to_wall)
+            if stream is None:
+                continue
+            yield from self._ends(stream, read, written, time)
+            if offsets.closed:
+                del self._streams[connection]
+                yield Close(stream.connection, time)
 
     def _end(self, end: End) -> Iterator[Flow]:
         seconds = (end.boot - (end.boot if self._began is None else self._began)) / 1e9

@@ -5,7 +5,7 @@ Only `Drain` is used by the decoder; everything else makes BPF calls and belongs
 
 from pellucid.libbpf.drain import Drain
 from pellucid.libbpf.links import Link, Site, attach_raw_tracepoint, attach_uprobes, has_uprobe_multi
-from pellucid.libbpf.object import BpfError, BpfMap, BpfObject, Program, possible_cpus
+from pellucid.libbpf.object import BpfError, BpfMap, BpfObject, Program, possible_cpus, wait_for_programs
 
 __all__ = [
     "BpfError",
@@ -19,4 +19,5 @@ __all__ = [
     "attach_uprobes",
     "has_uprobe_multi",
     "possible_cpus",
+    "wait_for_programs",
 ]

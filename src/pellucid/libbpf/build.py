@@ -30,8 +30,18 @@ void *bpf_map__initial_value(struct bpf_map *map, size_t *size);
 
 int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
 int bpf_map_lookup_elem(int fd, const void *key, void *value);
+int bpf_map_delete_elem(int fd, const void *key);
 int bpf_map_get_next_key(int fd, const void *key, void *next_key);
 int libbpf_num_possible_cpus(void);
+
+struct bpf_prog_load_opts { size_t sz; uint32_t log_level; uint32_t log_size; char *log_buf; ...; };
+int bpf_prog_load(int type, const char *name, const char *license, const void *code, size_t instructions,
+                  const struct bpf_prog_load_opts *opts);
+int bpf_map_create(int type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries,
+                   const void *opts);
+struct btf *btf__load_vmlinux_btf(void);
+void btf__free(struct btf *btf);
+const char *libbpf_version_string(void);
 
 int bpf_raw_tracepoint_open(const char *name, int prog_fd);
 int bpf_link__destroy(struct bpf_link *link);
@@ -42,6 +52,7 @@ int uprobe_multi(int prog_fd, const char *path, const unsigned long *offsets, co
 bool has_uprobe_multi(void);
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
                         int pid, bool at_return);
+bool wait_for_programs(void);
 void log_collect(void);
 const char *log_take(void);
 

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +47,8 @@ bool has_uprobe_multi(void)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = PELLUCID_TRACE_UPROBE_MULTI);
 	struct bpf_insn code[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
-		{.code = BPF_JMP | BPF_EXIT},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K}, /* r0 = 0 */
+	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	unsigned long offset = 0;
 	uint64_t cookie = 0;
@@ -60,6 +61,11 @@ bool has_uprobe_multi(void)
 	      uprobe_multi(prog, "/", &offset, &cookie, 1, -1, false) == -EINVAL;
 	close(prog);
 	return has;
+}
+
+bool wait_for_programs(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
 }
 
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,

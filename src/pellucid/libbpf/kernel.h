@@ -23,6 +23,12 @@ bool has_uprobe_multi(void);
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
 			int pid, bool at_return);
 
+/*
+ * Wait until every BPF program that was running at the call has ended; false where the kernel has no such
+ * barrier (with nohz_full CPUs). Programs run under RCU, and this is the system call that waits for that.
+ */
+bool wait_for_programs(void);
+
 /* Collect libbpf's messages from now on, the last 64 KiB of them. */
 void log_collect(void);
 /* What was collected since the last call; valid until the next message. */

@@ -33,18 +33,25 @@ def possible_cpus() -> int:
     return check(lib.libbpf_num_possible_cpus(), "cannot count the CPUs")
 
 
+def wait_for_programs() -> bool:
+    """Wait until every BPF program that is running now has ended; false where the kernel cannot tell."""
+    return bool(lib.wait_for_programs())
+
+
 def explain(log: str) -> str:
     """The lines of a libbpf log that matter, from a verifier's log of thousands.
 
     The verifier states its reason on the line before `processed N insns`; the source line that it is
-    about is the last one that begins with `;`.
+    about is the last one that begins with `;`. Without a verifier's log it is libbpf's last message before
+    the one that only says that loading failed.
     """
     lines = [line for line in log.splitlines() if line.strip()]
     for index, line in enumerate(lines):
         if re.match(r"processed \d+ insns", line) and index:
             source = next((at for at in reversed(lines[:index]) if at.startswith("; ")), "")
             return f"{lines[index - 1]} {source} ({len(lines) - 2} lines omitted)"
-    return lines[-1] if lines else "no reason given"
+    telling = [line for line in lines if "failed to load object" not in line] or lines
+    return telling[-1] if telling else "no reason given"
 
 
 class BpfMap:
@@ -103,6 +110,16 @@ class BpfMap:
             if value is not None:
                 yield value
             last, key = key, ffi.new("char[]", size)
+
+    def take(self) -> Iterator[tuple[bytes, bytes]]:
+        """Remove the elements of a hash, and yield their keys and values."""
+        key = ffi.new("char[]", int(lib.bpf_map__key_size(self._handle)))
+        while lib.bpf_map_get_next_key(self.fd, ffi.NULL, key) == 0:
+            found = bytes(ffi.buffer(key))
+            value = self.lookup(found)
+            lib.bpf_map_delete_elem(self.fd, key)
+            if value is not None:
+                yield found, value
 
 
 class Program:

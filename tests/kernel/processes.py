@@ -1,0 +1,58 @@
+"""The two processes of a capture as the kernel sees them: /proc, and its lists of BPF objects."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from tests.kernel.running import wait_for
+
+
+def decoder_of(tracer: int) -> int:
+    """The pid of a capture's decoder: the tracer's only child, once it is somebody else."""
+
+    def child() -> int | None:
+        pids = Path(f"/proc/{tracer}/task/{tracer}/children").read_text().split()
+        return int(pids[0]) if pids and status(int(pids[0]))["Uid"].split()[0] != "0" else None
+
+    return int(wait_for(child, f"the decoder of process {tracer}"))
+
+
+def status(pid: int) -> dict[str, str]:
+    """/proc/PID/status by field."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def state(pid: int) -> str:
+    """One letter of proc(5): `R` runs, `S` sleeps, `T` is stopped; empty for one that has ended."""
+    try:
+        letter = status(pid)["State"][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if letter in "ZX" else letter
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """What each descriptor of a process is, as the kernel names it."""
+    return {int(entry.name): str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def bpf_ids(pid: int) -> dict[str, set[int]]:
+    """The ids of the BPF links and programs that a process has descriptors of (proc(5), fdinfo)."""
+    text = "".join(entry.read_text() for entry in Path(f"/proc/{pid}/fdinfo").iterdir())
+    return {
+        "link": {int(number) for number in re.findall(r"^link_id:\s*(\d+)", text, re.MULTILINE)},
+        "prog": {int(number) for number in re.findall(r"^prog_id:\s*(\d+)", text, re.MULTILINE)},
+    }
+
+
+def remaining(ids: dict[str, set[int]]) -> dict[str, set[int]]:
+    """Which of them the kernel still has, by bpftool."""
+    left = {}
+    for kind, numbers in ids.items():
+        listing = subprocess.run(["bpftool", "-j", kind, "list"], check=True, capture_output=True)
+        left[kind] = numbers & {item["id"] for item in json.loads(listing.stdout)}
+    return left

@@ -1,0 +1,1 @@
+"""Tests of the native binding; those that load programs are in tests/kernel."""

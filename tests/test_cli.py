@@ -1,0 +1,205 @@
+"""The command line's manners: one line for a mistake, the right status, colours only for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pellucid.capture.recording import MAGIC
+from tests.shell import RECORDINGS, on_terminal, only_line, pellucid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORDING = RECORDINGS / "curl_nginx.pellucid"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tsl"], "No such command 'tsl'. Did you mean 'tls'? (see pellucid --help)"),
+        (["tls", "--hexx"], "No such option '--hexx'. Did you mean '--hex'? (see pellucid tls --help)"),
+        (["tls", "443"], "Got unexpected extra argument (443) (see pellucid tls --help)"),
+        (["tls", "--pid"], "Option '--pid' requires an argument (see pellucid tls --help)"),
+        (["replay"], "Missing argument 'FILE' (see pellucid replay --help)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_words_that_it_does_not_know(words: list[str], expected: str) -> None:
+    """A command, flag or argument that does not exist gets one line that says where help is, and status 2."""
+    assert only_line(pellucid(*words), 2) == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("--pid", "nginx", "'nginx' is not a whole number"),
+        ("--pid", "0", "0 is too small: at least 1"),
+        ("--uid", "-1", "-1 is too small: at least 0"),
+        ("--uid", "4294967295", "4294967295 is too large: at most 4294967294"),
+        ("--count", "0", "0 is too small: at least 1"),
+        ("--duration", "soon", "'soon' is not a number"),
+        ("--duration", "nan", "nan is too small: at least 0.001"),
+        ("--record-limit", "0", "0 is too small: at least 1"),
+        ("--mapsize", "1.5", "'1.5' is not a whole number"),
+        ("--sites", "everywhere", "'everywhere' is not one of 'auto', 'entry'"),
+        ("--model", "pcap", "'pcap' is not 'text'"),
+    ],
+)
+def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
+    """A value out of range gets one line that names the flag, the value and what may be; status 2."""
+    line = only_line(pellucid("tls", flag, value), 2)
+    assert f"{flag}'" in line
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (["xml"], "unknown output format 'xml' in 'xml': the formats are json, text"),
+        (["json:"], "cannot write to '' in 'json:': a place is a file or -"),
+        (["json:tcp://a:1"], "cannot write to 'tcp://a:1' in 'json:tcp://a:1': a place is a file or -"),
+        (["json:-", "text"], "cannot write to -: another output is there already"),
+        (["json:x", "text:./x"], "cannot write to ./x: another output is there already"),
+        ([f"json:{RECORDING}"], f"cannot write to {RECORDING}: the recording is there already"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_outputs_that_cannot_be(outputs: list[str], expected: str, tmp_path: Path) -> None:
+    """A format or place that cannot be gets one line and status 2, before any file is touched."""
+    before = RECORDING.read_bytes()
+    flags = [word for output in outputs for word in ("-o", output)]
+    assert only_line(pellucid("replay", RECORDING, *flags, cwd=tmp_path), 2) == expected
+    assert RECORDING.read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_capturing_into_the_recording() -> None:
+    """What is shown cannot go where the recording or the log goes, however it is spelled."""
+    recording = only_line(pellucid("tls", "--record", "/tmp/both", "-o", "json:/tmp/../tmp/both"), 2)
+    assert recording == "cannot write to /tmp/../tmp/both: the recording is there already"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("missing/events", "No such file or directory"),
+        (".", "Is a directory"),
+        ("link", "it is a symbolic link, which is not followed; name the file itself"),
+        ("/dev/full", "No space left on device"),
+    ],
+)
+def test_outputs_that_cannot_be_written(place: str, reason: str, tmp_path: Path) -> None:
+    """The line names the place and the reason; the status is 1."""
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    answer = pellucid("replay", RECORDING, "-o", f"json:{place}", cwd=tmp_path)
+    assert only_line(answer, 1) == f"cannot write to {place}: {reason}"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("nothing", None, "cannot read nothing: No such file or directory"),
+        (".", None, "cannot read .: Is a directory"),
+        ("empty", b"", "empty: not a Pellucid recording"),
+        ("page", b"<!doctype html>", "page: not a Pellucid recording"),
+        (
+            "newer",
+            MAGIC[:13] + b"\x02\0\0",
+            "newer: a recording of format 2; this version of Pellucid reads 1",
+        ),
+    ],
+)
+def test_files_that_are_no_recordings(
+    name: str, content: bytes | None, expected: str, tmp_path: Path
+) -> None:
+    """What cannot be replayed gets one line with its name and the reason; the status is 1."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert only_line(pellucid("replay", name, cwd=tmp_path), 1) == expected
+
+
+def test_several_outputs_at_once(tmp_path: Path) -> None:
+    """Each output gets what it would get alone."""
+    alone = pellucid("replay", RECORDING, "-o", "json"), pellucid("replay", RECORDING, "-o", "text")
+    flags = ["-o", f"json:{tmp_path / 'a'}", "-o", f"text:{tmp_path / 'b'}", "-o", "json:-"]
+    together = pellucid("replay", RECORDING, *flags)
+    assert together.stdout == alone[0].stdout == (tmp_path / "a").read_text()
+    assert (tmp_path / "b").read_text() == alone[1].stdout
+    assert together.stdout
+
+
+def test_one_output_that_fails_leaves_the_others(tmp_path: Path) -> None:
+    """A full disk under one output ends the run, and what the other was given until then is in it."""
+    answer = pellucid("replay", RECORDING, "-o", "json:/dev/full", "-o", f"json:{tmp_path / 'good'}")
+    assert only_line(answer, 1) == "cannot write to /dev/full: No space left on device"
+    assert (tmp_path / "good").read_text() == pellucid("replay", RECORDING, "-o", "json").stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "colours"),
+    [({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)],
+    ids=["empty", "set"],
+)
+def test_colours_on_a_terminal(environment: dict[str, str], colours: bool) -> None:
+    """A terminal gets colours unless NO_COLOR is set and not empty (no-color.org)."""
+    seen = on_terminal("replay", RECORDING, env=environment)
+    assert "HTTP/1.1 200 OK" in seen
+    assert ("\x1b[" in seen) is colours
+
+
+def test_no_colours_elsewhere(tmp_path: Path) -> None:
+    """A pipe and a file get the text alone."""
+    shown = pellucid("replay", RECORDING, "-o", "text", "-o", f"text:{tmp_path / 'file'}").stdout
+    assert "HTTP/1.1 200 OK" in shown
+    assert "\x1b" not in shown
+    assert (tmp_path / "file").read_text() == shown
+
+
+def test_json_on_a_terminal_has_no_colours() -> None:
+    """JSON is for programs, wherever it goes."""
+    assert "\x1b" not in on_terminal("replay", RECORDING, "-o", "json", env={"NO_COLOR": ""})
+
+
+def test_help_has_no_line_that_a_terminal_would_break() -> None:
+    """In a terminal of 80 columns every help page fits, and no option shows a range or a raw type."""
+    for words in ([], ["tls"], ["replay"]):
+        answer = pellucid(*words, "--help", env={"COLUMNS": "80", "PATH": "/usr/bin"})
+        assert answer.returncode == 0
+        assert [line for line in answer.stdout.splitlines() if len(line) > 80] == []
+        assert not {word for word in ("x>=", "INTEGER", "FLOAT", "PATH", "...") if word in answer.stdout} - {
+            "..."
+        }
+
+
+def test_no_command_shows_the_commands() -> None:
+    """`pellucid` alone is no success, but helps: the commands are on stderr, the status is 2."""
+    answer = pellucid()
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "  replay  " in answer.stderr
+    assert "  tls " in answer.stderr
+
+
+def test_the_other_name_of_a_command() -> None:
+    """`openssl` is `tls`, as in eCapture."""
+    assert (
+        pellucid("openssl", "--help").stdout.splitlines()[2:]
+        == pellucid("tls", "--help").stdout.splitlines()[2:]
+    )
+
+
+def test_the_version() -> None:
+    """`--version` tells what is installed."""
+    answer = pellucid("--version")
+    assert (answer.returncode, answer.stdout) == (0, "pellucid 0.1.0\n")
+
+
+def test_the_log_in_a_file(tmp_path: Path) -> None:
+    """With `-l` a warning is in the file and not on stderr."""
+    cut, log = tmp_path / "cut", tmp_path / "log"
+    cut.write_bytes(RECORDING.read_bytes()[:-9])
+    answer = pellucid("replay", cut, "-l", log)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert f"WARNING {cut} was cut short" in log.read_text()

@@ -1,0 +1,84 @@
+"""The log: lines for people, on stderr or at the end of a private file."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pellucid.errors import PellucidError
+from pellucid.log import configure, log, log_fds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """The log is one for the whole process: leave it as it was."""
+    handlers, level, propagate = log.handlers, log.level, log.propagate
+    yield
+    for handler in log.handlers:
+        if (
+            handler not in handlers
+            and isinstance(handler, logging.StreamHandler)
+            and handler.stream is not sys.stderr
+        ):
+            handler.stream.close()
+    log.handlers, log.propagate = handlers, propagate
+    log.setLevel(level)
+
+
+def test_a_line(tmp_path: Path) -> None:
+    """A line has the time of day in UTC, the level and the text."""
+    configure(debug=False, path=tmp_path / "log")
+    log.warning("the recording %s is full", "x")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING the recording x is full\n", (tmp_path / "log").read_text())
+
+
+def test_stderr_is_the_default(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a file it goes to stderr, and never to stdout, where events are."""
+    configure(debug=False, path=None)
+    log.info("ready")
+    out, err = capfd.readouterr()
+    assert (out, err[8:]) == ("", " INFO ready\n")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_is_asked_for(debug: bool, tmp_path: Path) -> None:
+    """Details are logged with `-d` only."""
+    configure(debug=debug, path=tmp_path / "log")
+    log.debug("a detail")
+    assert ("a detail" in (tmp_path / "log").read_text()) is debug
+
+
+def test_a_file_is_continued(tmp_path: Path) -> None:
+    """The log is added to the end of a file; a new one is private."""
+    path = tmp_path / "log"
+    for text in ("first", "second"):
+        configure(debug=False, path=path)
+        log.info(text)
+        log.handlers[0].stream.close()
+    assert [line.split()[-1] for line in path.read_text().splitlines()] == ["first", "second"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """A symbolic link is refused: root's log must not land where somebody has pointed."""
+    (tmp_path / "log").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PellucidError, match="cannot write the log to"):
+        configure(debug=False, path=tmp_path / "log")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_its_descriptors_are_known(tmp_path: Path) -> None:
+    """The decoder, which closes everything else, is told which descriptors the log needs."""
+    configure(debug=False, path=tmp_path / "log")
+    (fd,) = log_fds()
+    with open(fd, "w", closefd=False) as stream:
+        stream.write("by descriptor\n")
+    assert (tmp_path / "log").read_text() == "by descriptor\n"

@@ -1,0 +1,145 @@
+"""The pipeline: from batches to sinks, how it counts, and what one sink's end means for the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pellucid.capture.envelope import pack, split
+from pellucid.capture.recording import read_recording
+from pellucid.errors import PellucidError
+from pellucid.model import Http, Kind, Summary
+from pellucid.parse import Limits
+from pellucid.parse.http1 import Http1
+from pellucid.pipeline import Pipeline, only_context
+from pellucid.sink import OutputClosed
+from tests.shell import RECORDINGS
+
+if TYPE_CHECKING:
+    from pellucid.model import Message
+
+LIMITS = Limits(max_body=1 << 20, max_decoded=1 << 20)
+
+
+class Shelf:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.calls: list[str] = []
+
+    def write(self, message: Message) -> None:
+        """Keep it."""
+        self.messages.append(message)
+        self.calls.append("write")
+
+    def flush(self) -> None:
+        """Note it."""
+        self.calls.append("flush")
+
+    def close(self) -> None:
+        """Note it."""
+        self.calls.append("close")
+
+
+class Failing(Shelf):
+    """A sink that fails at its third message."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def write(self, message: Message) -> None:
+        """Keep two."""
+        if len(self.messages) == 2:
+            raise self._error
+        super().write(message)
+
+
+def batches(name: str = "curl_nginx") -> list[bytes]:
+    """A recording, one envelope a batch."""
+    with (RECORDINGS / f"{name}.pellucid").open("rb") as file:
+        whole = b"".join(read_recording(file, lambda: None))
+    return [pack(kind, bytes(payload), object_id) for kind, object_id, payload in split(whole)]
+
+
+def shown(*sinks: Shelf, count: int | None = None) -> int:
+    """Run the recording into the sinks; how often the pipeline said that it had enough."""
+    enough: list[bool] = []
+    Pipeline([Http1], LIMITS, sinks, count, lambda: enough.append(True)).run(batches())
+    return len(enough)
+
+
+def test_all_messages_in_order() -> None:
+    """Every sink gets every message, and the summary last."""
+    one, other = Shelf(), Shelf()
+    assert shown(one, other) == 0
+    assert one.messages == other.messages
+    assert [type(message) for message in one.messages].count(Http) > 1
+    assert isinstance(one.messages[-1], Summary)
+
+
+def test_batches_may_be_of_any_size() -> None:
+    """All envelopes in one batch give the same messages as one envelope a batch."""
+    small, large = Shelf(), Shelf()
+    shown(small)
+    Pipeline([Http1], LIMITS, [large]).run([b"".join(batches())])
+    assert large.messages == small.messages
+
+
+def test_each_batch_is_flushed() -> None:
+    """What a batch has brought is handed to the system before the next is awaited; at the end all is closed."""
+    sink = Shelf()
+    shown(sink)
+    assert sink.calls.count("flush") == len(batches())
+    assert sink.calls[-1] == "close"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_count(count: int) -> None:
+    """After N exchanges nothing follows but the summary, which tells of just those; said once that it is enough."""
+    sink = Shelf()
+    assert shown(sink, count=count) == 1
+    assert [type(message) for message in sink.messages if isinstance(message, Http | Summary)] == [
+        *[Http] * count,
+        Summary,
+    ]
+    summary = sink.messages[-1]
+    assert isinstance(summary, Summary)
+    assert sum(summary.captured.values()) == len(sink.messages) - 1
+    assert summary.captured["http"] == count
+
+
+def test_a_reader_that_leaves() -> None:
+    """The sink whose reader is gone is left out, the capture is to end, and the others get everything."""
+    gone, other, reference = Failing(OutputClosed("stdout")), Shelf(), Shelf()
+    shown(reference)
+    assert shown(gone, other) == 1
+    assert len(gone.messages) == 2
+    assert other.messages == reference.messages
+
+
+def test_a_sink_that_cannot_write() -> None:
+    """Its error ends the run; the others are closed with what they have."""
+    full, other = Failing(PellucidError("cannot write to x: No space left on device")), Shelf()
+    with pytest.raises(PellucidError, match="No space left"):
+        shown(full, other)
+    assert other.calls[-1] == "close"
+    assert len(other.messages) == 2
+
+
+def test_without_records() -> None:
+    """Only context, no record: of a capture that only records, the summary is all that is shown."""
+    sink = Shelf()
+    Pipeline([Http1], LIMITS, [sink]).run(only_context(batches()))
+    (summary,) = sink.messages
+    assert isinstance(summary, Summary)
+    assert summary.captured == {}
+    assert summary.bytes > 0
+
+
+def test_only_context_keeps_the_rest() -> None:
+    """Of a stream's kinds of envelope only records are left out."""
+    kinds = {next(split(batch)).kind for batch in only_context([*batches(), b""])}
+    assert kinds == {Kind.OBJECT, Kind.CONTEXT, Kind.END}
