@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RECORDINGS = Path(__file__).parent / "recordings"
+COMMAND = (sys.executable, "-m", "pellucid")
 PATIENCE = 20
 """Seconds after which a command hangs; it is to take two, and CI machines are slow."""
 
 
 def pellucid(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
-    command = [sys.executable, "-m", "pellucid", *map(str, words)]
+    command = [*COMMAND, *map(str, words)]
     options = {
         "capture_output": True,
         "stdin": subprocess.DEVNULL,
@@ -40,7 +41,7 @@ def only_line(answer: subprocess.CompletedProcess[str], status: int) -> str:
 def on_terminal(*words: str | Path, env: Mapping[str, str]) -> str:
     """What it writes to its stdout when that is a terminal."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "pellucid", *map(str, words)]
+    command = [*COMMAND, *map(str, words)]
     with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env={**os.environ, **env}):
         os.close(theirs)
         seen = b""

@@ -114,6 +114,17 @@ def test_what_was_sent_before_the_end_arrives() -> None:
     one.close()
 
 
+def test_the_last_word_of_an_end_that_did_not_listen() -> None:
+    """A process that ends without reading what it was sent is heard too, and then it is gone."""
+    one, other = Channel.pair()
+    one.send(Done())
+    other.send(Failed("the reason"))
+    other.close()
+    assert one.receive() == (Failed("the reason"), [])
+    assert one.receive() == (None, [])
+    one.close()
+
+
 def test_an_end_that_does_not_listen(ends: tuple[Channel, Channel]) -> None:
     """Without waiting, a message to a full channel is given up; it is not an error."""
     sent = 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+import pellucid.log
 from pellucid.errors import PellucidError
-from pellucid.log import configure, log, log_fds
+from pellucid.log import configure, log_fds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,29 +18,24 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """The log is one for the whole process: leave it as it was."""
-    handlers, level, propagate = log.handlers, log.level, log.propagate
-    yield
-    for handler in log.handlers:
-        if (
-            handler not in handlers
-            and isinstance(handler, logging.StreamHandler)
-            and handler.stream is not sys.stderr
-        ):
-            handler.stream.close()
-    log.handlers, log.propagate = handlers, propagate
-    log.setLevel(level)
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+    """A log of the test's own: the real one is shared with every other test."""
+    own = logging.Logger("pellucid")  # noqa: LOG001 - one that nobody else can get
+    monkeypatch.setattr(pellucid.log, "log", own)
+    yield own
+    for handler in own.handlers:
+        if isinstance(handler, logging.StreamHandler) and isinstance(handler.stream.name, int):
+            handler.stream.close()  # a file that `configure` has opened
 
 
-def test_a_line(tmp_path: Path) -> None:
+def test_a_line(tmp_path: Path, log: logging.Logger) -> None:
     """A line has the time of day in UTC, the level and the text."""
     configure(debug=False, path=tmp_path / "log")
     log.warning("the recording %s is full", "x")
     assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING the recording x is full\n", (tmp_path / "log").read_text())
 
 
-def test_stderr_is_the_default(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stderr_is_the_default(capfd: pytest.CaptureFixture[str], log: logging.Logger) -> None:
     """Without a file it goes to stderr, and never to stdout, where events are."""
     configure(debug=False, path=None)
     log.info("ready")
@@ -49,14 +44,14 @@ def test_stderr_is_the_default(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_debug_is_asked_for(debug: bool, tmp_path: Path) -> None:
+def test_debug_is_asked_for(debug: bool, tmp_path: Path, log: logging.Logger) -> None:
     """Details are logged with `-d` only."""
     configure(debug=debug, path=tmp_path / "log")
     log.debug("a detail")
     assert ("a detail" in (tmp_path / "log").read_text()) is debug
 
 
-def test_a_file_is_continued(tmp_path: Path) -> None:
+def test_a_file_is_continued(tmp_path: Path, log: logging.Logger) -> None:
     """The log is added to the end of a file; a new one is private."""
     path = tmp_path / "log"
     for text in ("first", "second"):

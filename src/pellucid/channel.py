@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+from array import array
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_MESSAGE = 1 << 17
-MAX_FDS = 64
+MAX_FDS = 253
+"""What the kernel passes with one message (SCM_MAX_FD in net/scm.h)."""
 
 
 class Say(msgspec.Struct, tag=True, frozen=True):
@@ -94,8 +96,10 @@ class Channel:
 
     def send(self, message: Anything, fds: Sequence[int] = (), *, wait: bool = True) -> bool:
         """Send; false when the other process is gone, or without `wait` when it does not listen."""
+        # Not socket.send_fds: it takes flags, and in Python 3.11 forgets them.
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))] if fds else []
         try:
-            socket.send_fds(self._socket, [_encode(message)], fds, 0 if wait else socket.MSG_DONTWAIT)
+            self._socket.sendmsg([_encode(message)], rights, 0 if wait else socket.MSG_DONTWAIT)
         except (BrokenPipeError, ConnectionResetError, BlockingIOError):
             return False
         return True
@@ -108,7 +112,9 @@ class Channel:
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, MAX_MESSAGE, MAX_FDS)
         except ConnectionResetError:
-            return None, []
+            # The other end closed without having read all that we sent. The kernel says so once, and first:
+            # what it has sent by then comes after (unix_release_sock in net/unix/af_unix.c).
+            data, fds, _, _ = socket.recv_fds(self._socket, MAX_MESSAGE, MAX_FDS)
         for fd in fds:
             os.set_inheritable(fd, False)
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid import commands
+from pellucid import commands, doctor
 from pellucid.errors import PellucidError
 from pellucid.log import configure
 from pellucid.settings import Show, Tls
@@ -123,10 +123,20 @@ def replay(file: Path, settings: Show) -> None:
     commands.replay(file, settings)
 
 
+@cli.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+def check(as_json: bool) -> int:
+    """Say what this machine can do, and what to do about the rest.
+
+    Exit status 1 if `pellucid tls` cannot run here. Without root it says what it could not check.
+    """
+    return doctor.run(as_json=as_json)
+
+
 def main() -> None:
     """Run the command line; every error is one line on stderr."""
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(cli.main(prog_name="pellucid", standalone_mode=False))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "pellucid"
         click.echo(f"pellucid: {error.format_message().rstrip('.')} (see {command} --help)", err=True)

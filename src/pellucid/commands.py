@@ -6,11 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from pellucid import plugins
+from pellucid.attach.features import ROOT, missing_requirement, unsupported
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
-from pellucid.channel import Channel
+from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
-from pellucid.errors import PellucidError, UsageError
+from pellucid.errors import FormatError, PellucidError, UsageError
+from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.outputs import open_output
 from pellucid.pipeline import Pipeline
@@ -32,9 +34,7 @@ def capture(settings: Tls) -> None:
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     specs = _specs(settings, list(sinks), {"the recording": settings.record}, also=settings.eventaddr)
     if os.geteuid() != 0:
-        raise PellucidError(
-            "capturing needs root: run it with sudo (pellucid doctor tells what else it needs)"
-        )
+        raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     targets = find_targets(settings.libssl, settings.pid)
@@ -49,6 +49,9 @@ def capture(settings: Tls) -> None:
         try:
             run.begin(specs, library, targets)
             run.wait(interrupted)
+        except BpfError as error:
+            run.abandon()
+            raise missing_requirement() or error from error
         except BaseException:
             run.abandon()
             raise
@@ -76,8 +79,8 @@ def replay(path: Path, settings: Show) -> None:
     with file:
         try:
             pipeline.run(read_recording(file, cut))
-        except PellucidError as error:
-            raise type(error)(f"{path}: {error}") from error
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}") from error
 
 
 def _specs(
@@ -94,4 +97,6 @@ def _specs(
         if place in users:
             raise UsageError(f"cannot write to {spec.place}: {users[place]} is there already")
         users[place] = "another output"
+    if len(specs) >= MAX_FDS:
+        raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
     return specs or [SinkSpec("text", STDOUT)]

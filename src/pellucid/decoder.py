@@ -7,6 +7,7 @@ import signal
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
+from pellucid.attach.features import DECODER, unsupported
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
@@ -17,6 +18,7 @@ from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
 from pellucid.sink import Output, SinkOptions
+from pellucid.sink.style import has_colors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +42,7 @@ def run_decoder(
     try:
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
-        give_up_privileges(ids, tracer)
+        _change_user(ids, tracer)
         _decode(channel, settings, parsers, sinks)
         status = 0
     except PellucidError as error:
@@ -49,6 +51,13 @@ def run_decoder(
         channel.send(Failed(f"the decoder failed, please report this: {traceback.format_exc()}"))
     finally:
         os._exit(status)
+
+
+def _change_user(ids: Ids, tracer: int) -> None:
+    try:
+        give_up_privileges(ids, tracer)
+    except PermissionError as error:
+        raise unsupported(DECODER) from error
 
 
 def _leave_session() -> None:
@@ -123,7 +132,7 @@ def _recorded(
 def options(settings: Show, fd: int) -> SinkOptions:
     """How a sink on this descriptor shows things."""
     return SinkOptions(
-        color=os.isatty(fd) and not os.environ.get("NO_COLOR"),
+        color=has_colors(fd),
         hex=settings.hex,
         truncate=settings.tsize,
         verbose=settings.connections,

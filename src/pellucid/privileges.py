@@ -68,7 +68,8 @@ def give_up_privileges(ids: Ids, parent: int) -> None:
     """Become `ids` with no capability, no way to gain one, nobody who may trace it, and no orphan's life.
 
     The order matters: the bounding set needs a capability to be emptied, and changing the uid resets
-    the signal for the parent's death. `parent` is the pid that must still be ours at the end.
+    the signal for the parent's death. `parent` is the pid that must still be ours at the end. Raises
+    PermissionError where this process may not change its user or capabilities.
     """
     os.chdir("/")
     os.umask(0o077)
@@ -93,8 +94,7 @@ def _last_capability() -> int:
 
 def _prctl(option: int, value: int) -> None:
     if _libc.prctl(option, value, 0, 0, 0):
-        error = ctypes.get_errno()
-        raise PellucidError(f"cannot give up privileges: prctl({option}): {os.strerror(error)}")
+        raise _refused(f"prctl({option})")
 
 
 def _empty_capabilities() -> None:
@@ -102,4 +102,10 @@ def _empty_capabilities() -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()
     if _libc.capset(header, nothing):
-        raise PellucidError(f"cannot give up capabilities: {os.strerror(ctypes.get_errno())}")
+        raise _refused("capset")
+
+
+def _refused(call: str) -> OSError:
+    """The error of the C library's last call; PermissionError where it is one."""
+    error = ctypes.get_errno()
+    return OSError(error, f"{call}: {os.strerror(error)}")

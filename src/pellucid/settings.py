@@ -49,7 +49,7 @@ class Show:
         default=None,
         metavar="N",
         least=1,
-        help="End after N messages: exchanges, or pieces of data that is no HTTP.",
+        help="End after N messages: HTTP exchanges, or pieces of other data.",
     )
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
     logaddr: Path | None = setting(
@@ -109,8 +109,12 @@ class Tls(Show):
     model: str = setting(
         "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
     )
-    btf: int = setting(
-        "-b", "--btf", default=0, choices=("0", "1"), help="Build of the kernel part: CO-RE, which both mean."
+    btf: str = setting(
+        "-b",
+        "--btf",
+        default="0",
+        choices=("0", "1"),
+        help="Build of the kernel part: CO-RE, which both mean.",
     )
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."

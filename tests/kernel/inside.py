@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 
 libc = ctypes.CDLL(None, use_errno=True)
 

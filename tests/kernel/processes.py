@@ -1,13 +1,19 @@
-"""The two processes of a capture as the kernel sees them: /proc, and its lists of BPF objects."""
+"""The two processes of a capture as the kernel sees them: /proc, and BPF objects by id."""
 
 from __future__ import annotations
 
-import json
+import ctypes
+import errno
+import os
 import re
-import subprocess
+import sys
 from pathlib import Path
 
+from tests.kernel.inside import SYS_BPF, libc
 from tests.kernel.running import wait_for
+
+GET_FD_BY_ID = {"prog": 13, "link": 30}
+"""Commands of bpf(2): enum bpf_cmd in linux/bpf.h."""
 
 
 def decoder_of(tracer: int) -> int:
@@ -50,9 +56,16 @@ def bpf_ids(pid: int) -> dict[str, set[int]]:
 
 
 def remaining(ids: dict[str, set[int]]) -> dict[str, set[int]]:
-    """Which of them the kernel still has, by bpftool."""
-    left = {}
-    for kind, numbers in ids.items():
-        listing = subprocess.run(["bpftool", "-j", kind, "list"], check=True, capture_output=True)
-        left[kind] = numbers & {item["id"] for item in json.loads(listing.stdout)}
-    return left
+    """Which of them the kernel still has."""
+    return {kind: {number for number in numbers if _exists(kind, number)} for kind, numbers in ids.items()}
+
+
+def _exists(kind: str, number: int) -> bool:
+    """Ask for it by its id (bpf(2), BPF_LINK_GET_FD_BY_ID), as `bpftool link show id` does."""
+    attributes = number.to_bytes(4, sys.byteorder) + bytes(12)
+    fd = libc.syscall(SYS_BPF, GET_FD_BY_ID[kind], attributes, len(attributes))
+    if fd >= 0:
+        os.close(fd)
+        return True
+    assert ctypes.get_errno() == errno.ENOENT
+    return False

@@ -14,8 +14,8 @@ from pellucid.libbpf.object import BpfError, check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# enum bpf_prog_type and enum bpf_map_type of linux/bpf.h; uprobes run programs of the first type.
-KPROBE, RAW_TRACEPOINT = 2, 17
+# enum bpf_prog_type and enum bpf_map_type of linux/bpf.h; uprobes run programs of the type KPROBE.
+SOCKET_FILTER, KPROBE, RAW_TRACEPOINT = 1, 2, 17
 RING_BUFFER = 27
 
 _LOG_SIZE = 1 << 16
@@ -63,13 +63,13 @@ def try_program() -> None:
         pass
 
 
-def has_helper(number: int) -> bool:
-    """Whether uprobe programs may call this helper (enum bpf_func_id of linux/bpf.h).
+def has_helper(number: int, kind: int = KPROBE) -> bool:
+    """Whether programs of this kind may call this helper (enum bpf_func_id of linux/bpf.h).
 
     The kernel refuses the program that asks in either case, but only a helper that it has for its
     arguments. BpfError where it did not come so far as to look.
     """
-    result, log = _load(KPROBE, _call(number) + _RETURN_0)
+    result, log = _load(kind, _call(number) + _RETURN_0)
     if result >= 0:
         os.close(result)
     elif not log:

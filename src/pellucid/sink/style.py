@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,6 +20,11 @@ _CODES: dict[Style, str] = {
     "note": "33",
     "warning": "1;31",
 }
+
+
+def has_colors(fd: int) -> bool:
+    """Whether colours belong there: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return os.isatty(fd) and not os.environ.get("NO_COLOR")
 
 
 def painter(color: bool) -> Paint:
