@@ -11,10 +11,11 @@ STAMPS := build/stamps
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
 	python3-dev python3-venv libssl-dev openssl curl
 TEST_PACKAGES := nginx apache2 apache2-utils wrk tshark strace iproute2
+KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests -name '*.c' -o -name '*.h')
 
-.PHONY: help demo test unit setup bpf lint format bench dist clean
+.PHONY: help demo test unit setup bpf lint format bench kernels dist clean
 
 # List these targets.
 help:
@@ -54,6 +55,10 @@ format: setup
 bench: setup $(STAMPS)/test-packages
 	@$(BIN)/python bench/nginx.py
 
+# Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
+kernels: setup $(STAMPS)/kernel-packages
+	@$(BIN)/python tools/kernels.py
+
 # Build the wheel and the source archive.
 dist: setup
 	@$(BIN)/python -m build --no-isolation
@@ -68,6 +73,11 @@ $(STAMPS)/build-packages: tools/packages Makefile
 
 $(STAMPS)/test-packages: tools/packages Makefile
 	@tools/packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/kernel-packages: tools/packages Makefile
+	@tools/packages $(KERNEL_PACKAGES)
+	@$(BIN)/python -m pip install --quiet virtme-ng
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/venv: $(STAMPS)/build-packages pyproject.toml

@@ -24,6 +24,7 @@ struct frame {
 	u64 time;
 	u64 handle; /* the library's connection object: SSL *, gnutls_session_t */
 	u64 buffer;
+	u64 size;  /* how many bytes the program asked for */
 	u64 count; /* where the library stores how many bytes; 0: the return value says it */
 	u64 sk;	   /* the first internet socket (struct sock *) this thread used inside the call */
 	u64 point;
@@ -70,7 +71,6 @@ static __always_inline struct frame *push(struct pt_regs *ctx)
 {
 	struct thread *thread = this_thread();
 	u64 id = bpf_get_current_pid_tgid(), sp = PT_REGS_SP(ctx);
-	struct totals *sum;
 
 	if (!thread) {
 		struct thread fresh = {};
@@ -90,9 +90,7 @@ static __always_inline struct frame *push(struct pt_regs *ctx)
 			}
 		}
 	}
-	sum = sums();
-	if (sum)
-		sum->untracked++;
+	untracked();
 	return NULL;
 }
 

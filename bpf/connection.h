@@ -41,8 +41,9 @@ struct connection {
 	u64 id;
 	u64 offset[2]; /* by enum direction: bytes so far, seen or lost */
 	u32 target;
-	s32 fd; /* told by the library's setter; -1: not told */
-	u8 mid; /* older than the probe */
+	s32 fd;	    /* told by the library's setter; -1: not told */
+	u32 shared; /* references beyond the first: a free gives back one of them */
+	u8 mid;	    /* older than the probe */
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
 	struct endpoints ends;
@@ -196,7 +197,8 @@ static __always_inline void close_all_of(u32 pid)
 	if (!open)
 		return;
 	/* Linux kernel commit 69c087ba6225 "bpf: Add bpf_for_each_map_elem() helper" (in v5.13) */
-	if (*open && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_for_each_map_elem))
+	if (*open && newer_helpers &&
+	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_for_each_map_elem))
 		bpf_for_each_map_elem(&connections, close_if_of, &pid, 0);
 	bpf_map_delete_elem(&processes, &pid);
 }

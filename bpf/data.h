@@ -109,7 +109,7 @@ static __always_inline void send(struct rest *rest)
 	if (rest->end - rest->address <= PIECE) {
 		send_piece(0, rest);
 		/* Linux kernel commit e6f2dd0f8067 "bpf: Add bpf_loop helper" (in v5.17) */
-	} else if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
+	} else if (newer_helpers && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
 		bpf_loop(PIECES, send_piece, rest, 0);
 	} else {
 		for (int i = 0; i < PIECES_WITHOUT_LOOP && rest->address != rest->end; i++)

@@ -23,8 +23,11 @@ enum loss { RING_FULL, MAP_FULL, UNREADABLE, OVER_LIMIT, LOSSES };
 struct totals {
 	u64 seen;	  /* bytes that programs passed to the library */
 	u64 lost[LOSSES]; /* bytes */
-	u64 untracked;	  /* calls begun while the map of threads was full: their bytes are not known */
+	u64 untracked;	  /* calls whose bytes are not known: no free frame, or a count that makes no sense */
 };
+
+/* Whether helpers that not all supported kernels have may be used; tests say no. */
+const volatile u32 newer_helpers = 1;
 
 /* Below this fill nobody is woken: the reader looks every 10 ms by itself. */
 const volatile u32 wake_mark = 1 << 20;
@@ -46,12 +49,21 @@ static __always_inline struct totals *sums(void)
 	return bpf_map_lookup_elem(&totals, &(u32){0});
 }
 
-static __always_inline void lose(enum loss reason, u64 size)
+/* A call is not accounted for in bytes. */
+static __always_inline void untracked(void)
 {
 	struct totals *t = sums();
 
 	if (t)
-		t->lost[reason] += size;
+		__sync_fetch_and_add(&t->untracked, 1);
+}
+
+static __always_inline void lose(enum loss reason, u64 size)
+{
+	struct totals *t = sums();
+
+	if (t) /* atomic: another task of this CPU may come in between */
+		__sync_fetch_and_add(&t->lost[reason], size);
 }
 
 /* Wake the reader once, as the fill passes the mark; a wake-up per record costs 50 times a submit. */

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pellucid.capture.envelope import HEADER
 from pellucid.capture.recording import MAGIC
-from tests.shell import RECORDINGS, on_terminal, only_line, pellucid
+from tests.shell import COMMAND, PATIENCE, RECORDINGS, on_terminal, only_line, pellucid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RECORDING = RECORDINGS / "curl_nginx.pellucid"
+ENOUGH = 64 << 20
+"""Bytes of a recording that nobody reads without reading all of it."""
 
 
 @pytest.mark.parametrize(
@@ -44,6 +49,8 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
         ("--duration", "soon", "'soon' is not a number"),
         ("--duration", "nan", "nan is too small: at least 0.001"),
         ("--record-limit", "0", "0 is too small: at least 1"),
+        ("--max-body", "1073741825", "1073741825 is too large: at most 1073741824"),
+        ("--max-body", str(2**63 - 1), "is too large: at most 1073741824"),
         ("--mapsize", "1.5", "'1.5' is not a whole number"),
         ("--sites", "everywhere", "'everywhere' is not one of 'auto', 'entry'"),
         ("--model", "pcap", "'pcap' is not 'text'"),
@@ -62,7 +69,7 @@ def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
         (["xml"], "unknown output format 'xml' in 'xml': the formats are json, text"),
         (["json:"], "cannot write to '' in 'json:': a place is a file or -"),
         (["json:tcp://a:1"], "cannot write to 'tcp://a:1' in 'json:tcp://a:1': a place is a file or -"),
-        (["json:-", "text"], "cannot write to -: another output is there already"),
+        (["json:-", "text"], "cannot write to stdout: another output is there already"),
         (["json:x", "text:./x"], "cannot write to ./x: another output is there already"),
         ([f"json:{RECORDING}"], f"cannot write to {RECORDING}: the recording is there already"),
     ],
@@ -121,6 +128,65 @@ def test_files_that_are_no_recordings(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert only_line(pellucid("replay", name, cwd=tmp_path), 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "file"), [("--record", "the recording"), ("--ready-file", "the ready file"), ("-l", "the log")]
+)
+def test_what_cannot_be_stdout(flag: str, file: str, tmp_path: Path) -> None:
+    """A recording, a ready file and a log are files: `-` is refused."""
+    line = only_line(pellucid("tls", flag, "-", cwd=tmp_path), 2)
+    assert line == f"{file} needs a file: it cannot be stdout"
+
+
+def test_a_recording_that_cannot_be_opened(tmp_path: Path) -> None:
+    """It is no wrong usage: one line with the reason, and status 1."""
+    folder = tmp_path / "loop"
+    folder.symlink_to(folder)
+    answer = pellucid("replay", folder)
+    assert only_line(answer, 1) == f"cannot read {folder}: Too many levels of symbolic links"
+
+
+def test_a_stdout_that_is_closed() -> None:
+    """Without stdout (`>&-`) there is one line and status 1, and no file takes its place."""
+    answer = closing(">&-", "replay", RECORDING)
+    assert only_line(answer, 1) == "cannot write to stdout: it is closed"
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&- 2>&-"])
+def test_other_streams_that_are_closed(closed: str, tmp_path: Path) -> None:
+    """Without stdin, stderr or all of them an output to a file is the same, byte for byte."""
+    cut = tmp_path / "cut"
+    cut.write_bytes(RECORDING.read_bytes()[:-9])  # so that the log has something to say
+    alone, file = pellucid("replay", cut, "-o", "json").stdout, tmp_path / "file"
+    answer = closing(closed, "replay", cut, "-o", f"json:{file}")
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert file.read_text() == alone
+
+
+def test_the_status_needs_no_stderr() -> None:
+    """A failure that cannot be told is still one."""
+    answer = closing("2>&-", "replay", "nothing")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", "")
+
+
+def closing(streams: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it with some streams closed, as a shell says it."""
+    command = ["sh", "-c", f'exec "$@" {streams}', "sh", *COMMAND, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def test_nobody_reads_on_for_nobody(tmp_path: Path) -> None:
+    """Once the reader of the only output has left (`| head`), the rest of the recording is not read."""
+    pipe, endless = tmp_path / "pipe", RECORDING.read_bytes()[len(MAGIC) : -HEADER.size]
+    os.mkfifo(pipe)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with subprocess.Popen([*COMMAND, "replay", pipe], stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        with pytest.raises(BrokenPipeError):
+            pipe.write_bytes(MAGIC + endless * (ENOUGH // len(endless)))
+        assert (process.wait(PATIENCE), process.stderr.read() if process.stderr else b"") == (0, b"")
 
 
 def test_several_outputs_at_once(tmp_path: Path) -> None:

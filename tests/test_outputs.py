@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import pty
+from pathlib import Path
 
 import pytest
 
 from pellucid.errors import PellucidError
-from pellucid.outputs import open_output
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pellucid.outputs import empty_output, open_output, write_only
 
 
 @pytest.fixture
@@ -28,13 +26,92 @@ def opened(place: Path) -> None:
     os.close(open_output(str(place)))
 
 
-def test_a_file_is_private(tmp_path: Path, owners: list[tuple[int, int]]) -> None:
-    """A file that others could read, and that held something, is then private and empty."""
+def test_a_file_is_private(tmp_path: Path) -> None:
+    """A new file is private, and so becomes one that others could read."""
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.touch()
+    old.chmod(0o666)
+    opened(new)
+    opened(old)
+    assert [path.stat().st_mode & 0o777 for path in (new, old)] == [0o600, 0o600]
+
+
+def test_a_file_is_emptied_when_it_is_time(tmp_path: Path) -> None:
+    """What the last run left stays until the new one has begun."""
     path = tmp_path / "events"
     path.write_text("of yesterday")
-    path.chmod(0o666)
-    opened(path)
-    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"", 0o600)
+    fd = open_output(str(path))
+    assert path.read_text() == "of yesterday"
+    empty_output(fd)
+    os.close(fd)
+    assert path.read_bytes() == b""
+
+
+def test_only_files_of_ours_are_emptied(tmp_path: Path) -> None:
+    """Pipes cannot be; and what `>> FILE` appends to is not ours to empty."""
+    reader, pipe = os.pipe()
+    empty_output(pipe)
+    path, stdout = tmp_path / "appended", os.dup(1)
+    path.write_text("of yesterday")
+    try:
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+        fd = open_output("-")
+        empty_output(fd)
+    finally:
+        os.dup2(stdout, 1)
+    for opened_fd in (reader, pipe, stdout, fd):
+        os.close(opened_fd)
+    assert path.read_text() == "of yesterday"
+
+
+def test_no_file_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner may hold it open for reading; it is refused, and let alone."""
+    path = tmp_path / "events"
+    path.write_text("of yesterday")
+    path.chmod(0o644)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setenv("SUDO_UID", str(owner))  # which only root may rely on
+    with pytest.raises(PellucidError, match=rf"it belongs to another user \(uid {owner}\); remove it first"):
+        opened(path)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("of yesterday", 0o644)
+
+
+def test_no_file_with_another_name(tmp_path: Path) -> None:
+    """Who made a second name for it may read it there; it is refused, and let alone."""
+    path = tmp_path / "events"
+    path.write_text("of yesterday")
+    (tmp_path / "other").hardlink_to(path)
+    with pytest.raises(PellucidError, match=r"it has other names \(hard links\); remove it first"):
+        opened(path)
+    assert path.read_text() == "of yesterday"
+
+
+def test_a_refusal_leaves_nothing_open(tmp_path: Path) -> None:
+    """The descriptor of a refused file is closed again."""
+    path = tmp_path / "events"
+    path.touch()
+    (tmp_path / "other").hardlink_to(path)
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(PellucidError):
+        opened(path)
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_what_is_typed_cannot_be_read() -> None:
+    """Of a terminal that is open for both, an output is for writing only, and still that terminal."""
+    ours, theirs = pty.openpty()
+    fd = write_only(theirs)
+    try:
+        os.write(ours, b"password\n")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.read(fd, 1)
+        assert os.ttyname(fd) == os.ttyname(theirs)
+        assert os.get_blocking(theirs)
+    finally:
+        for opened_fd in (ours, theirs, fd):
+            os.close(opened_fd)
 
 
 @pytest.mark.parametrize(

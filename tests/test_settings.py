@@ -42,7 +42,8 @@ def test_no_flag_is_the_defaults() -> None:
         (["--hex", "-d", "--connections"], {"hex": True, "debug": True, "connections": True}),
         (["-p", "4711", "-u", "0"], {"pid": 4711, "uid": 0}),
         (["--duration", "2.5", "--count", "7"], {"duration": 2.5, "count": 7}),
-        (["--libssl", "a/b"], {"libssl": Path("a/b")}),
+        (["--libssl", "a/b"], {"libssl": (Path("a/b"),)}),
+        (["--libssl", "a", "--libssl", "b"], {"libssl": (Path("a"), Path("b"))}),
         (
             ["-b", "1", "-m", "text", "--ssl_version", "openssl 3.0.12"],
             {"btf": "1", "ssl_version": "openssl 3.0.12"},

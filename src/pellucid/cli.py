@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ALIASES = {"openssl": "tls"}
 
+_PATH = click.Path(readable=False, path_type=Path)
+"""Whether a file can be read shows when it is opened: that is no wrong usage."""
+
 
 class _Group(click.Group):
     """Knows eCapture's other names for a command."""
@@ -48,12 +51,14 @@ def _number(kind: type[int | float], least: float, most: float) -> Callable[[str
 
 
 def _type(annotation: Any, least: float, most: float) -> Any:
-    """The click type of a field: `int | None` is an int."""
+    """The click type of a field: `int | None` is an int, `tuple[int, ...]` one int of many."""
+    if typing.get_origin(annotation) is tuple:
+        annotation, _ = typing.get_args(annotation)
     if isinstance(annotation, UnionType):
         (annotation,) = (part for part in typing.get_args(annotation) if part is not NoneType)
     if annotation in {int, float}:
         return _number(annotation, least, most)
-    return click.Path(path_type=Path) if annotation is Path else annotation
+    return _PATH if annotation is Path else annotation
 
 
 def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], Any]:
@@ -65,7 +70,7 @@ def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], A
         more["type"] = click.Choice(choices)
     elif annotation is bool:
         more["is_flag"] = True
-    elif not more.get("multiple"):
+    else:
         more["type"] = _type(annotation, *bounds)
     show_default = field.default not in {None, 0, ""} and not isinstance(field.default, bool | tuple)
     return click.option(*flags, field.name, default=field.default, show_default=show_default, **more)
@@ -116,11 +121,11 @@ def tls(settings: Tls) -> None:
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=_PATH)
 @from_settings(Show)
 def replay(file: Path, settings: Show) -> None:
     """Show a recording of tls --record; needs no root."""
-    commands.replay(file, settings)
+    commands.replay(file, settings, drop_root=True)
 
 
 @cli.command(name="doctor")

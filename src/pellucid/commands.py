@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
@@ -14,30 +16,34 @@ from pellucid.decoder import limits, options, run_decoder
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
-from pellucid.outputs import open_output
+from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.pipeline import Pipeline
-from pellucid.privileges import decoder_ids
+from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.signals import interruptions
 from pellucid.sink import STDOUT, Output, SinkSpec, parse_spec
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pellucid.attach.library import Library
+    from pellucid.attach.targets import FoundTarget
     from pellucid.settings import Show, Tls
 
 
 def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
+    _remove_stale(settings.ready_file)
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
-    specs = _specs(settings, list(sinks), {"the recording": settings.record}, also=settings.eventaddr)
+    files = {"the recording": settings.record, "the ready file": settings.ready_file}
+    specs = _specs(settings, list(sinks), files, also=settings.eventaddr)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
-    targets = find_targets(settings.libssl, settings.pid)
+    targets = _targets(settings)
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -58,29 +64,76 @@ def capture(settings: Tls) -> None:
         run.finish(interrupted)
 
 
-def replay(path: Path, settings: Show) -> None:
-    """Show a recording as the live capture would have been shown."""
+def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
+    """Show a recording as the live capture would have been shown.
+
+    With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
+    """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise PellucidError(f"cannot read {path}: {error.strerror}") from error
-    fds = [open_output(spec.place) for spec in specs]
-    opened = [
-        sinks[spec.format](Output(fd, spec.place), options(settings, fd))
-        for spec, fd in zip(specs, fds, strict=True)
-    ]
-    pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
 
-    with file:
-        try:
-            pipeline.run(read_recording(file, cut))
-        except FormatError as error:
-            raise FormatError(f"{path}: {error}") from error
+    with _reading(path) as file:
+        fds = [open_output(spec.place) for spec in specs]
+        for fd in fds:
+            empty_output(fd)
+        opened = [
+            sinks[spec.format](Output(fd, name_of(spec.place)), options(settings, fd))
+            for spec, fd in zip(specs, fds, strict=True)
+        ]
+        if drop_root and os.geteuid() == 0:
+            _become_nobody()
+        pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
+        pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    """The open recording; what is wrong with it is told with its name."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:  # an output's is a PellucidError already
+        raise PellucidError(f"cannot read {path}: {error.strerror}") from error
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _become_nobody() -> None:
+    """A recording is input from strangers: root is not needed to parse it, as the decoder does not need it."""
+    try:
+        drop_privileges(decoder_ids())
+    except OSError as error:  # a container may lack CAP_SETUID, or have no other user (user_namespaces(7))
+        log.warning(
+            "the recording is read with root's rights, which cannot be dropped here: %s", error.strerror
+        )
+
+
+def _while_listening(pipeline: Pipeline, batches: Iterable[bytes]) -> Iterator[bytes]:
+    """Read on only as long as somebody takes what comes of it (`| head`)."""
+    for batch in batches:
+        if not pipeline.listening:
+            break
+        yield batch
+
+
+def _remove_stale(ready_file: Path | None) -> None:
+    """What an earlier run left must not tell that this one is ready, whatever happens to it."""
+    try:
+        if ready_file is not None and stat.S_ISREG(ready_file.lstat().st_mode):
+            ready_file.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
+
+
+def _targets(settings: Tls) -> list[FoundTarget]:
+    """The files to watch, each once under however many names it was given."""
+    found = [target for file in settings.libssl or [None] for target in find_targets(file, settings.pid)]
+    return list({target.key: target for target in found}.values())
 
 
 def _specs(
@@ -90,13 +143,17 @@ def _specs(
     specs = [parse_spec(text, formats) for text in settings.output]
     if also is not None:
         specs.append(SinkSpec("text", str(also)))
-    others = {**taken, "the log": settings.logaddr}
-    users = {os.path.realpath(path): user for user, path in others.items() if path is not None}
-    for spec in specs:
-        place = spec.place if spec.place == STDOUT else os.path.realpath(spec.place)
-        if place in users:
-            raise UsageError(f"cannot write to {spec.place}: {users[place]} is there already")
-        users[place] = "another output"
+    others = [*taken.items(), ("the log", settings.logaddr)]
+    places = [(user, str(path)) for user, path in others if path is not None]
+    places += [("another output", spec.place) for spec in specs]
+    users: dict[str, str] = {}
+    for user, place in places:
+        if place == STDOUT and user != "another output":
+            raise UsageError(f"{user} needs a file: it cannot be stdout")
+        real = place if place == STDOUT else os.path.realpath(place)
+        if real in users:
+            raise UsageError(f"cannot write to {name_of(place)}: {users[real]} is there already")
+        users[real] = user
     if len(specs) >= MAX_FDS:
         raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
     return specs or [SinkSpec("text", STDOUT)]

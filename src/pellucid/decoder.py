@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.attach.features import DECODER, unsupported
@@ -13,16 +14,18 @@ from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.errors import PellucidError
 from pellucid.log import log, log_fds
+from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import Output, SinkOptions
+from pellucid.sink import Output, OutputClosed, SinkOptions
 from pellucid.sink.style import has_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
+    from pellucid.model import Summary
     from pellucid.parse import Protocol
     from pellucid.privileges import Ids
     from pellucid.settings import Show, Tls
@@ -56,15 +59,18 @@ def run_decoder(
 def _change_user(ids: Ids, tracer: int) -> None:
     try:
         give_up_privileges(ids, tracer)
-    except PermissionError as error:
+    except OSError as error:  # EPERM without the capabilities, EINVAL where a user namespace lacks the ids
         raise unsupported(DECODER) from error
 
 
 def _leave_session() -> None:
-    """Have no terminal, where input could be forged (TIOCSTI), and leave signals to the tracer.
+    """Have no terminal, where input could be read or forged (TIOCSTI), and leave signals to the tracer.
 
     It decides how the capture ends, also when a service manager signals both processes.
     """
+    stderr = write_only(2)  # before the session goes, and with it the meaning of /dev/tty
+    os.dup2(stderr, 2)
+    os.close(stderr)
     os.setsid()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -100,33 +106,52 @@ def _decode(
             said_enough = True
             channel.send(Enough())
 
-    live = Live(channel)
-    batches: Iterable[bytes | memoryview] = live
-    if outputs.recording is not None:
-        batches = _recorded(batches, Output(fds[-1], outputs.recording), settings)
-    if outputs.recording is not None and not (settings.output or settings.eventaddr or settings.count):
-        batches = only_context(batches)
-    Pipeline([*parsers.values()], limits(settings), opened, settings.count, enough).run(batches)
-    live.close()
+    pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count, enough)
+    with closing(Live(channel)) as live:
+        if outputs.recording is None:
+            pipeline.run(live)
+        else:
+            with closing(_recorded(live, Output(fds[-1], outputs.recording), settings, enough)) as batches:
+                shown = settings.output or settings.eventaddr or settings.count
+                pipeline.run(batches if shown else only_context(batches))
+    if pipeline.unheard:
+        _say_to_the_log(pipeline.unheard)
     channel.send(Done())
     if live.tracer_gone:
         log.error("the tracer ended unexpectedly: what was captured until then is written")
 
 
 def _recorded(
-    batches: Iterable[bytes | memoryview], output: Output, settings: Tls
-) -> Iterator[bytes | memoryview]:
-    """Write each batch to the recording before anything is made of it."""
+    batches: Iterable[bytes | memoryview], output: Output, settings: Tls, enough: Callable[[], None]
+) -> Generator[bytes | memoryview]:
+    """Write each batch to the recording before anything is made of it.
+
+    When the recording's reader leaves, or the rest of the pipeline fails, what came until then is kept.
+    """
 
     def full() -> None:
-        log.warning("the recording %s is full at %d MiB and has ended", output.name, settings.record_limit)
+        log.warning("the recording has reached %d MiB and ends; the capture goes on", settings.record_limit)
 
     recorder = Recorder(output, settings.record_limit << 20, full)
-    for batch in batches:
-        recorder.write(batch)
-        yield batch
-        recorder.flush()
-    output.close()
+    try:
+        for batch in batches:
+            try:
+                recorder.write(batch)
+                recorder.flush()
+            except OutputClosed:
+                enough()
+            yield batch
+    finally:
+        with suppress(OutputClosed):
+            recorder.break_off()
+            output.close()
+    log.info("recorded %d bytes: pellucid replay %s", recorder.size, output.name)
+
+
+def _say_to_the_log(summary: Summary) -> None:
+    """The closing line for somebody whose output has gone, as with Ctrl-C in a pipe."""
+    lost = ", ".join(f"{size} ({reason})" for reason, size in summary.lost.items())
+    log.info("a reader of the output has left; seen: %d bytes, lost: %s", summary.bytes, lost or "nothing")
 
 
 def options(settings: Show, fd: int) -> SinkOptions:

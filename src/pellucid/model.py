@@ -173,6 +173,8 @@ class End(Context, frozen=True):
     """The capture stopped at this boot time; nothing of a connection follows."""
 
     boot: int
+    complete: bool = True
+    """False when the stream broke off here, and the capture had more."""
 
 
 # --- join -> parse: ordered bytes ------------------------------------------------------------------
@@ -181,7 +183,7 @@ class End(Context, frozen=True):
 class Connection:
     """One TLS connection as one program sees it; shared by everything that happens on it."""
 
-    __slots__ = ("comm", "id", "library", "local", "mid", "pid", "remote", "tid", "uid")
+    __slots__ = ("comm", "id", "library", "local", "mid", "pid", "remote", "role", "tid", "uid")
 
     def __init__(self, id: int, *, pid: int, tid: int, uid: int, comm: str, library: str, mid: bool) -> None:
         self.id = id
@@ -195,6 +197,8 @@ class Connection:
         self.local: str | None = None
         """`address:port`, IPv6 in brackets; None while it is not known, never a guess."""
         self.remote: str | None = None
+        self.role: str | None = None
+        """What the program is, `client` or `server`: set by the parser that finds out, None until then."""
 
 
 class Open(NamedTuple):
@@ -241,6 +245,8 @@ class Totals(NamedTuple):
     seen_bytes: int
     lost: dict[str, int]
     """By reason, in bytes; `untracked_calls` in calls."""
+    complete: bool = True
+    """False when the stream broke off, as in `Summary`."""
 
 
 Flow = Open | Chunk | Gap | Close | Totals
@@ -278,11 +284,11 @@ class OnConnection(Message, kw_only=True):
     conn: int
     """The connection; never used again in one capture."""
     src: str | None
-    """The client's end where the role is known, else the local end: `address:port` or null."""
+    """The client's end where the role is known by then, else the local end: `address:port` or null."""
     dst: str | None
     """The other end."""
     role: str | None
-    """What the watched program is, `client` or `server`; null where it is not known."""
+    """What the watched program is, `client` or `server`; null until a protocol tells, so always in `opened`."""
 
 
 class Request(Struct, kw_only=True):
@@ -384,7 +390,7 @@ class Lost(Message, kw_only=True):
     size: int
     """Bytes that are missing."""
     reason: str
-    """`ring_full`, `map_full`, `unreadable` or `over_limit`."""
+    """`ring_full`, `map_full`, `unreadable` or `over_limit`; `unknown_connection` is in the summary only."""
 
 
 class Summary(Message, kw_only=True):
@@ -395,8 +401,11 @@ class Summary(Message, kw_only=True):
     bytes: int
     """Plaintext bytes that watched programs passed to their libraries."""
     lost: dict[str, int]
-    """Bytes by reason, `untracked_calls` in calls; empty when nothing was lost."""
+    """Bytes by reason as in `lost`, or `unknown_connection`: those of connections whose opening was itself lost;
+    `untracked_calls` in calls. Empty when nothing was lost."""
     targets: int
     """Files that were watched."""
     seconds: float
     """From the beginning of the capture to its end."""
+    complete: bool = True
+    """False when the stream broke off: a recording at its limit or cut short, a tracer that was killed."""

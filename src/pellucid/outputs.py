@@ -3,33 +3,91 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 
 from pellucid.errors import PellucidError
 from pellucid.sink.spec import STDOUT
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 """Without O_NONBLOCK, a named pipe that nobody reads would hold up the start for ever."""
 
 
 def open_output(place: str) -> int:
-    """A descriptor for a sink's place: a duplicate of stdout for `-`, else the file, emptied.
+    """A write-only descriptor for a sink's place: for stdout where it is `-`, else for the file.
 
-    A regular file gets mode 0600, and belongs to the user behind sudo.
+    A regular file keeps what it holds until `empty_output`. It gets mode 0600, and belongs to the user
+    behind sudo. One that another user owns, or that has other names, is refused with PellucidError, as
+    is everything that cannot be opened.
     """
-    if place == STDOUT:
-        return os.dup(1)
     try:
-        fd = os.open(place, _FLAGS, 0o600)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            os.fchmod(fd, 0o600)
-            if os.geteuid() == 0:
-                os.fchown(fd, _sudo("SUDO_UID"), _sudo("SUDO_GID"))
+        fd = write_only(1) if place == STDOUT else _open_file(place)
         os.set_blocking(fd, True)
     except OSError as error:
-        raise PellucidError(f"cannot write to {place}: {_reason(error)}") from error
+        raise PellucidError(f"cannot write to {name_of(place)}: {_reason(error)}") from error
     return fd
+
+
+def empty_output(fd: int) -> None:
+    """Remove what an earlier run left in a regular file; stdout is the shell's to empty (`>>`)."""
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and not os.path.samestat(status, os.fstat(1)):
+        os.ftruncate(fd, 0)
+
+
+def name_of(place: str) -> str:
+    """What messages call a sink's place."""
+    return "stdout" if place == STDOUT else place
+
+
+def write_only(fd: int) -> int:
+    """A duplicate of a standard stream, through which a terminal cannot be read; OSError if it is not writable.
+
+    A login's terminal is one file, open for both, at all three streams: whoever holds stdout could read
+    what is typed. Through /proc the same terminal is opened anew.
+    """
+    access = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    if access == os.O_RDONLY:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    if access == os.O_WRONLY or not os.isatty(fd):
+        return os.dup(fd)
+    try:
+        return os.open(f"/proc/self/fd/{fd}", _FLAGS & ~os.O_NOFOLLOW)
+    except OSError:
+        if os.geteuid() == 0:
+            raise
+        return os.dup(fd)  # after `su` it is another user's terminal; and what is typed is no secret to them
+
+
+def _open_file(place: str) -> int:
+    """Open, or make, a file that is then private if it is a regular one."""
+    try:
+        fd = os.open(place, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        fd = os.open(place, _FLAGS)
+        _refuse_shared(fd, place)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        os.fchmod(fd, 0o600)
+        if os.geteuid() == 0:
+            os.fchown(fd, _sudo("SUDO_UID"), _sudo("SUDO_GID"))
+    return fd
+
+
+def _refuse_shared(fd: int, place: str) -> None:
+    """Others may hold an existing file open, or have it by another name: its mode cannot take that back."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        return
+    owners = {os.geteuid()} | ({_sudo("SUDO_UID")} if os.geteuid() == 0 else set())
+    if status.st_uid not in owners:
+        os.close(fd)
+        raise PellucidError(
+            f"cannot write to {place}: it belongs to another user (uid {status.st_uid}); remove it first"
+        )
+    if status.st_nlink > 1:
+        os.close(fd)
+        raise PellucidError(f"cannot write to {place}: it has other names (hard links); remove it first")
 
 
 def _sudo(name: str) -> int:
@@ -43,4 +101,6 @@ def _reason(error: OSError) -> str:
         return "it is a symbolic link, which is not followed; name the file itself"
     if error.errno == errno.ENXIO:
         return "it is a named pipe that nobody reads; start its reader first"
+    if error.errno == errno.EBADF:
+        return "it is closed"
     return error.strerror or str(error)

@@ -49,6 +49,18 @@ class Pipeline:
         self._left = count
         self._rest: Counter[str] = Counter()
         self._enough = enough
+        self._summary: Summary | None = None
+        self._left_early = False
+
+    @property
+    def unheard(self) -> Summary | None:
+        """The closing message, where a reader left before it came (`| head`, or Ctrl-C in a pipe)."""
+        return self._summary if self._left_early else None
+
+    @property
+    def listening(self) -> bool:
+        """Whether any output still has a reader."""
+        return bool(self._sinks)
 
     def run(self, batches: Iterable[bytes | memoryview]) -> None:
         """Take every batch; after each one the sinks have written what it brought.
@@ -71,11 +83,14 @@ class Pipeline:
                         for message in self._parse(flow):
                             self._deliver(message)
             self._each_sink(lambda sink: sink.flush())
+        for flow in self._join.finish():
+            for message in self._parse(flow):
+                self._deliver(message)
         self._each_sink(lambda sink: sink.close())
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):
-            message = self._without_rest(message)
+            self._summary = message = self._without_rest(message)
         elif self._left is not None:
             if self._left <= 0:
                 self._rest[str(message.__struct_config__.tag)] += 1
@@ -99,6 +114,7 @@ class Pipeline:
                 act(sink)
             except OutputClosed:
                 self._sinks.remove(sink)
+                self._left_early = True
                 self._enough()
 
 

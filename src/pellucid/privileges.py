@@ -65,11 +65,19 @@ def _uids_in_use() -> set[int]:
 
 
 def give_up_privileges(ids: Ids, parent: int) -> None:
-    """Become `ids` with no capability, no way to gain one, nobody who may trace it, and no orphan's life.
+    """Become `ids` for good, as `drop_privileges` does, and end with the parent, as `follow` does.
 
-    The order matters: the bounding set needs a capability to be emptied, and changing the uid resets
-    the signal for the parent's death. `parent` is the pid that must still be ours at the end. Raises
-    PermissionError where this process may not change its user or capabilities.
+    The order matters: changing the uid resets the signal for the parent's death.
+    """
+    drop_privileges(ids)
+    follow(parent)
+
+
+def drop_privileges(ids: Ids) -> None:
+    """Become `ids` with no capability, no way to gain one, and nobody who may trace it.
+
+    The order matters: the bounding set needs a capability to be emptied. Raises PermissionError where
+    this process may not change its user or capabilities.
     """
     os.chdir("/")
     os.umask(0o077)
@@ -81,6 +89,10 @@ def give_up_privileges(ids: Ids, parent: int) -> None:
     _empty_capabilities()
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_SET_DUMPABLE, 0)
+
+
+def follow(parent: int) -> None:
+    """Live no longer than `parent`, but for ORPHAN_US; PellucidError where that is not our parent any more."""
     error = lib.end_after(parent, ORPHAN_US)
     if error:
         raise PellucidError(f"cannot follow the tracer's end: {os.strerror(-error)}")

@@ -38,7 +38,7 @@ class Show:
         help="Cut each payload shown in text to this size.  [default: show all]",
     )
     max_body: int = setting(
-        "--max-body", default=_MIB, metavar="BYTES",
+        "--max-body", default=_MIB, metavar="BYTES", most=1 << 30,
         help="Bytes kept of each HTTP body; the rest is counted and hashed.",
     )  # fmt: skip
     connections: bool = setting(
@@ -61,12 +61,10 @@ class Show:
 class Tls(Show):
     """A live capture."""
 
-    libssl: Path | None = setting(
-        "--libssl",
-        default=None,
-        metavar="FILE",
-        help="Watch this library or program.  [default: the system's]",
-    )
+    libssl: tuple[Path, ...] = setting(
+        "--libssl", default=(), multiple=True, metavar="FILE",
+        help="Watch this library or program. Repeatable. [default: the system's]",
+    )  # fmt: skip
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
     )

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import time
+from collections import deque
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from pellucid.clock import Clocks, boot_ns
 from pellucid.errors import PellucidError
 from pellucid.log import log
 from pellucid.model import End, Offsets, Target
-from pellucid.outputs import open_output
+from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.probes.plaintext import OBJECT
 from pellucid.signals import forget
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pellucid.sink import SinkSpec
 
 OBJECT_ID = 1
+DECODER_GONE = "the decoder ended unexpectedly"
 TICK_MS = 1000
 """How often the clocks are compared, and what the kernel could not say is collected."""
 
@@ -38,8 +40,8 @@ LAST_WRITES_NS = 250_000_000
 """How long the end waits for writes in progress: what a peer has answered was written before."""
 
 OFFSETS_PER_MESSAGE = 1000
-SLOW_END_MS = 2000
-"""After which a user who waits for the end is told why, and may cut it short."""
+SLOW_END = 2.0
+"""Seconds after which a user who waits for the end is told why, and may cut it short."""
 
 LAST_WORDS_MS = 1000
 """How long the decoder may still take to end when nobody listens to it any more."""
@@ -56,88 +58,123 @@ class Tracer:
         self._tracing: Tracing | None = None
         self._failure: str | None = None
         self._done = False
+        self._heard = False
+        self._untold: deque[Anything] = deque()
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
-        """Open the outputs, load, hand the ring over, attach. On an error nothing stays attached."""
+        """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
         settings = self._settings
-        self._hand_over_outputs(specs, settings.record)
+        with self._outputs(specs, settings.record) as (outputs, fds):
+            tracing = self._load()
+            known = [self._attach(tracing, *each, library) for each in enumerate(targets, start=1)]
+            if settings.ready_file:
+                os.close(open_output(str(settings.ready_file)))
+            for fd in fds:
+                empty_output(fd)
+            self._send(outputs, fds)
         self._tell_clock()
+        for target in known:
+            self._tell(Tell(target))
+        self._send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
+        log.info("ready: watching %s", _count(targets))
+
+    def _load(self) -> Tracing:
+        settings = self._settings
         with cgroup(settings.cgroup_path) as cgroup_fd:
             who = Filter(settings.pid, settings.uid, cgroup_fd)
             self._tracing = tracing = Tracing(OBJECT, ring_bytes(settings.mapsize), who)
-        ring = tracing.ring
-        self._send(Ring(OBJECT_ID, ring.max_entries, tracing.btf), [ring.fd])
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
-        for number, target in enumerate(targets, start=1):
-            self._attach(tracing, number, target, library)
-        if settings.ready_file:
-            os.close(open_output(str(settings.ready_file)))
-        log.info("ready: watching %s", _count(targets))
+        return tracing
 
-    def _attach(self, tracing: Tracing, number: int, target: FoundTarget, library: Library) -> None:
-        sites = find_sites(target, library, entry_only=self._settings.sites == "entry")
-        _log_sites(target, sites)
-        kind = sites[0].kind
-        self._send(Tell(Target(id=number, library=target.library, path=target.display, site=kind)))
-        tracing.attach(target, number, library, sites)
+    def _attach(self, tracing: Tracing, number: int, found: FoundTarget, library: Library) -> Target:
+        sites = find_sites(found, library, entry_only=self._settings.sites == "entry")
+        _log_sites(found, sites)
+        tracing.attach(found, number, library, sites)
+        return Target(id=number, library=found.library, path=found.display, site=sites[0].kind)
 
-    def _hand_over_outputs(self, specs: list[SinkSpec], recording: Path | None) -> None:
+    @contextmanager
+    def _outputs(self, specs: list[SinkSpec], recording: Path | None) -> Iterator[tuple[Outputs, list[int]]]:
+        """Open every output; they are emptied once nothing else can fail."""
         places = [spec.place for spec in specs] + ([str(recording)] if recording else [])
-        if recording:
-            log.warning("the recording %s will hold secrets in plain text: keep it private", recording)
-        names = ["stdout" if place == "-" else place for place in places]
+        names = [name_of(place) for place in places]
         sinks = [(spec.format, name) for spec, name in zip(specs, names, strict=False)]
         with ExitStack() as opened:
             fds = [open_output(place) for place in places]
             for fd in fds:
                 opened.callback(os.close, fd)
-            self._send(Outputs(sinks, names[-1] if recording else None), fds)
+            if recording:
+                log.warning("the recording %s will hold secrets in plain text: keep it private", recording)
+            yield Outputs(sinks, names[-1] if recording else None), fds
 
     def _tell_clock(self) -> None:
-        """Send both clocks when the relation between them is not what it was."""
+        """Tell both clocks when the relation between them is not what it was."""
         clock = self._clocks.changed()
         if clock is not None:
-            self._send(Tell(clock))
-
-    def _send(self, message: Anything, fds: Iterable[int] = ()) -> None:
-        if not self._channel.send(message, list(fds)):
-            self._hear()
-            raise PellucidError(self._failure or "the decoder ended unexpectedly")
-
-    def wait(self, interrupted: int) -> None:
-        """Until a signal (a byte in the pipe `interrupted`), `--duration`, or the decoder has had enough."""
-        deadline = time.monotonic() + (self._settings.duration or float("inf"))
-        poll = select.poll()
-        poll.register(interrupted, select.POLLIN)
-        poll.register(self._channel.fileno(), select.POLLIN)
-        while (left := deadline - time.monotonic()) > 0:
-            ready = {fd for fd, _ in poll.poll(min(TICK_MS, left * 1000))}
-            if self._channel.fileno() in ready:
-                self._hear()
-            if ready:
-                return
-            self._tell_clock()
-            if self._tracing:
-                self._tell_unsaid_ends(self._tracing)
+            self._tell(Tell(clock))
 
     def _tell_unsaid_ends(self, tracing: Tracing) -> None:
         for some in _groups(tracing.unsaid_ends(), OFFSETS_PER_MESSAGE):
-            self._send(Tell(Offsets(boot_ns(), some, closed=True)))
+            self._tell(Tell(Offsets(boot_ns(), some, closed=True)))
 
-    def _hear(self) -> Anything | None:
+    def _send(self, message: Anything, fds: Iterable[int] = ()) -> None:
+        """Send at the beginning, when the decoder does nothing but listen; descriptors only travel so."""
+        if not self._channel.send(message, list(fds)):
+            self._hear()
+            raise PellucidError(self._failure or DECODER_GONE)
+
+    def _tell(self, message: Anything) -> None:
+        """Send without waiting: what the decoder does not take yet, for its output is slow, follows later."""
+        self._untold.append(message)
+        self._tell_more()
+
+    def _tell_more(self) -> None:
+        while self._untold and self._channel.send(self._untold[0], wait=False):
+            self._untold.popleft()
+
+    def wait(self, interrupted: int) -> None:
+        """Until a signal (a byte in the pipe `interrupted`), `--duration`, the end of the process that `--pid`
+        names, or until the decoder has had enough.
+        """
+        deadline = time.monotonic() + (self._settings.duration or float("inf"))
+        with _process(self._settings.pid) as ends:
+            while (left := deadline - time.monotonic()) > 0 and not self._heard:
+                ready = self._attend({interrupted, *ends}, min(TICK_MS, left * 1000))
+                if ready & ends:
+                    log.info("process %d has ended", self._settings.pid)
+                if ready:
+                    return
+                self._tell_clock()
+                if self._tracing and not self._untold:
+                    self._tell_unsaid_ends(self._tracing)
+
+    def _attend(self, others: set[int], patience_ms: float | None) -> set[int]:
+        """Wait for the decoder, and for `others` to be readable; which of these are."""
+        poll = select.poll()
+        poll.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._untold else 0))
+        for fd in others:
+            poll.register(fd, select.POLLIN)
+        ready = dict(poll.poll(patience_ms))
+        state = ready.pop(self._channel.fileno(), 0)
+        if state & (select.POLLIN | select.POLLHUP):
+            self._hear()
+        elif state:
+            self._tell_more()
+        return set(ready)
+
+    def _hear(self) -> None:
         """Take one message of the decoder, and remember what it means."""
         message, fds = self._channel.receive()
         for fd in fds:  # the decoder has none to give
             os.close(fd)
+        self._heard = True
         if isinstance(message, Failed):
             self._failure = message.reason
         elif isinstance(message, Done):
             self._done = True
         elif message is None and not self._done and self._failure is None:
-            self._failure = "the decoder ended unexpectedly"
-        return message
+            self._failure = DECODER_GONE
 
     def finish(self, interrupted: int) -> None:
         """Let the decoder write everything, then detach. Raises what went wrong on either side.
@@ -154,20 +191,15 @@ class Tracer:
             raise PellucidError(self._failure)
 
     def _wait_until_written(self, interrupted: int) -> None:
-        poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN)
-        patience: int | None = SLOW_END_MS
+        deadline, may_interrupt = time.monotonic() + SLOW_END, False
         while not self._done and self._failure is None:
-            ready = {fd for fd, _ in poll.poll(patience)}
-            if self._channel.fileno() in ready:
-                self._hear()
-            elif ready:
+            left = None if may_interrupt else max(deadline - time.monotonic(), 0) * 1000
+            if self._attend({interrupted} if may_interrupt else set(), left):
                 self._failure = "interrupted again: not everything that was captured is written"
-            else:
+            if not may_interrupt and time.monotonic() >= deadline:
                 log.warning("still writing what was captured; interrupt again to end without it")
                 forget(interrupted)
-                poll.register(interrupted, select.POLLIN)
-                patience = None
+                may_interrupt = True
 
     def _end_stream(self, tracing: Tracing) -> None:
         asked = boot_ns()
@@ -175,14 +207,14 @@ class Tracer:
             select.select([], [], [], 0.002)
         tracing.stop()
         end = boot_ns()
-        self._send(Settle())
+        self._tell(Settle())
         self._tell_clock()
-        self._send(Tell(tracing.drops()))
+        self._tell(Tell(tracing.drops()))
         self._tell_unsaid_ends(tracing)
         for some in _groups(tracing.offsets(), OFFSETS_PER_MESSAGE):
-            self._send(Tell(Offsets(end, some)))
-        self._send(Tell(End(end)))
-        self._send(Finish())
+            self._tell(Tell(Offsets(end, some)))
+        self._tell(Tell(End(end)))
+        self._tell(Finish())
 
     def abandon(self) -> None:
         """Detach, and end the decoder by closing the channel."""
@@ -234,11 +266,29 @@ def _log_sites(target: FoundTarget, sites: list[Site]) -> None:
 
 
 @contextmanager
+def _process(pid: int | None) -> Iterator[set[int]]:
+    """A descriptor that is readable once the process has ended; none without a process."""
+    if pid is None:
+        yield set()
+        return
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise PellucidError(f"process {pid} ended before the capture began") from None
+    try:
+        yield {fd}
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def cgroup(path: Path | None) -> Iterator[int | None]:
     """A descriptor of a cgroup's directory, for as long as the kernel needs it to find the group."""
     if path is None:
         yield None
         return
+    if not path.is_dir():
+        raise PellucidError(f"there is no directory {path}")
     if not (path / "cgroup.controllers").exists():  # version 1 has no such file
         raise PellucidError(f"{path} is not a directory of cgroup v2: see `mount -t cgroup2`")
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

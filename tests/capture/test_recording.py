@@ -62,13 +62,22 @@ def test_a_cut_recording_is_read_up_to_its_last_whole_envelope(length):
 def test_the_limit_ends_the_recording_whole():
     """At the limit the file gets its end, stays below the limit, and the recorder says so once."""
     batch = pack(Kind.RECORD, bytes(92), 1)
-    data, full = recorded(*[batch] * 10, limit=450)
+    data, full = recorded(batch * 10, batch, limit=550)
     found, cut = read(data)
+    *records, context, end = split(found)
 
     assert full == 1
-    assert len(data) <= 450
+    assert len(data) <= 550
     assert cut == 0
-    assert found == batch * 4 + pack(Kind.END)
+    assert [bytes(at.payload) for at in records] == [bytes(92)] * 4
+    assert b'"complete":false' in bytes(context.payload)
+    assert end.kind is Kind.END
+
+
+def test_an_absurd_size_is_damage():
+    """An envelope that claims gigabytes is refused before anything is read for it."""
+    with pytest.raises(FormatError, match="damaged"):
+        read(MAGIC + b"\xff\xff\xff\xff" + bytes(100))
 
 
 @pytest.mark.parametrize(

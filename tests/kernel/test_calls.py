@@ -24,6 +24,22 @@ write(1, b"1", lambda: write(2, b"2", lambda: write(3, b"3", lambda: write(4, b"
     assert messages[-1]["lost"] == {"untracked_calls": 1}
 
 
+def test_a_count_that_makes_no_sense(puppet, watch):
+    """More bytes than were asked for are not believed, whatever the program's memory says: the call is counted."""
+    run = watch()
+    puppet("""
+write_ex(1, b"honest", 6)
+write_ex(1, b"boasting", 9)
+write_ex(1, b"absurd", 2**64 - 1)
+write_ex(1, b" again", 6)
+""").end()
+    messages = run.stop()
+
+    assert written(messages) == [b"honest", b" again"]
+    assert messages[-1]["bytes"] == 12
+    assert messages[-1]["lost"] == {"untracked_calls": 2}
+
+
 def test_calls_left_by_longjmp(puppet, watch):
     """A call that never returns gives no bytes, and however many there were, later calls are whole."""
     run = watch()

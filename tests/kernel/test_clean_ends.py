@@ -150,7 +150,10 @@ def test_a_closed_pipe_ends_it(tls: Tls, client: Callable[[], int], tmp_path: Pa
         assert pellucid.wait(PATIENCE) == 0, log.read_text()
     assert first.count(b"\n") == 1
     assert '"type":"summary"' in events.read_text().splitlines()[-1]
-    assert len(log.read_text().splitlines()) == 1  # that it was ready
+    ready, closing = log.read_text().splitlines()
+    assert "ready" in ready
+    assert "a reader of the output has left" in closing
+    assert closing.endswith("lost: nothing")
 
 
 # --- nothing is missing --------------------------------------------------------------------------------

@@ -41,6 +41,16 @@ for text in b"first", b"second":
     assert started(messages) == {1: "new", 2: "new"}
 
 
+def test_a_shared_object(puppet, watch):
+    """SSL_free ends a connection only when the last reference is given back."""
+    run = watch()
+    puppet("new(1); share(1); write(1, b'one'); free(1); write(1, b'two'); free(1)").end()
+    messages = run.stop()
+
+    assert said(messages) == [(1, 0, "one"), (1, 3, "two")]
+    assert events(messages) == [("opened", 1), ("closed", 1)]
+
+
 def test_reset(puppet, watch):
     """SSL_clear ends a connection that has moved bytes, and changes nothing for one that has not."""
     run = watch()

@@ -10,6 +10,14 @@ NO_MULTI = "import pellucid.attach.loader as loader; loader.has_uprobe_multi = l
 NO_SOCKET_TRACEPOINTS = (
     "import pellucid.attach.loader as loader; loader.SOCKET_TRACEPOINTS = ('no_such_tracepoint',)"
 )
+NO_NEWER_HELPERS = """
+from pellucid.attach.loader import Tracing
+configure = Tracing._configure
+def without(self, ring_size):
+    configure(self, ring_size)
+    self._set_constant("newer_helpers", 0)
+Tracing._configure = without
+"""
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def exchange(tls, programs):
     return run
 
 
-@pytest.mark.parametrize("patch", ["", NO_MULTI, NO_SOCKET_TRACEPOINTS])
+@pytest.mark.parametrize("patch", ["", NO_MULTI, NO_SOCKET_TRACEPOINTS, NO_NEWER_HELPERS])
 def test_the_same_is_captured(patch, exchange, capture):
     """One link a probe, and addresses by SSL_set_fd, give the same exchange with the same addresses."""
     run = capture(patch=patch)

@@ -10,6 +10,7 @@ Each step happens one millisecond after the one before, all its pieces at once.
 
 from __future__ import annotations
 
+import copy
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -110,25 +111,26 @@ class Dialogue:
 
     def flows(self, sizes: Sequence[int] = WHOLE) -> Iterator[Flow]:
         """Yield what the parse stage gets when bytes come in pieces of these sizes, repeated."""
+        made = copy.copy(self.connection)  # a parser writes its role there
         offsets = {READ: 0, WRITE: 0}
         size = cycle(sizes)
         time = START
-        yield Open(self.connection, time)
+        yield Open(made, time)
         for direction, step in self._steps:
             time += STEP
             if isinstance(step, int):
-                yield Gap(self.connection, direction, offsets[direction], time, step, "ring_full")
+                yield Gap(made, direction, offsets[direction], time, step, "ring_full")
                 offsets[direction] += step
                 continue
             at = 0
             while at < len(step):
                 piece = step[at : at + next(size)]
-                yield Chunk(self.connection, direction, offsets[direction], time, piece)
+                yield Chunk(made, direction, offsets[direction], time, piece)
                 offsets[direction] += len(piece)
                 at += len(piece)
         time += STEP
         if self._closed:
-            yield Close(self.connection, time)
+            yield Close(made, time)
         yield Totals(time, 1.0, 1, sum(offsets.values()), {})
 
     def whole(self, sizes: Sequence[int] = WHOLE) -> list[Message]:

@@ -78,6 +78,40 @@ def test_opening_and_closing():
     assert ("closed", 7, 42, "curl") == (closed.event, closed.conn, closed.tid, closed.comm)
 
 
+@pytest.mark.parametrize(
+    ("talk", "role", "src", "dst"),
+    [
+        (Dialogue() >> GET << OK, "client", LOCAL, REMOTE),
+        (Dialogue() << GET >> OK, "server", REMOTE, LOCAL),
+        (Dialogue() >> OK, "server", REMOTE, LOCAL),
+        (Dialogue() >> b"\x00no HTTP", None, LOCAL, REMOTE),
+    ],
+    ids=["client", "server", "a response first", "no protocol"],
+)
+def test_who_closes_is_who_talked(talk, role, src, dst):
+    """What a protocol told of the role is in `closed` as in its messages; `opened` cannot know it."""
+    opened, shown, closed, _ = talk.close().whole()
+    assert (None, LOCAL, REMOTE) == (opened.role, opened.src, opened.dst)
+    assert (role, src, dst) == (shown.role, shown.src, shown.dst)
+    assert ("closed", role, src, dst) == (closed.event, closed.role, closed.src, closed.dst)
+
+
+def test_the_role_outlives_its_protocol():
+    """After a switch of protocols the raw bytes have the role that the switch was made in."""
+    upgrade = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+    talk = Dialogue() << upgrade >> b"HTTP/1.1 101 Switching Protocols\r\n\r\n" << b"\x00x"
+    http, raw = talk.once()
+    assert [Http, RawData] == [type(http), type(raw)]
+    assert ("server", REMOTE, LOCAL) == (raw.role, raw.src, raw.dst)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_stream_that_broke_off(complete):
+    """The summary says whether the stream came to its end."""
+    (summary,) = run(parse(), [Totals(START, 1.0, 1, 0, {}, complete)])
+    assert summary.complete is complete
+
+
 def test_the_summary_counts_what_was_shown():
     """What is pending comes before the summary, and the summary counts it."""
     talk = (Dialogue() >> GET << OK >> GET + b"GET").gap(READ, 5)

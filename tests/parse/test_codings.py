@@ -81,6 +81,26 @@ def test_zstd_frames():
     assert (TEXT * 2, False) == decode(CODED["zstd"] * 2, "zstd", LIMIT)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_a_large_limit_costs_nothing_by_itself(coding):
+    """Memory follows what comes out, not the largest limit that the command line takes."""
+    tracemalloc.start()
+    shown = decode(CODED[coding], coding, 1 << 30)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (TEXT, False) == shown
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1])
+def test_zstd_is_read_in_steps(size):
+    """Content that ends at, before or behind a step's end comes out whole."""
+    text = bytes(range(256)) * 1024
+    text = text[: zstandard.DECOMPRESSION_RECOMMENDED_OUTPUT_SIZE + size]
+    assert (text, False) == decode(zstandard.compress(text), "zstd", LIMIT)
+    assert (text[:-1], True) == decode(zstandard.compress(text), "zstd", len(text) - 1)
+
+
 def gzip_bomb() -> bytes:
     """Return 1 GiB of zeros: 16 MiB in one member, 64 times."""
     return gzip.compress(bytes(BOMB // 64), 9) * 64

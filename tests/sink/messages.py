@@ -160,5 +160,6 @@ summaries = st.builds(
     lost=st.dictionaries(text, sizes, max_size=3),
     targets=sizes,
     seconds=finite,
+    complete=st.booleans(),
 )
 messages: st.SearchStrategy[Message] = st.one_of(exchanges, raws, connections, losses, summaries)

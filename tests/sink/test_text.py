@@ -104,10 +104,10 @@ def test_what_went_wrong_is_said(render: Render) -> None:
 
 
 def test_binary_bodies_are_summarised(render: Render) -> None:
-    """A body that is not text is one line: its size and its media type."""
+    """A body that is not text is one line: its size, its media type, and how to see it."""
     image = http(response=answer(b"\xff" * 1234, [("content-TYPE", "image/png")]))
-    assert "\n[1234 bytes of image/png]\n" in render(TextSink, image)
-    assert "\n[1 byte of binary data]\n" in render(TextSink, http(response=answer(b"\xff")))
+    assert "\n[1234 bytes of image/png (--hex shows them)]\n" in render(TextSink, image)
+    assert "\n[1 byte of binary data (--hex shows it)]\n" in render(TextSink, http(response=answer(b"\xff")))
 
 
 def test_raw_data(render: Render) -> None:
@@ -142,10 +142,27 @@ def test_summary(render: Render) -> None:
     assert expected == render(TextSink, summary())
     expected = f"{captured}02:57:42.123 LOST 4096 bytes (ring_full), 3 calls (untracked_calls)\n"
     assert expected == render(TextSink, summary(lost={"ring_full": 4096, "untracked_calls": 3}))
-    expected = (
-        "02:57:42.123 captured nothing in 34.6 s: 7345 bytes from 1 target\n02:57:42.123 nothing lost\n"
-    )
-    assert expected == render(TextSink, summary(captured={}, targets=1))
+
+
+def test_summary_without_messages(render: Render) -> None:
+    """A recording has the bytes that were kept, not those that were lost; else nothing was captured."""
+    only_kept = summary(captured={}, targets=1)
+    expected = "02:57:42.123 captured 7345 bytes in 34.6 s from 1 target\n02:57:42.123 nothing lost\n"
+    assert expected == render(TextSink, only_kept)
+    partly = summary(captured={"lost": 1}, lost={"ring_full": 45, "untracked_calls": 9000})
+    assert "captured 7300 bytes in 34.6 s from 3 targets\n" in render(TextSink, partly)
+    all_lost = summary(captured={"lost": 1, "connection": 2}, lost={"ring_full": 7345})
+    assert "captured nothing in 34.6 s: 7345 bytes from 3 targets\n" in render(TextSink, all_lost)
+    idle = summary(captured={}, bytes=0)
+    assert "captured nothing in 34.6 s: 0 bytes from 3 targets\n" in render(TextSink, idle)
+
+
+def test_summary_of_a_stream_that_broke_off(render: Render) -> None:
+    """The last line warns that there was more; a whole stream has no such line."""
+    warning = "INCOMPLETE: the stream ends here, what follows was not recorded"
+    assert render(TextSink, summary(complete=False)).endswith(f" nothing lost\n02:57:42.123 {warning}\n")
+    assert f"\x1b[1;31m{warning}\x1b[0m\n" in render(TextSink, summary(complete=False), color=True)
+    assert "INCOMPLETE" not in render(TextSink, summary())
 
 
 class Shell(Message, kw_only=True):

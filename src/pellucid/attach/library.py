@@ -19,7 +19,9 @@ class Library:
     created: tuple[str, ...] = ()
     """Functions that return a new connection object."""
     freed: tuple[str, ...] = ()
-    """Functions that end the object in their first argument."""
+    """Functions that give back a reference to the object in their first argument; the last one ends it."""
+    shared: tuple[str, ...] = ()
+    """Functions that take one more reference to the object in their first argument."""
     reset: tuple[str, ...] = ()
     """Functions that make the object in their first argument ready for another connection."""
     socket: tuple[str, ...] = ()

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
 NO_ARGUMENT = 255
 """`struct point.count` where the return value is the count (plaintext.bpf.c)."""
 
-UPROBES = ("handle_new", "handle_free", "handle_reset", "handle_fd", "call_exit", "call_enter")
+UPROBES = (
+    "handle_new",
+    "handle_share",
+    "handle_free",
+    "handle_reset",
+    "handle_fd",
+    "call_exit",
+    "call_enter",
+)
 """In the order in which they are attached: who is to be there first when a call comes."""
 
 AT_RETURN = frozenset({"handle_new", "call_exit"})
@@ -47,6 +55,7 @@ TRACEPOINTS = (
 )
 SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
 
+_U64 = (1 << 64) - 1
 _KEY = struct.Struct("<I")
 
 
@@ -59,18 +68,22 @@ class Probe:
     direction: int = 0
     handle: int = 0
     value: int = 1
+    size: int = 2
     count: int = NO_ARGUMENT
 
 
 def probes_of(elf: Elf, library: Library, sites: list[CallSite]) -> list[Probe]:
     """All attach points of one file."""
     rows = [
-        Probe(program, site.offset, site.direction, site.handle, site.buffer, _position(site.count))
+        Probe(
+            program, site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count)
+        )
         for site in sites
         for program in ("call_enter", "call_exit")
     ]
     named = {
         "handle_new": library.created,
+        "handle_share": library.shared,
         "handle_free": library.freed,
         "handle_reset": library.reset,
         "handle_fd": library.socket,
@@ -170,6 +183,7 @@ class Tracing:
             direction=row.direction,
             handle=row.handle,
             value=row.value,
+            size=row.size,
             count=row.count,
         )
         self._object.map("points").update(_KEY.pack(cookie), value)
@@ -201,9 +215,11 @@ class Tracing:
         raw = self._object.map("totals").lookup(_KEY.pack(0), cpus) or b""
         stride = len(raw) // cpus
         each = [raw[at : at + stride] for at in range(0, len(raw), stride)]
-        lost = [sum(column) for column in zip(*(totals.read(cpu, "lost") for cpu in each), strict=True)]
+        lost = [
+            sum(column) & _U64 for column in zip(*(totals.read(cpu, "lost") for cpu in each), strict=True)
+        ]
         return Drops(
-            seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each),
+            seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
             lost=dict(zip(LOSS_REASONS, lost, strict=True)),
             untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
         )

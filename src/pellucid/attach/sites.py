@@ -56,6 +56,7 @@ class Site:
     direction: Direction
     handle: int
     buffer: int
+    size: int
     count: int | None
     """As `Function.count`. A return value above 0 means success in either case."""
     kind: str
@@ -188,7 +189,17 @@ def _site(elf: Elf, call: Call, address: int, count: int) -> Site:
     named = elf.function_at(address)
     symbol = named.name if named else f"{call.functions[0].name}/{address:#x}"
     place, emulated = cheap_entry(elf, address)
-    return Site(symbol, elf.offset(place), call.direction, call.handle, call.buffer, count, "inner", emulated)
+    return Site(
+        symbol,
+        elf.offset(place),
+        call.direction,
+        call.handle,
+        call.buffer,
+        call.size,
+        count,
+        "inner",
+        emulated,
+    )
 
 
 def _entry_sites(elf: Elf, call: Call, public: Public, reason: str) -> list[Site]:
@@ -203,6 +214,7 @@ def _entry_site(elf: Elf, call: Call, function: Function, symbol: Symbol, reason
         call.direction,
         call.handle,
         call.buffer,
+        call.size,
         function.count,
         "entry",
         emulated,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from pellucid.capture.envelope import HEADER, pack
+from pellucid.capture.envelope import HEADER, pack, pack_context
+from pellucid.clock import boot_ns
 from pellucid.errors import FormatError
-from pellucid.model import Kind
+from pellucid.model import End, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ MAGIC = b"\x89PELLUCID\r\n\x1a\n\x01\x00\x00"
 
 VERSION = 1
 READ_SIZE = 1 << 20
+MAX_ENVELOPE = 16 << 20
+"""A thousand times the longest record, a hundred times any object's types: beyond it the file is damaged."""
+
+LAST_WORDS = 128
+"""Room for saying that a recording ends before the capture does."""
 
 
 class Writer(Protocol):
@@ -37,21 +43,33 @@ class Recorder:
 
     def __init__(self, output: Writer, limit: int, on_full: Callable[[], None]) -> None:
         self._output = output
-        self._room = limit - len(MAGIC)
+        self._room = limit - len(MAGIC) - LAST_WORDS
         self._on_full = on_full
+        self._ended = False
+        self.size = len(MAGIC)
+        """Bytes of the file so far."""
         output.write(MAGIC)
 
     def write(self, batch: bytes | memoryview) -> None:
-        """Append whole envelopes; at the limit the recording ends, complete, and `on_full` is called."""
-        if self._room < 0:
+        """Append whole envelopes, as many as fit; at the limit the recording ends and `on_full` is called."""
+        if self._ended:
             return
-        self._room -= len(batch)
-        if self._room >= HEADER.size:
-            self._output.write(bytes(batch))
-            return
-        self._room = -1
-        self._output.write(pack(Kind.END))
-        self._on_full()
+        fits, self._ended = _whole_envelopes(batch[: max(self._room, 0)])
+        self._put(bytes(batch[:fits]))
+        if fits < len(batch):
+            self.break_off()
+            self._on_full()
+
+    def break_off(self) -> None:
+        """End the recording before its stream does, and say so in it."""
+        if not self._ended:
+            self._put(pack_context(End(boot_ns(), complete=False)) + pack(Kind.END))
+        self._ended = True
+
+    def _put(self, data: bytes) -> None:
+        self._output.write(data)
+        self._room -= len(data)
+        self.size += len(data)
 
     def flush(self) -> None:
         """Hand everything to the system."""
@@ -82,11 +100,13 @@ def _check_magic(found: bytes) -> None:
         raise FormatError(f"a recording of format {version}; this version of Pellucid reads {VERSION}")
 
 
-def _whole_envelopes(data: bytes) -> tuple[int, bool]:
+def _whole_envelopes(data: bytes | memoryview) -> tuple[int, bool]:
     """How many bytes of `data` are whole envelopes, and whether the last of them is the end."""
     at = 0
     while at + HEADER.size <= len(data):
         size, kind, _ = HEADER.unpack_from(data, at)
+        if size > MAX_ENVELOPE:
+            raise FormatError(f"damaged: an envelope of {size} bytes")
         if at + HEADER.size + size > len(data):
             break
         at += HEADER.size + size

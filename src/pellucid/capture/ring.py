@@ -48,8 +48,7 @@ class Live:
     def _settle(self) -> Iterator[memoryview]:
         """Everything that the rings hold now."""
         for drain in self._drains.values():
-            while len(batch := drain.take(settle=True)):
-                yield batch
+            yield from drain.settle()
 
     def _hear(
         self, message: Anything | None, fds: list[int], poll: select.poll

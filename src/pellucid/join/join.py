@@ -55,6 +55,9 @@ class Join:
         self._targets: dict[int, Target] = {}
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
+        self._bytes = 0
+        self._last = 0
+        self._ended = False
         self._boot_to_wall = 0
         self._began: int | None = None
         self._handlers: dict[type, Callable[[Any], Iterator[Flow]]] = {
@@ -78,6 +81,8 @@ class Join:
         if stream is None:
             self._stray += len(record.bytes)
             return
+        self._bytes += len(record.bytes)
+        self._last = record.time
         time = record.time + self._boot_to_wall
         direction = _DIRECTIONS[record.direction]
         if record.offset != stream.expected[direction]:
@@ -109,8 +114,7 @@ class Join:
     def _missed(self, record: Missed) -> Iterator[Flow]:
         stream = self._streams.get(record.connection)
         if stream is None:
-            self._stray += record.size
-            return
+            return  # the kernel has counted it under its reason
         time = record.time + self._boot_to_wall
         direction = _DIRECTIONS[record.direction]
         yield from self._hole(stream, direction, record.offset, time)
@@ -138,6 +142,7 @@ class Join:
 
     def _clock(self, clock: Clock) -> Iterator[Flow]:
         self._boot_to_wall = clock.wall - clock.boot
+        self._last = clock.boot
         if self._began is None:
             self._began = clock.boot
         return iter(())
@@ -162,16 +167,24 @@ class Join:
                 yield Close(stream.connection, time)
 
     def _end(self, end: End) -> Iterator[Flow]:
-        seconds = (end.boot - (end.boot if self._began is None else self._began)) / 1e9
+        self._ended = True
+        boot = end.boot
+        began = boot if self._began is None else self._began
         lost = {reason: size for reason, size in self._drops.lost.items() if size}
         if self._drops.untracked_calls:
             lost["untracked_calls"] = self._drops.untracked_calls
         if self._stray:
             lost["unknown_connection"] = self._stray
         yield Totals(
-            end.boot + self._boot_to_wall,
-            round(seconds, 3),
+            boot + self._boot_to_wall,
+            round((boot - began) / 1e9, 3),
             len(self._targets),
-            self._drops.seen_bytes,
+            self._drops.seen_bytes or self._bytes,
             lost,
+            end.complete,
         )
+
+    def finish(self) -> Iterator[Flow]:
+        """What is still to be said when the stream had begun and broke off without an `End`."""
+        if not self._ended and self._began is not None:
+            yield from self._end(End(self._last, complete=False))

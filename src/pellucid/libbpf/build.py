@@ -60,6 +60,8 @@ struct drain;
 struct drain *drain_start(int map_fd, size_t ring_size, size_t capacity, uint16_t object);
 int drain_ready_fd(const struct drain *d);
 const uint8_t *drain_take(struct drain *d, int settle, size_t *size);
+uint64_t drain_produced(const struct drain *d);
+uint64_t drain_taken(const struct drain *d);
 void drain_stop(struct drain *d);
 
 int end_after(int parent, long microseconds);

@@ -45,6 +45,7 @@ struct drain {
 	uint16_t object;
 	bool settled, stopping;
 	unsigned long kicks, kicks_done;
+	unsigned long taken;
 
 	int wait_fd, kick_fd, ready_fd;
 	pthread_t thread;
@@ -139,6 +140,7 @@ const uint8_t *drain_take(struct drain *d, int settle, size_t *size)
 	while (eventfd_read(d->ready_fd, &ignored) == 0)
 		;
 	full = d->filling;
+	d->taken = *d->consumer;
 	d->filling = full == &d->buffers[0] ? &d->buffers[1] : &d->buffers[0];
 	d->filling->used = 0;
 	if (!d->settled)
@@ -146,6 +148,16 @@ const uint8_t *drain_take(struct drain *d, int settle, size_t *size)
 	pthread_mutex_unlock(&d->lock);
 	*size = full->used;
 	return full->bytes;
+}
+
+uint64_t drain_produced(const struct drain *d)
+{
+	return __atomic_load_n(d->producer, __ATOMIC_ACQUIRE);
+}
+
+uint64_t drain_taken(const struct drain *d)
+{
+	return d->taken;
 }
 
 int drain_ready_fd(const struct drain *d)

@@ -23,5 +23,10 @@ int drain_ready_fd(const struct drain *d);
  */
 const uint8_t *drain_take(struct drain *d, int settle, size_t *size);
 
+/* How far the kernel has written the ring, and how far what drain_take gave out goes: bytes since its start.
+ */
+uint64_t drain_produced(const struct drain *d);
+uint64_t drain_taken(const struct drain *d);
+
 /* Stop the thread and unmap the ring; what was not taken is gone. */
 void drain_stop(struct drain *d);

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from pellucid.errors import PellucidError
 from pellucid.libbpf._native import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Drain:
@@ -31,6 +35,16 @@ class Drain:
         size = ffi.new("size_t *")
         start = lib.drain_take(self._handle, settle, size)
         return memoryview(ffi.buffer(start, size[0]))
+
+    def settle(self) -> Iterator[memoryview]:
+        """Everything that is in the ring now, batch by batch; not what programs add meanwhile."""
+        until = lib.drain_produced(self._handle)
+        while True:
+            batch = self.take(settle=True)
+            if len(batch):
+                yield batch
+            if lib.drain_taken(self._handle) >= until:
+                return
 
     def close(self) -> None:
         """Stop the thread and unmap the ring."""

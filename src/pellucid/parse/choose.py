@@ -175,6 +175,7 @@ class Parse:
                 lost=totals.lost,
                 targets=totals.targets,
                 seconds=totals.seconds,
+                complete=totals.complete,
             ),
         ]
 

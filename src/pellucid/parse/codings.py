@@ -23,6 +23,9 @@ _MAX_STACKED = 4
 _ZSTD_WINDOW = 8 << 20
 """The largest window that a zstd content coding may ask for, in bytes (RFC 9659 section 3)."""
 
+_ZSTD_STEP = zstandard.DECOMPRESSION_RECOMMENDED_OUTPUT_SIZE
+"""Bytes asked for at once: a reader allocates what it is asked for, whatever comes of it."""
+
 _GZIP = zlib.MAX_WBITS | 16
 _ZLIB = zlib.MAX_WBITS
 _RAW_DEFLATE = -zlib.MAX_WBITS
@@ -63,8 +66,11 @@ def _brotli(data: bytes, limit: int) -> bytes:
 def _zstd(data: bytes, limit: int) -> bytes:
     """Undo zstd (RFC 8878), all its frames."""
     decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    out = bytearray()
     with decoder.stream_reader(data, read_across_frames=True) as reader:
-        return reader.read(limit)
+        while piece := reader.read(min(_ZSTD_STEP, limit - len(out))):
+            out += piece
+    return bytes(out)
 
 
 _DECODERS: dict[str, Decoder] = {

@@ -57,7 +57,7 @@ class Http1(Protocol):
         self._limits = limits
         other = Direction.READ if direction is Direction.WRITE else Direction.WRITE
         requests, responses = (other, direction) if head.startswith(b"HTTP/") else (direction, other)
-        self._role = "client" if requests is Direction.WRITE else "server"
+        connection.role = "client" if requests is Direction.WRITE else "server"
         self._requests = Side(requests, judge_request)
         self._responses = Side(responses, judge_response)
         self._waiting: deque[Exchange] = deque()
@@ -109,7 +109,7 @@ class Http1(Protocol):
         return out
 
     def _show(self, exchange: Exchange) -> None:
-        self._out.append(exchange.message(self._connection, self._role))
+        self._out.append(exchange.message(self._connection))
 
     def _held(self) -> list[Chunk]:
         chunks = [

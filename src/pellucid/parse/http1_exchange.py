@@ -103,7 +103,7 @@ class Exchange:
         if self.response is None:
             self.problem = f"no response before {ending}"
 
-    def message(self, connection: Connection, role: str) -> Http:
+    def message(self, connection: Connection) -> Http:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
@@ -117,7 +117,7 @@ class Exchange:
             duration_ms=self._duration(),
             truncated=request_cut or response_cut,
             error=self._error(),
-            **who(connection, role),
+            **who(connection),
         )
 
     def _duration(self) -> float | None:

@@ -72,7 +72,10 @@ class Protocol(ABC):
 
     @abstractmethod
     def __init__(self, connection: Connection, limits: Limits, direction: Direction, head: bytes) -> None:
-        """Begin a connection: `head`, the first bytes of `direction`, is what was claimed, not yet fed."""
+        """Begin a connection: `head`, the first bytes of `direction`, is what was claimed, not yet fed.
+
+        Sets `connection.role` where the protocol tells it; every later message of the connection shows it.
+        """
 
     @abstractmethod
     def feed(self, chunk: Chunk) -> Sequence[Message]:

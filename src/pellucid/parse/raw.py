@@ -28,10 +28,10 @@ class Who(TypedDict):
     role: str | None
 
 
-def who(connection: Connection, role: str | None = None) -> Who:
+def who(connection: Connection) -> Who:
     """Fill in those fields; a server's client is at the remote end, and that is where `src` is."""
     src, dst = connection.local, connection.remote
-    if role == "server":
+    if connection.role == "server":
         src, dst = dst, src
     return {
         "pid": connection.pid,
@@ -42,7 +42,7 @@ def who(connection: Connection, role: str | None = None) -> Who:
         "conn": connection.id,
         "src": src,
         "dst": dst,
-        "role": role,
+        "role": connection.role,
     }
 
 

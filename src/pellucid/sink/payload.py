@@ -35,7 +35,8 @@ def payload_lines(
     names binary data; `base` is the offset that a hex dump begins with.
     """
     if isinstance(data, bytes) and not options.hex:
-        yield paint("note", f"[{count(len(data), 'byte')} of {escape(media)}]")
+        them = "it" if len(data) == 1 else "them"
+        yield paint("note", f"[{count(len(data), 'byte')} of {escape(media)} (--hex shows {them})]")
         return
     shown, hidden = _cut(data, options.truncate)
     if options.hex:

@@ -30,6 +30,10 @@ _NOUNS = {"http": "HTTP exchange", "data": "data message", "websocket": "WebSock
 _ASIDES = {"connection", "lost"}
 """Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
 
+_CALLS = "untracked_calls"
+"""The one reason of a loss that counts calls, since their bytes are not known (`model.Totals`)."""
+_INCOMPLETE = "INCOMPLETE: the stream ends here, what follows was not recorded"
+
 
 class TextSink(Sink):
     """Shows each message as a heading and its payload; connections only when `verbose`."""
@@ -102,15 +106,12 @@ class TextSink(Sink):
         yield self._heading(message, f"{message.event}{older if message.event == 'opened' else ''}")
 
     def _summary(self, message: Summary) -> Iterator[str]:
-        shown = {kind: number for kind, number in message.captured.items() if kind not in _ASIDES}
-        kinds = ", ".join(count(number, _NOUNS.get(kind, kind)) for kind, number in shown.items())
-        targets = count(message.targets, "target")
-        size = count(message.bytes, "byte")
-        captured = f"captured {kinds or 'nothing'} in {message.seconds:.1f} s: {size} from {targets}"
-        yield f"{self._time(message)} {self._paint('who', escape(captured))}"
+        yield f"{self._time(message)} {self._paint('who', escape(_captured(message)))}"
         sizes = ", ".join(f"{_lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
         lost = self._paint("warning", escape(f"LOST {sizes}")) if sizes else "nothing lost"
         yield f"{self._time(message)} {lost}"
+        if not message.complete:
+            yield f"{self._time(message)} {self._paint('warning', _INCOMPLETE)}"
 
     def _other(self, message: Message) -> Iterator[str]:
         """Show a message of a plug-in, which this sink cannot know, as its JSON."""
@@ -177,6 +178,17 @@ def _status_style(status: int) -> Style:
     return "note" if status < 500 else "failure"
 
 
+def _captured(message: Summary) -> str:
+    """Say what was captured: messages, or the bytes that were kept where no message was made of them."""
+    shown = {kind: number for kind, number in message.captured.items() if kind not in _ASIDES}
+    kinds = ", ".join(count(number, _NOUNS.get(kind, kind)) for kind, number in shown.items())
+    lost = sum(size for reason, size in message.lost.items() if reason != _CALLS)
+    seconds, targets = f"{message.seconds:.1f} s", count(message.targets, "target")
+    if not kinds and message.bytes > lost:
+        return f"captured {count(message.bytes - lost, 'byte')} in {seconds} from {targets}"
+    return f"captured {kinds or 'nothing'} in {seconds}: {count(message.bytes, 'byte')} from {targets}"
+
+
 def _lost_size(reason: str, number: int) -> str:
-    """Say how much was lost: bytes, but calls where no byte count is known (`model.Totals`)."""
-    return count(number, "call" if reason == "untracked_calls" else "byte")
+    """Say how much was lost, in the unit of its reason."""
+    return count(number, "call" if reason == _CALLS else "byte")

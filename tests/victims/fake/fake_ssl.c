@@ -46,6 +46,17 @@ int SSL_write(void *ssl, const void *buffer, int size)
 	return ssl && buffer ? move(size) : -1;
 }
 
+/* Say that `count` bytes were written, whatever was asked for. */
+int SSL_write_ex(void *ssl, const void *buffer, size_t size, size_t *count)
+{
+	return ssl && buffer && count && *count >= size ? 1 : 0;
+}
+
+int SSL_up_ref(void *ssl)
+{
+	return ssl != NULL;
+}
+
 static jmp_buf place;
 
 static void leave(void)

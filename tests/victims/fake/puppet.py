@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "clear", "connected", "free", "library", "new", "numbered", "pause", "read", "set_fd", "write",
-    "write_and_leave",
+    "clear", "connected", "free", "library", "new", "numbered", "pause", "read", "set_fd", "share", "write",
+    "write_and_leave", "write_ex",
 ]  # fmt: skip
 
 library = ctypes.CDLL(os.environ["FAKE_SSL"])
@@ -25,8 +25,10 @@ _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
 for name, arguments in {
     "SSL_new": [_POINTER],
     "SSL_free": [_POINTER],
+    "SSL_up_ref": [_POINTER],
     "SSL_clear": [_POINTER],
     "SSL_set_fd": [_POINTER, _INT],
+    "SSL_write_ex": [_POINTER, ctypes.c_char_p, ctypes.c_size_t, _POINTER],
     "SSL_read": [_POINTER, ctypes.c_char_p, _INT],
     "SSL_write": [_POINTER, ctypes.c_char_p, _INT],
     "write_and_leave": [_POINTER, ctypes.c_char_p, _INT],
@@ -35,6 +37,7 @@ for name, arguments in {
 library.SSL_new.restype = _POINTER
 
 new, free, clear, set_fd = library.SSL_new, library.SSL_free, library.SSL_clear, library.SSL_set_fd
+share = library.SSL_up_ref
 
 
 def write(handle: int, data: bytes, inside: Callable[[], Any] | None = None) -> None:
@@ -45,6 +48,11 @@ def write(handle: int, data: bytes, inside: Callable[[], Any] | None = None) -> 
 def read(handle: int, data: bytes, inside: Callable[[], Any] | None = None) -> None:
     """Read `data`; as `write`."""
     _call(library.SSL_read, handle, data, inside)
+
+
+def write_ex(handle: int, data: bytes, count: int) -> None:
+    """Write `data`, of which the library then says that it was `count` bytes (at least as many)."""
+    library.SSL_write_ex(handle, data, len(data), ctypes.byref(ctypes.c_size_t(count)))
 
 
 def write_and_leave(handle: int, data: bytes) -> None:

@@ -21,6 +21,7 @@ PROBE = Library(
     ),
     created=("SSL_new",),
     freed=("SSL_free",),
+    shared=("SSL_up_ref",),
     reset=("SSL_clear",),
     socket=("SSL_set_fd", "SSL_set_rfd", "SSL_set_wfd"),
 )

@@ -13,6 +13,7 @@ struct point {
 	u8 direction; /* enum direction */
 	u8 handle;    /* position of the connection object among the arguments */
 	u8 value;     /* position of the buffer; of the file descriptor in a setter */
+	u8 size;      /* position of the number of bytes asked for */
 	u8 count;     /* position of the pointer to the count; NO_ARGUMENT: the return value is it */
 };
 
@@ -49,12 +50,16 @@ int call_enter(struct pt_regs *ctx)
 	frame->time = bpf_ktime_get_boot_ns();
 	frame->handle = argument(ctx, point->handle);
 	frame->buffer = argument(ctx, point->value);
+	frame->size = argument(ctx, point->size);
 	frame->count = point->count == NO_ARGUMENT ? 0 : argument(ctx, point->count);
 	frame->point = bpf_get_attach_cookie(ctx);
 	return 0;
 }
 
-/* How many bytes the call that returns now has read or written; 0 when it failed or must be retried. */
+/*
+ * How many bytes the call that returns now has read or written; 0 when it failed or must be retried. A count
+ * in the program's memory may be anything by now: more than was asked for is not believed.
+ */
 static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *frame)
 {
 	s32 result = PT_REGS_RC(ctx);
@@ -64,7 +69,10 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 		return 0;
 	if (!frame->count)
 		return result;
-	bpf_probe_read_user(&count, sizeof(count), (void *)frame->count);
+	if (bpf_probe_read_user(&count, sizeof(count), (void *)frame->count) || count > frame->size) {
+		untracked();
+		return 0;
+	}
 	return count;
 }
 
@@ -95,7 +103,7 @@ int call_exit(struct pt_regs *ctx)
 		return 0;
 	sum = sums();
 	if (sum)
-		sum->seen += size;
+		__sync_fetch_and_add(&sum->seen, size);
 	c = find_connection(frame->handle) ?: open_connection(frame->handle, point->target, 1);
 	if (!c) {
 		lose(MAP_FULL, size);
@@ -129,12 +137,28 @@ int handle_new(struct pt_regs *ctx)
 }
 
 SEC("uprobe")
+int handle_share(struct pt_regs *ctx)
+{
+	struct point *point = here(ctx);
+	struct connection *c = point ? find_connection(argument(ctx, point->handle)) : NULL;
+
+	if (c)
+		__sync_fetch_and_add(&c->shared, 1);
+	return 0;
+}
+
+/* A free is the end only when nobody else holds a reference. */
+SEC("uprobe")
 int handle_free(struct pt_regs *ctx)
 {
 	struct point *point = here(ctx);
+	u64 handle = point ? argument(ctx, point->handle) : 0;
+	struct connection *c = point ? find_connection(handle) : NULL;
 
-	if (point)
-		close_connection(argument(ctx, point->handle));
+	if (c && c->shared)
+		__sync_fetch_and_add(&c->shared, -1);
+	else if (c)
+		close_connection(handle);
 	return 0;
 }
 
