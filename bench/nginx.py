@@ -121,7 +121,7 @@ class Bench:
         events = self.folder / "events"
         if not events.exists():
             told = (self.folder / "summary").read_text()
-            return total(told, r"(\d+) bytes from"), total(told, r"LOST .*?(\d+) bytes")
+            return total(told, r"(\d+) bytes(?: in \S+ s)? from"), total(told, r"LOST .*?(\d+) bytes")
         with events.open("rb") as file:
             file.seek(-min(1000, events.stat().st_size), os.SEEK_END)
             told = json.loads(file.readlines()[-1])
