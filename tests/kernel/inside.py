@@ -8,6 +8,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from pellucid import plugins
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -56,3 +58,9 @@ def trace(pid: int) -> None:
     call("ptrace", PTRACE_ATTACH, pid, None, None)
     os.waitpid(pid, 0)
     call("ptrace", PTRACE_DETACH, pid, None, None)
+
+
+def keep_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find what is installed now: nobody may not enter root's home, where this Python may be."""
+    found = {group: plugins.load(group) for group in (plugins.PARSERS, plugins.PROBES, plugins.SINKS)}
+    monkeypatch.setattr(plugins, "load", found.__getitem__)

@@ -17,7 +17,7 @@ import pytest
 from pellucid import commands
 from pellucid.privileges import decoder_ids
 from pellucid.settings import Tls as Settings
-from tests.kernel.inside import become, inside
+from tests.kernel.inside import become, inside, keep_plugins
 from tests.kernel.processes import decoder_of, status
 from tests.kernel.running import Capture, Programs, Tls, wait_for
 from tests.kernel.servers import s_server
@@ -235,8 +235,9 @@ def test_files_of_the_user_behind_sudo(tmp_path: Path, monkeypatch: pytest.Monke
     assert path.read_bytes() == RECORDING.with_suffix(".ndjson").read_bytes()
 
 
-def test_without_root() -> None:
+def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody else is told to become root, before anything is tried."""
+    keep_plugins(monkeypatch)
     error = inside(lambda: become(NOBODY), lambda: commands.capture(Settings()))
     assert "needs root: run it with sudo" in error
 

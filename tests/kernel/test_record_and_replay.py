@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pellucid import commands, plugins
+from pellucid import commands
 from pellucid.capture.recording import MAGIC
 from pellucid.errors import PellucidError
 from pellucid.settings import Show
-from tests.kernel.inside import become, inside
+from tests.kernel.inside import become, inside, keep_plugins
 from tests.kernel.servers import Nginx
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ def test_replay_equals_live(
     assert b'"type":"http"' in json.read_bytes()
 
 
-def test_replay_needs_no_root(recorded: Callable[..., Recorded]) -> None:
+def test_replay_needs_no_root(recorded: Callable[..., Recorded], monkeypatch: pytest.MonkeyPatch) -> None:
     """The user nobody can replay a recording that they may read, to the same bytes."""
     live = recorded()
-    plugins.load(plugins.PARSERS)  # now: nobody may not enter root's home, where this Python may be
+    keep_plugins(monkeypatch)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.chown(folder, NOBODY, NOBODY)
