@@ -13,6 +13,8 @@ from pellucid import plugins
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 
