@@ -54,11 +54,14 @@ class Recorder:
         """Append whole envelopes, as many as fit; at the limit the recording ends and `on_full` is called."""
         if self._ended:
             return
-        fits, self._ended = _whole_envelopes(batch[: max(self._room, 0)])
+        if len(batch) <= self._room:  # without a look at each record: this is the hot path of --record
+            self._put(bytes(batch))
+            self._ended = HEADER.unpack_from(batch)[1] == Kind.END  # which is a batch of its own
+            return
+        fits, _ = _whole_envelopes(batch[: max(self._room, 0)])
         self._put(bytes(batch[:fits]))
-        if fits < len(batch):
-            self.break_off()
-            self._on_full()
+        self.break_off()
+        self._on_full()
 
     def break_off(self) -> None:
         """End the recording before its stream does, and say so in it."""
