@@ -34,40 +34,54 @@ struct hello {
 	struct random random;
 } __attribute__((packed));
 
-struct ports {
+struct ipv4 {
+	u8 length : 4, version : 4; /* the length in words */
+	u8 before[8], protocol, checksum[2];
+	u8 source[4], destination[4];
+};
+
+struct ipv6 {
+	u8 before[6], protocol, hops;
+	u8 source[16], destination[16];
+};
+
+struct tcp {
 	__be16 source, destination;
+	u8 numbers[8], offset; /* the upper half: this header's length in words */
 };
 
 /* The endpoints of an outgoing TCP segment, and where its payload begins; 0 for anything else. */
 static __always_inline u32 payload_of(struct __sk_buff *skb, struct endpoints *ends)
 {
-	struct ports ports;
-	u32 tcp;
-	u8 first, protocol, offset;
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv4 *v4 = data;
+	struct ipv6 *v6 = data;
+	struct tcp *tcp;
+	u32 at;
 
-	if (bpf_skb_load_bytes(skb, 0, &first, 1))
+	if ((void *)(v4 + 1) > end)
 		return 0;
-	if (first >> 4 == 4) {
-		tcp = (first & 15) * 4;
+	if (v4->version == 4) {
+		if (v4->protocol != IPPROTO_TCP)
+			return 0;
 		ends->family = AF_INET;
-		if (bpf_skb_load_bytes(skb, 9, &protocol, 1) || protocol != IPPROTO_TCP ||
-		    bpf_skb_load_bytes(skb, 12, ends->local, 4) ||
-		    bpf_skb_load_bytes(skb, 16, ends->remote, 4))
-			return 0;
+		__builtin_memcpy(ends->local, v4->source, 4);
+		__builtin_memcpy(ends->remote, v4->destination, 4);
+		at = v4->length * 4;
 	} else {
-		tcp = 40;
-		ends->family = AF_INET6;
-		if (bpf_skb_load_bytes(skb, 6, &protocol, 1) || protocol != IPPROTO_TCP ||
-		    bpf_skb_load_bytes(skb, 8, ends->local, 16) ||
-		    bpf_skb_load_bytes(skb, 24, ends->remote, 16))
+		if ((void *)(v6 + 1) > end || v6->protocol != IPPROTO_TCP)
 			return 0;
+		ends->family = AF_INET6;
+		__builtin_memcpy(ends->local, v6->source, 16);
+		__builtin_memcpy(ends->remote, v6->destination, 16);
+		at = sizeof(*v6);
 	}
-	if (bpf_skb_load_bytes(skb, tcp, &ports, sizeof(ports)) ||
-	    bpf_skb_load_bytes(skb, tcp + 12, &offset, 1))
+	tcp = data + at;
+	if ((void *)(tcp + 1) > end)
 		return 0;
-	ends->local_port = __builtin_bswap16(ports.source);
-	ends->remote_port = __builtin_bswap16(ports.destination);
-	return tcp + (offset >> 4) * 4;
+	ends->local_port = __builtin_bswap16(tcp->source);
+	ends->remote_port = __builtin_bswap16(tcp->destination);
+	return at + (tcp->offset >> 4) * 4;
 }
 
 static __always_inline void remember_hello(struct __sk_buff *skb)
@@ -76,7 +90,7 @@ static __always_inline void remember_hello(struct __sk_buff *skb)
 	struct hello hello;
 	u32 payload;
 
-	if (skb->len < 60 + sizeof(hello)) /* an acknowledgement: most packets that are none end here */
+	if (skb->len < sizeof(struct ipv4) + 20 + sizeof(hello)) /* most segments are acknowledgements */
 		return;
 	payload = payload_of(skb, &ends);
 	if (!payload || bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)))

@@ -208,9 +208,12 @@ int handle_fd(struct pt_regs *ctx)
 SEC("raw_tp")
 int socket_used(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct thread *thread = this_thread();
 	struct sock *sk = (void *)ctx->args[0];
+	struct thread *thread;
 
+	if (filter_pid && bpf_get_current_pid_tgid() >> 32 != filter_pid)
+		return 0; /* at once: every process on the machine comes by here */
+	thread = this_thread();
 	if (!thread)
 		return 0;
 #pragma unroll
