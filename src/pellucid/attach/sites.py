@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pellucid.attach.x86 import ARGUMENTS, Argument, Callee, OpaqueError, Stack, Value, callees, cheap_entry
+from pellucid.attach.symbolic import Argument, Stack, Value
+from pellucid.attach.x86 import ARGUMENTS, Callee, OpaqueError, callees, cheap_entry
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
