@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.attach.accessors import FUNCTIONS, find_accessors
+from pellucid.attach.facts import rows_of
 from pellucid.attach.points import AT_RETURN, UPROBES, Probe, probes_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pellucid.attach.accessors import Accessors
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
     from pellucid.attach.targets import FoundTarget
@@ -73,6 +76,7 @@ class Tracing:
             self._object.map("cgroups").update(_KEY.pack(0), _KEY.pack(who.cgroup_fd))
         self.ring = self._object.map("ring")
         self._point = MapValue(self._types, "point")
+        self._field = MapValue(self._types, "field")
 
     def _configure(self, ring_size: int) -> None:
         who, ring = self._who, self._object.map("ring")
@@ -110,6 +114,8 @@ class Tracing:
 
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file."""
+        for key, field in rows_of(target_id, _accessors(target).fields, self._field):
+            self._object.map("fields").update(_KEY.pack(key), field)
         by_program: dict[str, list[Site]] = defaultdict(list)
         for row in probes_of(target.functions, library, sites):
             by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
@@ -196,6 +202,12 @@ class Tracing:
         """Remove every probe and free the object."""
         self.detach()
         self._object.close()
+
+
+def _accessors(target: FoundTarget) -> Accessors:
+    """Where the library keeps what is known of a connection."""
+    with Elf(target.path) as elf:
+        return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS))
 
 
 def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:

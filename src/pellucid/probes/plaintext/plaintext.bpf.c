@@ -87,7 +87,8 @@ static __always_inline void find_addresses(struct connection *c, const struct fr
 	u32 server = 0;
 	struct sock *sk;
 
-	if (c->looked < LOOKS && read_fact(c->target, IS_SERVER, frame->handle, &server)) {
+	if (c->looked < LOOKS && is_connection(c->target, frame->handle) &&
+	    read_fact(c->target, IS_SERVER, frame->handle, &server)) {
 		c->looked++;
 		c->role = server ? SERVER : CLIENT;
 		if (find_hello(c->target, frame->handle, server, &c->ends))
