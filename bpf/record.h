@@ -24,6 +24,7 @@ struct totals {
 	u64 seen;	  /* bytes that programs passed to the library */
 	u64 lost[LOSSES]; /* bytes */
 	u64 untracked;	  /* calls whose bytes are not known: no free frame, or a count that makes no sense */
+	u64 unfollowed;	  /* forks of a followed process whose child is not: no room */
 };
 
 /* Whether helpers that not all supported kernels have may be used; tests say no. */

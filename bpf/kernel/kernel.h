@@ -86,6 +86,9 @@ struct signal_struct {
 };
 
 struct task_struct {
+	int tgid;
+	struct task_struct *group_leader;
+	char comm[16];
 	struct files_struct *files;
 	struct signal_struct *signal;
 };

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
+from pellucid.attach.containers import find_container
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
@@ -43,6 +45,7 @@ def capture(settings: Tls) -> None:
         raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
+    settings = _resolved(settings)
     targets = _targets(settings)
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
@@ -130,9 +133,20 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
+def _resolved(settings: Tls) -> Tls:
+    """The settings with what only this process can look up: a container's cgroup."""
+    if settings.follow and settings.pid is None:
+        raise UsageError("--follow needs --pid: whose descendants are meant?")
+    if settings.container is not None and settings.cgroup_path is not None:
+        raise UsageError("--container and --cgroup_path exclude each other: a container is a cgroup")
+    group = settings.cgroup_path if settings.container is None else find_container(settings.container)
+    return dataclasses.replace(settings, cgroup_path=group)
+
+
 def _targets(settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
-    found = [target for file in settings.libssl or [None] for target in find_targets(file, settings.pid)]
+    pid = None if settings.follow else settings.pid  # a child may run another program than its parent
+    found = [target for file in settings.libssl or [None] for target in find_targets(file, pid)]
     return list({target.key: target for target in found}.values())
 
 

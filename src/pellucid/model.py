@@ -157,6 +157,8 @@ class Drops(Context, frozen=True):
     """Bytes by reason (`LOSS_REASONS`)."""
     untracked_calls: int = 0
     """Calls that began while the kernel's map of threads was full: their bytes are not known."""
+    unfollowed_forks: int = 0
+    """Forks of a followed process while the map of these was full: what the child does is not seen."""
 
 
 class Offsets(Context, frozen=True):
@@ -244,7 +246,7 @@ class Totals(NamedTuple):
     targets: int
     seen_bytes: int
     lost: dict[str, int]
-    """By reason, in bytes; `untracked_calls` in calls."""
+    """By reason, in bytes; `untracked_calls` in calls, `unfollowed_forks` in forks."""
     complete: bool = True
     """False when the stream broke off, as in `Summary`."""
 
@@ -402,7 +404,7 @@ class Summary(Message, kw_only=True):
     """Plaintext bytes that watched programs passed to their libraries."""
     lost: dict[str, int]
     """Bytes by reason as in `lost`, or `unknown_connection`: those of connections whose opening was itself lost;
-    `untracked_calls` in calls. Empty when nothing was lost."""
+    `untracked_calls` in calls, `unfollowed_forks` in forks. Empty when nothing was lost."""
     targets: int
     """Files that were watched."""
     seconds: float

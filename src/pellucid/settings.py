@@ -68,6 +68,7 @@ class Tls(Show):
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
     )
+    follow: bool = setting("--follow", default=False, help="With --pid: watch its descendants too.")
     uid: int | None = setting(
         "-u",
         "--uid",
@@ -77,8 +78,17 @@ class Tls(Show):
         help="Watch this user's programs only (a number).",
     )
     cgroup_path: Path | None = setting(
-        "--cgroup_path", default=None, metavar="DIR", help="Watch programs in this cgroup (v2) only."
-    )
+        "--cgroup_path", default=None, metavar="DIR",
+        help="Watch programs in this cgroup (v2) and those below it only.",
+    )  # fmt: skip
+    container: str | None = setting(
+        "--container", default=None, metavar="ID",
+        help="Watch this container only: its id, or enough of its beginning to be the only one.",
+    )  # fmt: skip
+    comm: tuple[str, ...] = setting(
+        "--comm", default=(), multiple=True, metavar="NAME",
+        help="Watch threads, or processes, of exactly this name (15 bytes at most) only. Repeatable.",
+    )  # fmt: skip
     duration: float | None = setting(
         "--duration", default=None, metavar="SECONDS", least=0.001, help="End after this time."
     )

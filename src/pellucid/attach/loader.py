@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.attach import follow
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pellucid.attach.filters import Filter
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
     from pellucid.attach.targets import FoundTarget
@@ -97,16 +99,6 @@ def _position(count: int | None) -> int:
     return NO_ARGUMENT if count is None else count
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Who is watched; None for everybody."""
-
-    pid: int | None = None
-    uid: int | None = None
-    cgroup_fd: int | None = None
-    """A descriptor of a directory of cgroup v2; the groups below it are meant too."""
-
-
 class Tracing:
     """The loaded object and its links. Everything ends with `close`, or with this process."""
 
@@ -121,20 +113,16 @@ class Tracing:
         self._points: list[Probe] = []
         self._configure(ring_size)
         self._object.load()
-        if who.cgroup_fd is not None:
-            self._object.map("cgroups").update(_KEY.pack(0), _KEY.pack(who.cgroup_fd))
+        who.fill(self._object)
         self.ring = self._object.map("ring")
         self._point = MapValue(self._types, "point")
 
     def _configure(self, ring_size: int) -> None:
-        who, ring = self._who, self._object.map("ring")
-        ring.resize(ring_size)
-        self._set_constant("wake_mark", min(1 << 20, ring_size // 4))
-        if who.pid is not None:
-            self._set_constant("filter_pid", who.pid)
-        if who.uid is not None:
-            self._set_constant("filter_uid", who.uid)
-        self._set_constant("filter_cgroup", who.cgroup_fd is not None)
+        self._object.map("ring").resize(ring_size)
+        self._who.size_maps(self._object)
+        constants = {"wake_mark": min(1 << 20, ring_size // 4), **self._who.constants()}
+        for name, value in constants.items():
+            self._set_constant(name, value)
         if self._multi:
             for name in UPROBES:
                 self._object.program(name).for_uprobe_multi()
@@ -149,12 +137,26 @@ class Tracing:
         missing = []
         for program, tracepoint in TRACEPOINTS:
             self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
+        if self._who.follow:
+            fork = self._object.program("process_fork")
+            self._links.append(attach_raw_tracepoint(fork, "sched_process_fork"))
         for tracepoint in SOCKET_TRACEPOINTS:
             try:
                 self._links.append(attach_raw_tracepoint(self._object.program("socket_used"), tracepoint))
             except BpfError:
                 missing.append(tracepoint)
         return missing
+
+    def follow(self, pid: int) -> int:
+        """Begin with this process and the descendants that it has; how many these are.
+
+        PellucidError if there is none.
+        """
+        return len(follow.seed(self._object.map("followed"), pid)) - 1
+
+    def follows_anybody(self) -> bool:
+        """Whether a process that is to be followed is left."""
+        return any(self._object.map("followed").values())
 
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file."""
@@ -169,7 +171,7 @@ class Tracing:
                     self._object.program(name),
                     str(target.path),
                     by_program[name],
-                    pid=self._who.pid or 0,
+                    pid=self._who.only_pid or 0,
                     at_return=name in AT_RETURN,
                     multi=self._multi,
                 )
@@ -222,6 +224,7 @@ class Tracing:
             seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
             lost=dict(zip(LOSS_REASONS, lost, strict=True)),
             untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
+            unfollowed_forks=sum(totals.read(cpu, "unfollowed")[0] for cpu in each),
         )
 
     def offsets(self) -> Iterator[tuple[int, int, int]]:

@@ -213,8 +213,18 @@ int thread_exit(void *ctx)
 	u64 id = bpf_get_current_pid_tgid();
 
 	bpf_map_delete_elem(&threads, &id);
-	if (!stopped && BPF_CORE_READ(task, signal, live.counter) == 0)
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	unfollow(id >> 32);
+	if (!stopped)
 		close_all_of(id >> 32);
+	return 0;
+}
+
+SEC("raw_tp")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	follow_child((void *)ctx->args[0], (void *)ctx->args[1]);
 	return 0;
 }
 
