@@ -46,6 +46,7 @@ struct connection {
 	u8 mid;	    /* older than the probe */
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
+	u8 unwanted; /* by its addresses: nothing more of it is copied, counted or numbered */
 	struct endpoints ends;
 };
 

@@ -59,6 +59,14 @@ static __always_inline void untracked(void)
 		__sync_fetch_and_add(&t->untracked, 1);
 }
 
+static __always_inline void see(u64 size)
+{
+	struct totals *t = sums();
+
+	if (t)
+		__sync_fetch_and_add(&t->seen, size);
+}
+
 static __always_inline void lose(enum loss reason, u64 size)
 {
 	struct totals *t = sums();

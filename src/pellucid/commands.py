@@ -15,6 +15,7 @@ from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
+from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
@@ -74,6 +75,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
+    wanted = ends(settings.port, resolved(settings.host))
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
@@ -88,7 +90,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         ]
         if drop_root and os.geteuid() == 0:
             _become_nobody()
-        pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
+        pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count, ends=wanted)
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
 
 
@@ -134,13 +136,13 @@ def _remove_stale(ready_file: Path | None) -> None:
 
 
 def _resolved(settings: Tls) -> Tls:
-    """The settings with what only this process can look up: a container's cgroup."""
+    """The settings with what only this process can look up: names of hosts, and a container's cgroup."""
     if settings.follow and settings.pid is None:
         raise UsageError("--follow needs --pid: whose descendants are meant?")
     if settings.container is not None and settings.cgroup_path is not None:
         raise UsageError("--container and --cgroup_path exclude each other: a container is a cgroup")
     group = settings.cgroup_path if settings.container is None else find_container(settings.container)
-    return dataclasses.replace(settings, cgroup_path=group)
+    return dataclasses.replace(settings, host=resolved(settings.host), cgroup_path=group)
 
 
 def _targets(settings: Tls) -> list[FoundTarget]:

@@ -249,6 +249,8 @@ class Totals(NamedTuple):
     """By reason, in bytes; `untracked_calls` in calls, `unfollowed_forks` in forks."""
     complete: bool = True
     """False when the stream broke off, as in `Summary`."""
+    undecided: int | None = None
+    """As in `Summary`; None where connections are not selected."""
 
 
 Flow = Open | Chunk | Gap | Close | Totals
@@ -392,7 +394,8 @@ class Lost(Message, kw_only=True):
     size: int
     """Bytes that are missing."""
     reason: str
-    """`ring_full`, `map_full`, `unreadable` or `over_limit`; `unknown_connection` is in the summary only."""
+    """`ring_full`, `map_full`, `unreadable` or `over_limit`; `undecided` (see `summary`) before the bytes of a
+    connection whose addresses became known late; `unknown_connection` is in the summary only."""
 
 
 class Summary(Message, kw_only=True):
@@ -401,9 +404,11 @@ class Summary(Message, kw_only=True):
     captured: dict[str, int]
     """Messages by type."""
     bytes: int
-    """Plaintext bytes that watched programs passed to their libraries."""
+    """Plaintext bytes that watched programs passed to their libraries, on connections that are not known to be
+    unwanted."""
     lost: dict[str, int]
     """Bytes by reason as in `lost`, or `unknown_connection`: those of connections whose opening was itself lost;
+    `undecided`: those of connections whose addresses were not known in time for `--port` and `--host`;
     `untracked_calls` in calls, `unfollowed_forks` in forks. Empty when nothing was lost."""
     targets: int
     """Files that were watched."""
@@ -411,3 +416,5 @@ class Summary(Message, kw_only=True):
     """From the beginning of the capture to its end."""
     complete: bool = True
     """False when the stream broke off: a recording at its limit or cut short, a tracer that was killed."""
+    undecided: int | UnsetType = UNSET
+    """Connections with bytes lost as `undecided`; absent without `--port` and `--host`."""

@@ -51,6 +51,14 @@ class Show:
         least=1,
         help="End after N messages: HTTP exchanges, or pieces of other data.",
     )
+    port: tuple[int, ...] = setting(
+        "--port", default=(), multiple=True, metavar="PORT", least=1, most=65535,
+        help="Show connections with this port at either end only. Repeatable.",
+    )  # fmt: skip
+    host: tuple[str, ...] = setting(
+        "--host", default=(), multiple=True, metavar="HOST",
+        help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
+    )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
     logaddr: Path | None = setting(
         "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."

@@ -14,6 +14,7 @@ from pellucid.attach.filters import Filter, comms
 from pellucid.attach.loader import Tracing, find_sites, ring_bytes
 from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
+from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.log import log
 from pellucid.model import End, Offsets, Target
@@ -88,6 +89,7 @@ class Tracer:
                 uid=settings.uid,
                 comms=comms(settings.comm),
                 cgroup_fd=cgroup_fd,
+                ends=ends(settings.port, settings.host),
             )
             self._tracing = tracing = Tracing(OBJECT, ring_bytes(settings.mapsize), who)
         missing = tracing.attach_tracepoints()

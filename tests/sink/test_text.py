@@ -147,6 +147,15 @@ def test_summary(render: Render) -> None:
     )
 
 
+def test_undecided_connections(render: Render) -> None:
+    """Where connections were selected, the end says of how many it was not known whether they are wanted."""
+    assert "undecided" not in render(TextSink, summary(undecided=0))
+    shown = render(TextSink, summary(lost={"undecided": 7}, undecided=1))
+    assert shown.endswith(
+        "LOST 7 bytes (undecided)\n02:57:42.123 undecided: 1 connection whose address was not known in time\n"
+    )
+
+
 def test_summary_without_messages(render: Render) -> None:
     """A recording has the bytes that were kept, not those that were lost; else nothing was captured."""
     only_kept = summary(captured={}, targets=1)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address
 from typing import TYPE_CHECKING
 
 from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
+    from pellucid.ends import Ends, Network
     from pellucid.libbpf import BpfObject
 
 MAX_COMM = 15
 """Bytes of a task's name that the kernel keeps (TASK_COMM_LEN in linux/sched.h, less the NUL)."""
 
 _KEY = struct.Struct("<I")
-_YES = b"\1"
+_NETWORK = struct.Struct("<I16s")
+"""`struct network` in bpf/ends.h; the kernel's `struct bpf_lpm_trie_key` demands it."""
+_YES, _NO = b"\1", b"\0"
+_ALL_IPV4 = IPv4Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Who is watched: all that is set must hold."""
+    """Who and what is watched: all that is set must hold."""
 
     pid: int | None = None
     follow: bool = False
@@ -30,6 +35,8 @@ class Filter:
     """Names of threads or of their processes, at most MAX_COMM bytes each; empty for any."""
     cgroup_fd: int | None = None
     """A descriptor of a directory of cgroup v2; the groups below it are meant too."""
+    ends: Ends | None = None
+    """Ports and addresses of connections."""
 
     @property
     def only_pid(self) -> int | None:
@@ -37,19 +44,23 @@ class Filter:
         return None if self.follow else self.pid
 
     def constants(self) -> dict[str, int]:
-        """The values of bpf/filter.h and follow.h by name."""
+        """The values of bpf/filter.h, follow.h and ends.h by name."""
         values = {
             "filter_pid": self.only_pid,
             "filter_follow": self.follow or None,
             "filter_uid": self.uid,
             "filter_cgroup": self.cgroup_fd is not None or None,
             "filter_comm": bool(self.comms) or None,
+            "filter_port": (self.ends and bool(self.ends.ports)) or None,
+            "filter_host": (self.ends and bool(self.ends.hosts)) or None,
         }
         return {name: int(value) for name, value in values.items() if value is not None}
 
     def size_maps(self, bpf: BpfObject) -> None:
         """Before loading: room for just what is asked for."""
         rooms = {"comms": len(self.comms)}
+        if self.ends is not None:
+            rooms |= {"ports": len(self.ends.ports), "networks": len(self.ends.hosts) + 1}
         if not self.follow:
             rooms["followed"] = 0
         for name, room in rooms.items():
@@ -61,6 +72,20 @@ class Filter:
             bpf.map("cgroups").update(_KEY.pack(0), _KEY.pack(self.cgroup_fd))
         for comm in self.comms:
             bpf.map("comms").update(comm.ljust(MAX_COMM + 1, b"\0"), _YES)
+        if self.ends is not None:
+            for port in self.ends.ports:
+                bpf.map("ports").update(_KEY.pack(port), _YES)
+            bpf.map("networks").update(network_key(_ALL_IPV4), _NO)  # though `::/0` is wanted
+            for host in self.ends.hosts:
+                bpf.map("networks").update(network_key(host), _YES)
+
+
+def network_key(network: Network) -> bytes:
+    """Prefix length and address as the kernel's trie has them, IPv4 as IPv4-mapped IPv6."""
+    address, bits = network.network_address, network.prefixlen
+    if isinstance(address, IPv6Address):
+        return _NETWORK.pack(bits, address.packed)
+    return _NETWORK.pack(bits + 96, bytes(10) + b"\xff\xff" + address.packed)
 
 
 def comms(names: tuple[str, ...]) -> tuple[bytes, ...]:

@@ -110,6 +110,11 @@ class TextSink(Sink):
         sizes = ", ".join(f"{_lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
         lost = self._paint("warning", escape(f"LOST {sizes}")) if sizes else "nothing lost"
         yield f"{self._time(message)} {lost}"
+        if message.undecided:
+            undecided = (
+                f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
+            )
+            yield f"{self._time(message)} {self._paint('warning', undecided)}"
         if not message.complete:
             yield f"{self._time(message)} {self._paint('warning', _INCOMPLETE)}"
 

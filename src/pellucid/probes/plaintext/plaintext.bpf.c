@@ -5,6 +5,7 @@
  */
 #include "call.h"
 #include "data.h"
+#include "ends.h"
 #include "filter.h"
 
 /* One attach point; attach/loader.py writes it. */
@@ -82,6 +83,7 @@ static __always_inline void find_addresses(struct connection *c, const struct fr
 
 	if (sk)
 		read_endpoints(sk, &c->ends);
+	c->unwanted = c->ends.family && !wanted_ends(&c->ends);
 }
 
 SEC("uretprobe")
@@ -90,7 +92,6 @@ int call_exit(struct pt_regs *ctx)
 	struct frame *frame = returning(ctx);
 	struct rest rest;
 	u64 size;
-	struct totals *sum;
 	struct point *point;
 	struct connection *c;
 
@@ -101,16 +102,19 @@ int call_exit(struct pt_regs *ctx)
 	point = point_of(frame->point);
 	if (!size || !point || stopped)
 		return 0;
-	sum = sums();
-	if (sum)
-		__sync_fetch_and_add(&sum->seen, size);
 	c = find_connection(frame->handle) ?: open_connection(frame->handle, point->target, 1);
+	if (c && !c->ends.family)
+		find_addresses(c, frame);
+	if (c && c->unwanted) {
+		if (c->announced) /* while its addresses were not known */
+			announce(c);
+		return 0;
+	}
+	see(size);
 	if (!c) {
 		lose(MAP_FULL, size);
 		return 0;
 	}
-	if (!c->ends.family)
-		find_addresses(c, frame);
 	rest = (struct rest){
 	    .connection = c->id,
 	    .offset = c->offset[point->direction & 1],
@@ -170,7 +174,7 @@ int handle_reset(struct pt_regs *ctx)
 	u64 handle = point ? argument(ctx, point->handle) : 0;
 	struct connection *c = find_connection(handle);
 
-	if (point && c && (c->offset[READ] || c->offset[WRITE]))
+	if (point && c && (c->offset[READ] || c->offset[WRITE] || c->unwanted))
 		open_connection(handle, point->target, 0);
 	return 0;
 }
