@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 
+from tests.kernel.running import PATIENCE, http
+from tests.kernel.servers import Nginx
 from tests.kernel.test_filters import heard
 from tests.shell import only_line, pellucid
 
@@ -113,6 +116,29 @@ write(9, b"and still there")
     program.end()
 
     assert said(run.ended()) == Counter(["thread 0", "thread 1", "thread 2", "and still there"])
+
+
+CURLS = 30
+
+
+def test_curl_of_a_shell(tls, programs, capture, tmp_path):
+    """Each curl that a shell starts is seen with its only request, as nginx's log has it; another shell's is not."""
+    (tmp_path / "nginx").mkdir()
+    nginx = Nginx(programs, tls, tmp_path / "nginx")
+    loop = f"read go; for n in $(seq {CURLS}); do curl -sk -o /dev/null {nginx.url}/$0/$n & done; wait"
+    wanted, other = (
+        programs.start("sh", "-c", loop, name, stdin=subprocess.PIPE) for name in ("wanted", "other")
+    )
+    run = capture("--pid", str(wanted.pid), "--follow")
+    for shell in (other, wanted):
+        shell.communicate(b"go\n", PATIENCE)
+    messages = run.ended()
+
+    told = {(f"127.0.0.1:{line.port}", line.path) for line in nginx.stop() if line.path.startswith("/wanted")}
+    assert len(told) == CURLS
+    assert {(one["src"], one["request"]["url"]) for one in http(messages)} == told
+    assert len(http(messages)) == CURLS
+    assert messages[-1]["lost"] == {}
 
 
 ROOM_FOR_THREE = """
