@@ -47,7 +47,7 @@ def capture(settings: Tls) -> None:
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
-    targets = _targets(settings)
+    targets = _targets(library, settings)
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -145,10 +145,11 @@ def _resolved(settings: Tls) -> Tls:
     return dataclasses.replace(settings, host=resolved(settings.host), cgroup_path=group)
 
 
-def _targets(settings: Tls) -> list[FoundTarget]:
+def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
+    files = settings.libssl or [None]
     pid = None if settings.follow else settings.pid  # a child may run another program than its parent
-    found = [target for file in settings.libssl or [None] for target in find_targets(file, pid)]
+    found = [target for file in files for target in find_targets(library, file, pid)]
     return list({target.key: target for target in found}.values())
 
 
