@@ -106,7 +106,8 @@ class Tracer:
     def _attach_hello(self, tracing: Tracing) -> None:
         """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""
         settings = self._settings
-        path = settings.cgroup_path or (cgroup_of(settings.pid) if settings.pid else None) or root()
+        alone = settings.pid if not settings.follow else None  # a child may move to any cgroup
+        path = settings.cgroup_path or (cgroup_of(alone) if alone else None) or root()
         reason = "cgroup v2 is not mounted"
         with cgroup(path) as fd:
             if fd is not None:

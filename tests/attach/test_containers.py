@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.attach import containers
+from pellucid.attach import cgroups
 from pellucid.attach.containers import find_container
 from pellucid.errors import PellucidError, UsageError
 
@@ -14,7 +14,7 @@ ID, OTHER = "0123456789abcdef" * 4, "0123456789abcdef" * 3 + "f" * 16
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A mount of cgroup v2 with these groups."""
-    monkeypatch.setattr(containers, "mounts", lambda _: [str(tmp_path)])
+    monkeypatch.setattr(cgroups, "root", lambda: tmp_path)
 
     def make(*names):
         for name in names:
@@ -61,7 +61,7 @@ def test_none(tree):
 
 def test_without_cgroup_v2(monkeypatch):
     """A machine without the hierarchy says what is needed."""
-    monkeypatch.setattr(containers, "mounts", lambda _: [])
+    monkeypatch.setattr(cgroups, "root", lambda: None)
 
     with pytest.raises(PellucidError, match="needs cgroup v2"):
         find_container(ID)

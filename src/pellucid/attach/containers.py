@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.attach.machine import mounts
+from pellucid.attach import cgroups
 from pellucid.container import container_id
 from pellucid.errors import PellucidError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def find_container(wanted: str) -> Path:
@@ -21,14 +21,14 @@ def find_container(wanted: str) -> Path:
     """
     if not wanted:
         raise UsageError("--container needs an id: an empty one is every container's beginning")
-    roots = [Path(root) for root in mounts("cgroup2")]
-    if not roots:
+    root = cgroups.root()
+    if root is None:
         raise PellucidError("--container needs cgroup v2: see `mount -t cgroup2`")
-    found = list(containers(roots[0]))
+    found = list(containers(root))
     exact = [path for name, path in found if name == wanted]  # a name of LXC may begin another
     matching = exact or [path for name, path in found if name.startswith(wanted)]
     if not matching:
-        raise PellucidError(f"no container {wanted} under {roots[0]}: there are {_listed(found)}")
+        raise PellucidError(f"no container {wanted} under {root}: there are {_listed(found)}")
     if len(matching) > 1:
         several = ", ".join(sorted(map(str, matching)))
         raise UsageError(
