@@ -34,6 +34,8 @@ http {{
     client_max_body_size 64m;
     server {{
         listen 127.0.0.1:{port} ssl;
+        listen [::1]:{port} ssl;
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {cert};
         ssl_certificate_key {key};
         location / {{ return 200 "{hello}"; }}
