@@ -37,8 +37,14 @@ State = dict[Key, Value]
 was written through a pointer."""
 
 
+EXPOSED = "exposed"
+"""The key that is there when somebody else may know an address in the frame."""
+
+
 def apply(insn: Any, state: State) -> None:
     """Change the state as an instruction does that is no jump, call or return."""
+    if _exposes(insn, state):
+        state[EXPOSED] = None
     _EFFECTS.get(insn.mnemonic, _unknown)(insn, state)
 
 
@@ -46,6 +52,24 @@ def choose(insn: Any, state: State, *, taken: bool) -> None:
     """The effect of a conditional move."""
     destination, source = insn.operands
     _write(insn, destination, state, _read(insn, source if taken else destination, state))
+
+
+def called(state: State) -> None:
+    """A function was called: it may have written to the frame, if it can know where that is."""
+    if EXPOSED in state or not isinstance(state.get("rsp"), Stack):
+        state[EXPOSED] = None
+        forget_stack(state)
+
+
+def _exposes(insn: Any, state: State) -> bool:
+    """Whether an address in the frame gets into anything but the stack and frame pointers."""
+    first = insn.operands[0] if insn.operands else None
+    if first and first.type == X86_OP_REG and insn.reg_name(first.reg) in {"rsp", "rbp"}:
+        return bool(insn.mnemonic == "push")
+    named = [operand.reg for operand in insn.operands if operand.type == X86_OP_REG]
+    if insn.mnemonic == "lea":
+        named += [insn.operands[1].mem.base, insn.operands[1].mem.index]
+    return any(isinstance(_register(insn, number, state), Stack) for number in named)
 
 
 def copy(state: State) -> None:
@@ -172,11 +196,7 @@ def _extend_sign(insn: Any, state: State) -> None:
 def _address(insn: Any, state: State) -> None:
     destination, source = insn.operands
     key = _place(insn, source, state)
-    value: Value = None
-    if isinstance(key, int):
-        value = Stack(key)
-    elif isinstance(key, Address):
-        value = key if key.offset else key.base
+    value = Stack(key) if isinstance(key, int) else plus(key, 0) if isinstance(key, Address) else None
     _write(insn, destination, state, cut(value, destination.size))
 
 

@@ -95,15 +95,11 @@ def cut(value: Value, size: int) -> Value:
 
 
 def plus(value: Value, amount: int) -> Value:
-    """A pointer moved by `amount` bytes.
-
-    A place is not moved again: nothing needs it, and a loop over an array would never come to an end.
-    """
+    """A pointer moved by `amount` bytes."""
     if isinstance(value, Stack):
         return Stack(value.offset + amount)
-    if _pointer(value):
-        return Address(value, amount) if amount else value
-    return None
+    moved = place(value, amount)
+    return moved.base if moved and moved.offset == 0 else moved
 
 
 def place(value: Value, displacement: int) -> Address | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM
 
-from pellucid.attach.instructions import VECTORS, ZERO, State, apply, choose, copy, forget_stack
+from pellucid.attach.instructions import VECTORS, ZERO, State, apply, called, choose, copy
 from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _Walk:
             copy(state)
         for register in _CALLER_SAVED:
             state.pop(register, None)
-        forget_stack(state)  # the callee may hold the address of a local
+        called(state)
         state["rax"] = returned
 
     def _jump(self, insn: Any, point: _Point) -> list[int]:
