@@ -28,19 +28,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MODES = {
+RECORD = ["--record", "{folder}/recording", "--record-limit", "16384"]
+FLOOR = "the floor: empty programs"
+MODES: dict[str, list[str] | None] = {
     "no capture": None,
-    "--record": ["--record", "{folder}/recording", "--record-limit", "16384"],
+    FLOOR: [],
+    "--record": RECORD,
     "-o json": ["-o", "json:{folder}/events"],
-    "--record, --sites entry": [
-        "--record",
-        "{folder}/recording",
-        "--record-limit",
-        "16384",
-        "--sites",
-        "entry",
-    ],
+    "--record, --sites entry": [*RECORD, "--sites", "entry"],
+    "--record, --pid of another": [*RECORD, "--pid", str(os.getpid())],
 }
+"""By name, the flags of `pellucid tls`; None for none at all, and the floor is a program of its own."""
+
 CONFIG = """
 daemon off; worker_processes 1; error_log {folder}/error.log; pid {folder}/pid;
 events {{ worker_connections 1024; }}
@@ -97,15 +96,22 @@ class Bench:
             sys.exit(f"wrk said nothing that is understood:\n{done.stdout}")
         return float(rate[1]), latency(done.stdout, 50), latency(done.stdout, 99)
 
-    def round(self, flags: list[str] | None) -> Round:
+    def command(self, name: str, flags: list[str], ready: Path) -> list[str]:
+        """What is run beside the load, and makes the file `ready` when it has begun."""
+        libssl = str(self.folder / "libssl.so.3")
+        if name == FLOOR:
+            return [sys.executable, str(Path(__file__).parent / "floor.py"), libssl, str(ready)]
+        words = [word.format(folder=self.folder) for word in flags]
+        begin = ["-m", "pellucid", "tls", "--libssl", libssl, "--ready-file", str(ready)]
+        return [sys.executable, *begin, *words]
+
+    def round(self, name: str, flags: list[str] | None) -> Round:
         """One round without (None) or with a capture."""
         if flags is None:
             return Round(*self.load())
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
-        words = [word.format(folder=self.folder) for word in flags]
-        libssl = ["--libssl", str(self.folder / "libssl.so.3"), "--ready-file", str(ready)]
-        command = [sys.executable, "-m", "pellucid", "tls", *libssl, *words]
+        command = self.command(name, flags, ready)
         with (self.folder / "summary").open("w+") as summary:
             process = subprocess.Popen(command, stdout=summary, stderr=subprocess.DEVNULL)
             wait_for(lambda: ready.exists() or process.poll() is not None)
@@ -234,7 +240,7 @@ def main() -> None:
         for number in range(chosen.rounds):
             for name, flags in MODES.items():
                 print(f"round {number + 1} of {chosen.rounds}: {name}", file=sys.stderr)
-                results[name].append(bench.round(flags))
+                results[name].append(bench.round(name, flags))
     print("| | requests/s | kept | added us/request | p50 / p99 ms | MB seen | bytes lost | CPU | MiB |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, rounds in results.items():

@@ -62,8 +62,33 @@ struct inode {
 	unsigned short i_mode;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
 	void *private_data;
 };
 
@@ -85,9 +110,34 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct kernfs_node {
+	struct kernfs_node *parent;
+	const char *name;
+};
+
+struct kernfs_node___6_15 {
+	struct kernfs_node *__parent;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct mm_struct {
+	struct file *exe_file;
+};
+
 struct task_struct {
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
+	u64 start_boottime;
 };
 
 #pragma clang attribute pop

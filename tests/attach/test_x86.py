@@ -2,8 +2,9 @@
 
 import pytest
 
+from pellucid.attach.symbolic import Argument, Constant, Load, Stack
 from pellucid.attach.symbols import Elf
-from pellucid.attach.x86 import Argument, OpaqueError, Stack, callees, cheap_entry
+from pellucid.attach.x86 import OpaqueError, callees, cheap_entry
 
 
 def calls(path):
@@ -22,11 +23,10 @@ ARGUMENTS = tuple(Argument(number) for number in range(4))
         ("sub $8,%rsp; call g; add $8,%rsp; ret", ARGUMENTS),
         ("jmp g", ARGUMENTS),
         ("mov %rdi,%rcx; mov %rsi,%rdi; call g; ret", (Argument(1), Argument(1), Argument(2), Argument(0))),
-        ("xor %edi,%edi; call g; ret", (None, *ARGUMENTS[1:])),
-        ("mov $1,%edi; call g; ret", (None, *ARGUMENTS[1:])),
-        ("mov (%rdi),%rdi; call g; ret", (None, *ARGUMENTS[1:])),
+        ("xor %edi,%edi; call g; ret", (Constant(0), *ARGUMENTS[1:])),
+        ("mov $1,%edi; call g; ret", (Constant(1), *ARGUMENTS[1:])),
+        ("mov (%rdi),%rdi; call g; ret", (Load(Argument(0), 0, 8), *ARGUMENTS[1:])),
         ("mov %fs:0x28,%rdi; call g; ret", (None, *ARGUMENTS[1:])),
-        ("cmovs %rsi,%rdi; call g; ret", (None, *ARGUMENTS[1:])),
         ("inc %rdi; call g; ret", (None, *ARGUMENTS[1:])),
         ("mov %al,%dil; call g; ret", (None, *ARGUMENTS[1:])),
         ("movslq %edx,%rdx; call g; ret", (*ARGUMENTS[:2], Argument(2, whole=False), Argument(3))),
@@ -60,7 +60,13 @@ def test_call_clobbers_what_it_may(function):
 def test_both_sides_of_a_branch(function):
     """A call is reported with what it is handed on either path that leads to it."""
     path = function("test %edx,%edx; js 1f; xor %edi,%edi; 1: call g; ret")
-    assert {("g", ARGUMENTS), ("g", (None, *ARGUMENTS[1:]))} == set(calls(path))
+    assert {("g", ARGUMENTS), ("g", (Constant(0), *ARGUMENTS[1:]))} == set(calls(path))
+
+
+def test_both_outcomes_of_a_conditional_move(function):
+    """A conditional move is a branch: either value may be handed on."""
+    path = function("test %edx,%edx; cmovs %rsi,%rdi; call g; ret")
+    assert {("g", ARGUMENTS), ("g", (Argument(1), *ARGUMENTS[1:]))} == set(calls(path))
 
 
 def test_loop_ends(function):

@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
@@ -18,8 +18,10 @@ from pellucid.errors import PellucidError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pellucid.attach.library import Library
+    from pellucid.attach.symbols import Symbol
+
 _LIBRARY = re.compile(r"libssl(-[0-9a-f]+)?\.so(\.|$)")  # also as wheels rename it; not NSS's libssl3.so
-_NEEDED = ("SSL_read", "SSL_write")
 
 _CACHE = Path("/etc/ld.so.cache")
 _CACHE_MAGIC = b"glibc-ld.so.cache1.1"
@@ -48,6 +50,10 @@ class FoundTarget(NamedTuple):
     library: str
     """Its soname, such as `libssl.so.3`; the file's name where it has none."""
     key: Key
+    functions: dict[str, Symbol]
+    """Which of its family's functions the file has, by name."""
+    how: Literal["symbols", "code", "given"]
+    """By what the functions were found: the file's own symbols, a finder, or the user."""
 
 
 class Mapping(NamedTuple):
@@ -58,8 +64,8 @@ class Mapping(NamedTuple):
     path: str
 
 
-def find_targets(libssl: Path | None, pid: int | None) -> list[FoundTarget]:
-    """The files that carry OpenSSL's read and write calls, each once.
+def find_targets(library: Library, libssl: Path | None, pid: int | None) -> list[FoundTarget]:
+    """The files that carry the library's read and write calls, each once.
 
     `libssl` names the file; else `pid` a process whose mapped libraries are meant; else those of the
     dynamic linker's cache. Raises `PellucidError` where there is none, and where a file is not usable.
@@ -67,27 +73,28 @@ def find_targets(libssl: Path | None, pid: int | None) -> list[FoundTarget]:
     if pid is not None and not Path(f"/proc/{pid}").exists():
         raise PellucidError(f"there is no process {pid}")
     if libssl is not None:
-        return [_target(libssl, str(libssl))]
+        return [_target(library, libssl, str(libssl))]
     if pid is not None:
         where = f"process {pid} maps no libssl"
-        found = [_target(_reach(pid, mapping), mapping.path) for mapping in _mapped(pid)]
+        found = [_target(library, _reach(pid, mapping), mapping.path) for mapping in _mapped(pid)]
     else:
         where = f"the dynamic linker's cache ({_CACHE}) has no libssl"
-        found = [_target(path, str(path)) for path in _installed(_CACHE, os.uname().machine)]
+        found = [_target(library, path, str(path)) for path in _installed(_CACHE, os.uname().machine)]
     if not found:
         raise PellucidError(f"{where}: name the library or the program that contains it with --libssl")
     return _unique(found)
 
 
-def _target(path: Path, display: str) -> FoundTarget:
+def _target(library: Library, path: Path, display: str) -> FoundTarget:
     with Elf(path) as elf:
-        present = elf.symbols(_NEEDED)
-        missing = [name for name in _NEEDED if name not in present]
+        functions = elf.symbols(library.functions)
+        missing = [name for name in library.required if name not in functions]
         if missing:
             raise PellucidError(
                 f"{display} does not define {' and '.join(missing)}: it is no OpenSSL library"
             )
-        return FoundTarget(path, display, elf.soname or Path(display).name, _key(path))
+        name = elf.soname or Path(display).name
+        return FoundTarget(path, display, name, _key(path), functions, "symbols")
 
 
 def _key(path: Path) -> Key:

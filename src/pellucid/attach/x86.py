@@ -1,9 +1,10 @@
-"""Which functions does an x86_64 function call, and which of its own arguments does it hand them?
+"""What does an x86_64 function call, and with which arguments; what does it return, and what does it store?
 
-Answered by interpreting its instructions with symbols for values: at the entry each argument register
-holds `Argument(n)` and the stack pointer `Stack(0)`; moves, spills and stack arithmetic are followed, on
-both sides of every branch, and whatever else writes a register makes its value unknown. So what is
-reported is true on every run that gets there, and where that cannot be said, `OpaqueError` is raised.
+Answered by interpreting its instructions with symbols for values (`symbolic.py`, `instructions.py`): at the
+entry each argument register holds `Argument(n)` and the stack pointer `Stack(0)`; moves, spills, loads and
+pointer arithmetic are followed, on both sides of every branch, and whatever else writes a register makes
+its value unknown. So what is reported is true on every run that gets there, and where that cannot be said,
+`OpaqueError` is raised.
 
 Meant for the small public wrappers of a library (tens of instructions), not for whole programs.
 Calling convention: System V ABI, AMD64 supplement, 3.2.1 and 3.2.3.
@@ -12,22 +13,26 @@ Calling convention: System V ABI, AMD64 supplement, 3.2.1 and 3.2.3.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from capstone import CS_AC_WRITE, CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
-from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG
+from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
+from capstone.x86 import X86_OP_IMM, X86_OP_MEM
+
+from pellucid.attach.instructions import VECTORS, ZERO, State, apply, choose, forget_stack
+from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, load, place, result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pellucid.attach.symbols import Elf, Symbol
 
 ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
-_CALLER_SAVED = (*ARGUMENTS, "rax", "r10", "r11")
+_CALLER_SAVED = (*ARGUMENTS, "rax", "r10", "r11", *VECTORS, ZERO)
 _LONGEST_FUNCTION = 4096  # bytes; a wrapper has 20 to 150
 _MOST_STEPS = 5000  # instructions interpreted for one function; a wrapper takes 20 to 200
 _ENDS = frozenset({"ud2", "hlt", "int3"})
+_IF_ZERO = {"je": True, "jne": False, "cmove": True, "cmovne": False}
+_COPIES = frozenset({"memcpy", "memmove"})
 
 _STUB = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25(....)", re.DOTALL)  # [endbr64] [bnd] jmp *slot(%rip)
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
@@ -40,26 +45,6 @@ class OpaqueError(Exception):
     """What a function does with its arguments cannot be proven from its code; the text says why."""
 
 
-class Argument(NamedTuple):
-    """An argument of the function that is interpreted."""
-
-    number: int
-    whole: bool = True
-    """False where only the lower 32 bits are known to be the argument's."""
-
-
-class Stack(NamedTuple):
-    """An address in the function's own stack frame."""
-
-    offset: int
-    """Bytes from where the stack pointer was at the entry: negative is the function's own."""
-
-
-Value = Argument | Stack | None
-State = dict[str | int, Value]
-"""What is known: by register (its 64-bit name) and by `Stack.offset` of spilled words."""
-
-
 class Callee(NamedTuple):
     """A call, or a jump at a function's end, to code of the same file."""
 
@@ -68,15 +53,36 @@ class Callee(NamedTuple):
     """What the six argument registers hold, in their order; None is unknown."""
 
 
+class Condition(NamedTuple):
+    """What a branch has found out about a value."""
+
+    value: Value
+    zero: bool
+    """Whether it was zero."""
+
+
+class Outcome(NamedTuple):
+    """How a function can end."""
+
+    value: Value
+    """What it returns."""
+    stored: dict[Address, Value]
+    """What it has written through pointers; of a block that it has copied, the first byte."""
+    conditions: frozenset[Condition]
+    """What is known to have held on the way; there may be more that is not known."""
+
+
 def callees(elf: Elf, function: Symbol) -> list[Callee]:
     """All calls that the function can make to code of its own file, one entry a call and path.
 
     A jump elsewhere at the function's end (a tail call) is one too. Calls to other files are left out.
     """
-    walk = _Walk(elf, function)
-    entry: State = {register: Argument(number) for number, register in enumerate(ARGUMENTS)}
-    walk.run(entry | {"rsp": Stack(0)})
-    return walk.callees
+    return _Walk(elf, function).run().callees
+
+
+def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
+    """All ways in which the function can end, one a path; those that end the program are left out."""
+    return _Walk(elf, function).run().outcomes
 
 
 def cheap_entry(elf: Elf, address: int) -> tuple[int, bool]:
@@ -98,6 +104,27 @@ def _emulated(elf: Elf, address: int) -> bool:
     return _EMULATED.match(elf.code(address, 2)) is not None
 
 
+@dataclass
+class _Point:
+    """A place in the function, and what is known there."""
+
+    address: int
+    state: State
+    conditions: frozenset[Condition]
+
+    def branch(self, address: int, insn: Any, *, taken: bool) -> _Point:
+        """Where one side of a conditional jump or move goes on, knowing what it was decided by."""
+        if_zero, tested = _IF_ZERO.get(insn.mnemonic), self.state.get(ZERO)
+        known = self.conditions
+        if if_zero is not None and tested is not None:
+            known |= {Condition(tested, zero=if_zero is taken)}
+        return _Point(address, dict(self.state), known)
+
+    def known(self, value: Value) -> Value:
+        """The value, or 0 where it was found to be that."""
+        return Constant(0) if Condition(value, zero=True) in self.conditions else value
+
+
 class _Walk:
     """Interprets one function, collecting its calls."""
 
@@ -105,6 +132,7 @@ class _Walk:
         if not 0 < function.size <= _LONGEST_FUNCTION:
             raise OpaqueError(f"{function.name} is {function.size} bytes long")
         self.callees: list[Callee] = []
+        self.outcomes: list[Outcome] = []
         self._elf = elf
         self._name = function.name
         self._addresses = range(function.address, function.address + function.size)
@@ -113,57 +141,81 @@ class _Walk:
         code = elf.code(function.address, function.size)
         self._code = {insn.address: insn for insn in decoder.disasm(code, function.address)}
 
-    def run(self, entry: State) -> None:
+    def run(self) -> Self:
         """Follow every path from the entry, each place once for each state it is reached in."""
-        pending = [(self._addresses.start, entry)]
-        seen: set[tuple[int, frozenset[tuple[str | int, Value]]]] = set()
+        entry: State = {register: Argument(number) for number, register in enumerate(ARGUMENTS)}
+        pending = [_Point(self._addresses.start, entry | {"rsp": Stack(0)}, frozenset())]
+        seen = set()
         while pending:
-            address, state = pending.pop()
-            place = address, frozenset(state.items())
-            if address == self._addresses.stop or place in seen:
+            point = pending.pop()
+            place = point.address, frozenset(point.state.items()), point.conditions
+            if point.address == self._addresses.stop or place in seen:
                 continue  # past the end: behind a call that does not return, such as __stack_chk_fail
             seen.add(place)
-            if len(seen) > _MOST_STEPS or address not in self._code:
-                raise OpaqueError(f"{self._name} cannot be followed at {address:#x}")
-            pending += [(following, dict(state)) for following in self._step(self._code[address], state)]
+            if len(seen) > _MOST_STEPS or point.address not in self._code:
+                raise OpaqueError(f"{self._name} cannot be followed at {point.address:#x}")
+            pending += self._step(self._code[point.address], point)
+        return self
 
-    def _step(self, insn: Any, state: State) -> list[int]:
-        """Change the state as the instruction does; where execution can go on in this function."""
-        following: int = insn.address + insn.size
-        if insn.group(CS_GRP_RET) or insn.mnemonic in _ENDS:
+    def _step(self, insn: Any, point: _Point) -> list[_Point]:
+        """Do what the instruction does; where execution can go on in this function, and with what."""
+        following = insn.address + insn.size
+        if insn.group(CS_GRP_RET):
+            self._end(point, point.state.get("rax"))
+            return []
+        if insn.mnemonic in _ENDS:
             return []
         if insn.group(CS_GRP_CALL):
-            self._call(insn, state)
-            return [following]
-        if insn.group(CS_GRP_JUMP):
-            inside = self._jump(insn, state)
-            return inside if insn.mnemonic.endswith("jmp") else [*inside, following]
-        _EFFECTS.get(insn.mnemonic, _unknown)(insn, state)
-        return [following]
+            self._call(insn, point.state)
+        elif insn.group(CS_GRP_JUMP):
+            inside = [point.branch(address, insn, taken=True) for address in self._jump(insn, point)]
+            return (
+                inside
+                if insn.mnemonic.endswith("jmp")
+                else [*inside, point.branch(following, insn, taken=False)]
+            )
+        elif insn.mnemonic.startswith("cmov"):
+            both = [point.branch(following, insn, taken=taken) for taken in (True, False)]
+            for branch, taken in zip(both, (True, False), strict=True):
+                choose(insn, branch.state, taken=taken)
+            return both
+        else:
+            apply(insn, point.state)
+        return [_Point(following, point.state, point.conditions)]
 
     def _call(self, insn: Any, state: State) -> None:
-        self._report(self._target(insn), state)
+        target = self._target(insn)
+        self._report(target, state)
+        returned = result(target, state.get("rdi"))
+        if target in _COPIES:
+            _copy(state)
         for register in _CALLER_SAVED:
             state.pop(register, None)
-        _forget_stack(state)  # the callee may hold the address of a local
+        forget_stack(state)  # the callee may hold the address of a local
+        state["rax"] = returned
 
-    def _jump(self, insn: Any, state: State) -> list[int]:
+    def _jump(self, insn: Any, point: _Point) -> list[int]:
         """The target if it is in this function. Elsewhere, with the stack as it was at the entry, it
         is a tail call; else it is the function's own part for rare cases (`.cold`): errors.
         """
         target = self._target(insn)
-        if target is not None and target in self._addresses:
+        if isinstance(target, int) and target in self._addresses:
             return [target]
-        if state.get("rsp") == Stack(0):
-            self._report(target, state)
+        if point.state.get("rsp") == Stack(0):
+            self._report(target, point.state)
+            self._end(point, result(target, point.state.get("rdi")))
         return []
 
-    def _report(self, target: int | None, state: State) -> None:
-        if target is not None:
+    def _report(self, target: Target, state: State) -> None:
+        if isinstance(target, int):
             self.callees.append(Callee(target, tuple(state.get(register) for register in ARGUMENTS)))
 
-    def _target(self, insn: Any) -> int | None:
-        """Where a call or jump goes in this file; None is another file."""
+    def _end(self, point: _Point, value: Value) -> None:
+        stored = {key: point.known(value) for key, value in point.state.items() if isinstance(key, Address)}
+        self.outcomes.append(Outcome(point.known(value), stored, point.conditions))
+
+    def _target(self, insn: Any) -> Target:
+        """Where a call or jump goes."""
         operand = insn.operands[0]
         if operand.type == X86_OP_IMM:
             return self._through_stub(operand.imm) if self._elf.plt(operand.imm) else int(operand.imm)
@@ -173,149 +225,24 @@ class _Walk:
             f"the target of `{insn.mnemonic} {insn.op_str}` at {insn.address:#x} is known only at run time"
         )
 
-    def _through_stub(self, address: int) -> int | None:
+    def _through_stub(self, address: int) -> Target:
         stub = _STUB.match(self._elf.code(address, 11))
         if stub is None:
             raise OpaqueError(f"the linkage table's entry at {address:#x} has an unknown form")
         displacement = int.from_bytes(stub[1], "little", signed=True)
         return self._through_slot(address + stub.end() + displacement)
 
-    def _through_slot(self, slot: int) -> int | None:
+    def _through_slot(self, slot: int) -> Target:
         """What a slot of the global offset table leads to; a function this file exports is its own."""
         name = self._elf.imported(slot)
         if name is None:
             raise OpaqueError(f"nothing says what the pointer at {slot:#x} leads to")
         symbol = self._elf.symbol(name)
-        return symbol and symbol.address
+        return symbol.address if symbol else name
 
 
-# --- what single instructions do to the state --------------------------------------------------------
-
-
-def _register_names() -> dict[str, str]:
-    """Every name of a general register, to its 64-bit name."""
-    names = {f"r{n}{part}": f"r{n}" for n in range(8, 16) for part in ("", "d", "w", "b")}
-    for letter in "abcd":
-        names |= dict.fromkeys(
-            (f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x"
-        )
-    for pair in ("si", "di", "bp", "sp"):
-        names |= dict.fromkeys((f"r{pair}", f"e{pair}", pair, f"{pair}l"), f"r{pair}")
-    return names
-
-
-_REGISTERS = _register_names()
-
-
-def _cut(value: Value, size: int) -> Value:
-    """What is known of a value of which only `size` bytes are moved."""
-    if size == 8:
-        return value
-    return Argument(value.number, whole=False) if size == 4 and isinstance(value, Argument) else None
-
-
-def _place(insn: Any, operand: Any, state: State) -> str | int | None:
-    """The key of an operand in the state: a register, a word of the stack, or None for neither."""
-    if operand.type == X86_OP_REG:
-        return _REGISTERS.get(insn.reg_name(operand.reg))
-    if operand.type == X86_OP_MEM and not operand.mem.index and not operand.mem.segment:
-        base = state.get(_REGISTERS.get(insn.reg_name(operand.mem.base) or "", ""))
-        return base.offset + operand.mem.disp if isinstance(base, Stack) else None
-    return None
-
-
-def _read(insn: Any, operand: Any, state: State) -> Value:
-    place = _place(insn, operand, state)
-    return None if place is None else _cut(state.get(place), operand.size)
-
-
-def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
-    place = _place(insn, operand, state)
-    if isinstance(place, str):
-        state[place] = value
-    elif isinstance(place, int):
-        _store(state, place, operand.size, value)
-    elif operand.type == X86_OP_MEM:
-        _forget_stack(state)  # through a pointer that may point at the stack
-
-
-def _store(state: State, offset: int, size: int, value: Value) -> None:
-    for overlapping in range(offset - 7, offset + size):
-        state.pop(overlapping, None)
-    state[offset] = value
-
-
-def _forget_stack(state: State) -> None:
-    for place in [place for place in state if isinstance(place, int)]:
-        del state[place]
-
-
-def _unknown(insn: Any, state: State) -> None:
-    """Whatever the instruction writes is unknown afterwards."""
-    for register in insn.regs_access()[1]:
-        state.pop(_REGISTERS.get(insn.reg_name(register), ""), None)
-    if any(operand.type == X86_OP_MEM and operand.access & CS_AC_WRITE for operand in insn.operands):
-        _forget_stack(state)  # anywhere: a string instruction writes more than its operand
-
-
-def _move(insn: Any, state: State) -> None:
-    destination, source = insn.operands
-    value = _cut(_read(insn, source, state), min(destination.size, source.size))
-    _write(insn, destination, state, value)
-
-
-def _address(insn: Any, state: State) -> None:
-    destination, source = insn.operands
-    place = _place(insn, source, state)
-    value = Stack(place) if isinstance(place, int) else None
-    _write(insn, destination, state, _cut(value, destination.size))
-
-
-def _push(insn: Any, state: State) -> None:
-    value = _read(insn, insn.operands[0], state)
-    top = state.get("rsp")
-    _unknown(insn, state)
-    if isinstance(top, Stack):
-        state["rsp"] = Stack(top.offset - 8)
-        _store(state, top.offset - 8, 8, value)
-
-
-def _pop(insn: Any, state: State) -> None:
-    top = state.get("rsp")
-    _unknown(insn, state)
-    if isinstance(top, Stack):
-        state["rsp"] = Stack(top.offset + 8)
-        _write(insn, insn.operands[0], state, state.get(top.offset))
-
-
-def _leave(insn: Any, state: State) -> None:
-    frame = state.get("rbp")
-    _unknown(insn, state)
-    if isinstance(frame, Stack):
-        state["rsp"] = Stack(frame.offset + 8)
-        state["rbp"] = state.get(frame.offset)
-
-
-def _add(insn: Any, state: State, sign: int = 1) -> None:
-    destination, amount = insn.operands
-    value = _read(insn, destination, state)
-    _unknown(insn, state)
-    if isinstance(value, Stack) and amount.type == X86_OP_IMM:
-        _write(insn, destination, state, Stack(value.offset + sign * amount.imm))
-
-
-def _subtract(insn: Any, state: State) -> None:
-    _add(insn, state, sign=-1)
-
-
-_EFFECTS: dict[str, Callable[[Any, State], None]] = {
-    "mov": _move,
-    "movabs": _move,
-    "movsxd": _move,
-    "lea": _address,
-    "push": _push,
-    "pop": _pop,
-    "leave": _leave,
-    "add": _add,
-    "sub": _subtract,
-}
+def _copy(state: State) -> None:
+    """What `memcpy(rdi, rsi, rdx)` does: the first byte of its destination is that of its source."""
+    destination, source = (place(state.get(register), 0) for register in ARGUMENTS[:2])
+    if destination is not None:
+        state[destination] = None if source is None else load(source, 1)

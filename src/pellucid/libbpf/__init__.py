@@ -4,7 +4,14 @@ Only `Drain` is used by the decoder; everything else makes BPF calls and belongs
 """
 
 from pellucid.libbpf.drain import Drain
-from pellucid.libbpf.links import Link, Site, attach_raw_tracepoint, attach_uprobes, has_uprobe_multi
+from pellucid.libbpf.links import (
+    Link,
+    Site,
+    attach_cgroup,
+    attach_raw_tracepoint,
+    attach_uprobes,
+    has_uprobe_multi,
+)
 from pellucid.libbpf.object import BpfError, BpfMap, BpfObject, Program, possible_cpus, wait_for_programs
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "Link",
     "Program",
     "Site",
+    "attach_cgroup",
     "attach_raw_tracepoint",
     "attach_uprobes",
     "has_uprobe_multi",

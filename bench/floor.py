@@ -1,0 +1,89 @@
+"""The floor of `make bench`: empty programs of the same kinds at the same places, until SIGINT.
+
+    python bench/floor.py LIBRARY READY_FILE
+
+What a capture costs above this is ours; what is below is the kernel's, for hitting the probes at all.
+"""
+
+from __future__ import annotations
+
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from pellucid.attach.cgroups import cgroup, root
+from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, find_sites
+from pellucid.attach.points import AT_RETURN, UPROBES, probes_of
+from pellucid.attach.targets import find_targets
+from pellucid.libbpf import (
+    BpfObject,
+    Link,
+    Site,
+    attach_cgroup,
+    attach_raw_tracepoint,
+    attach_uprobes,
+    has_uprobe_multi,
+)
+from pellucid.probes.openssl.probe import PROBE
+
+HERE = Path(__file__).parent
+
+
+def load(folder: Path) -> BpfObject:
+    """The empty programs, compiled and loaded."""
+    path = folder / "empty.bpf.o"
+    arch = {"x86_64": "x86", "aarch64": "arm64"}[platform.machine()]
+    includes = [f"-I{HERE.parent / 'bpf'}", f"-I/usr/include/{platform.machine()}-linux-gnu"]
+    command = ["clang", "-target", "bpf", "-O2", "-g", f"-D__TARGET_ARCH_{arch}", *includes]
+    subprocess.run([*command, "-c", HERE / "empty.bpf.c", "-o", path], check=True)
+    loaded = BpfObject(path)
+    if has_uprobe_multi():
+        for name in UPROBES:
+            loaded.program(name).for_uprobe_multi()
+    loaded.load()
+    return loaded
+
+
+def attach(programs: BpfObject, library: Path) -> list[Link]:
+    """Everything that `pellucid tls --libssl LIBRARY` attaches, in its order."""
+    links = [attach_raw_tracepoint(programs.program(name), where) for name, where in TRACEPOINTS]
+    links += [attach_raw_tracepoint(programs.program("socket_used"), where) for where in SOCKET_TRACEPOINTS]
+    with cgroup(root()) as fd:
+        if fd is not None:
+            links.append(attach_cgroup(programs.program("hello_sent"), fd))
+    (target,) = find_targets(PROBE, library, None)
+    by_program: dict[str, list[Site]] = defaultdict(list)
+    for row in probes_of(target.functions, PROBE, find_sites(target, PROBE)):
+        by_program[row.program].append(Site(row.offset, 0))
+    for name in UPROBES:
+        if by_program[name]:
+            program, sites = programs.program(name), by_program[name]
+            links += attach_uprobes(
+                program,
+                str(library),
+                sites,
+                pid=0,
+                at_return=name in AT_RETURN,
+                multi=has_uprobe_multi(),
+            )
+    return links
+
+
+def main() -> None:
+    """Attach, say so, and wait."""
+    library, ready = map(Path, sys.argv[1:])
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    with tempfile.TemporaryDirectory() as folder:
+        links = attach(load(Path(folder)), library)
+        ready.touch()
+        signal.sigwait([signal.SIGINT])
+        for link in links:
+            link.close()
+
+
+if __name__ == "__main__":
+    main()

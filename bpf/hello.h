@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Addresses of connections whose TLS goes through memory, and reaches a socket where the library does not
+ * see it (asyncio, Node, Envoy): a handshake begins with 32 random bytes (RFC 8446 section 4.1.2, 4.1.3),
+ * which the library's object keeps, and which leave the machine's socket in clear text.
+ */
+#pragma once
+
+#include "field.h"
+#include "sock.h"
+
+#define HANDSHAKE 22 /* RFC 8446 section 5.1, ContentType */
+#define CLIENT_HELLO 1
+#define SERVER_HELLO 2
+#define IPPROTO_TCP 6
+
+struct random {
+	u8 bytes[32];
+};
+
+/* Who has sent which hello. The oldest go first: a connection that asks too late has no addresses. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct random);
+	__type(value, struct endpoints);
+} hellos SEC(".maps");
+
+/* A record's beginning, up to the random bytes. */
+struct hello {
+	u8 content, version[2], length[2];
+	u8 message, size[3];
+	u8 legacy_version[2];
+	struct random random;
+} __attribute__((packed));
+
+struct ipv4 {
+	u8 length : 4, version : 4; /* the length in words */
+	u8 before[8], protocol, checksum[2];
+	u8 source[4], destination[4];
+};
+
+struct ipv6 {
+	u8 before[6], protocol, hops;
+	u8 source[16], destination[16];
+};
+
+struct tcp {
+	__be16 source, destination;
+	u8 numbers[8], offset; /* the upper half: this header's length in words */
+};
+
+/* The endpoints of an outgoing TCP segment, and where its payload begins; 0 for anything else. */
+static __always_inline u32 payload_of(struct __sk_buff *skb, struct endpoints *ends)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv4 *v4 = data;
+	struct ipv6 *v6 = data;
+	struct tcp *tcp;
+	u32 at;
+
+	if ((void *)(v4 + 1) > end)
+		return 0;
+	if (v4->version == 4) {
+		if (v4->protocol != IPPROTO_TCP)
+			return 0;
+		ends->family = AF_INET;
+		__builtin_memcpy(ends->local, v4->source, 4);
+		__builtin_memcpy(ends->remote, v4->destination, 4);
+		at = v4->length * 4;
+	} else {
+		if ((void *)(v6 + 1) > end || v6->protocol != IPPROTO_TCP)
+			return 0;
+		ends->family = AF_INET6;
+		__builtin_memcpy(ends->local, v6->source, 16);
+		__builtin_memcpy(ends->remote, v6->destination, 16);
+		at = sizeof(*v6);
+	}
+	tcp = data + at;
+	if ((void *)(tcp + 1) > end)
+		return 0;
+	ends->local_port = __builtin_bswap16(tcp->source);
+	ends->remote_port = __builtin_bswap16(tcp->destination);
+	return at + (tcp->offset >> 4) * 4;
+}
+
+static __always_inline void remember_hello(struct __sk_buff *skb)
+{
+	struct endpoints ends = {};
+	struct hello hello;
+	u32 payload;
+
+	if (skb->len < sizeof(struct ipv4) + 20 + sizeof(hello)) /* most segments are acknowledgements */
+		return;
+	payload = payload_of(skb, &ends);
+	if (!payload || bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)))
+		return;
+	if (hello.content == HANDSHAKE && (hello.message == CLIENT_HELLO || hello.message == SERVER_HELLO))
+		bpf_map_update_elem(&hellos, &hello.random, &ends, BPF_ANY);
+}
+
+/* The addresses of the connection whose own hello this is. */
+static __always_inline bool find_hello(u32 target, u64 object, bool server, struct endpoints *ends)
+{
+	const struct field *field = field_of(target, server ? SERVER_RANDOM : CLIENT_RANDOM);
+	struct endpoints *found;
+	struct random random;
+
+	if (!field || bpf_probe_read_user(&random, sizeof(random), (void *)place_of(field, object)))
+		return false;
+	found = bpf_map_lookup_elem(&hellos, &random);
+	if (!found)
+		return false;
+	*ends = *found;
+	bpf_map_delete_elem(&hellos, &random);
+	return true;
+}

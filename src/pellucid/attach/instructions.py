@@ -1,0 +1,257 @@
+"""What single x86_64 instructions do to what is known, by mnemonic; the rest makes unknown what it writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from capstone import CS_AC_WRITE
+from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG
+
+from pellucid.attach.symbolic import (
+    Address,
+    Argument,
+    Constant,
+    Result,
+    Stack,
+    Value,
+    cut,
+    load,
+    masked,
+    place,
+    plus,
+    shifted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ZERO = "zf"
+"""The key of the value that the zero flag says whether it is zero."""
+
+Key = str | int | Address
+State = dict[Key, Value]
+"""What is known: by register (its 64-bit name), by `Stack.offset` of spilled words, and by the place that
+was written through a pointer."""
+
+
+def apply(insn: Any, state: State) -> None:
+    """Change the state as an instruction does that is no jump, call or return."""
+    _EFFECTS.get(insn.mnemonic, _unknown)(insn, state)
+
+
+def choose(insn: Any, state: State, *, taken: bool) -> None:
+    """The effect of a conditional move."""
+    destination, source = insn.operands
+    _write(insn, destination, state, _read(insn, source if taken else destination, state))
+
+
+def forget_stack(state: State) -> None:
+    """Somebody may have written anywhere in the frame."""
+    for offset in [key for key in state if isinstance(key, int)]:
+        del state[offset]
+
+
+def _register_names() -> dict[str, str]:
+    """Every name of a general register, to its 64-bit name."""
+    names = {f"r{n}{part}": f"r{n}" for n in range(8, 16) for part in ("", "d", "w", "b")}
+    for letter in "abcd":
+        names |= dict.fromkeys(
+            (f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x"
+        )
+    for pair in ("si", "di", "bp", "sp"):
+        names |= dict.fromkeys((f"r{pair}", f"e{pair}", pair, f"{pair}l"), f"r{pair}")
+    return names
+
+
+def _vector_names() -> dict[str, str]:
+    """Every name of a vector register, to its shortest one."""
+    return {f"{size}mm{n}": f"xmm{n}" for size in "xyz" for n in range(32)}
+
+
+_REGISTERS = _register_names() | _vector_names()
+VECTORS = frozenset(_vector_names().values())
+
+
+def _place(insn: Any, operand: Any, state: State) -> Key | None:
+    """The key of an operand in the state, or None where nothing is known of the place."""
+    if operand.type == X86_OP_REG:
+        return _REGISTERS.get(insn.reg_name(operand.reg))
+    if operand.type == X86_OP_MEM and not operand.mem.index and not operand.mem.segment:
+        base = state.get(_REGISTERS.get(insn.reg_name(operand.mem.base) or "", ""))
+        return base.offset + operand.mem.disp if isinstance(base, Stack) else place(base, operand.mem.disp)
+    return None
+
+
+def _read(insn: Any, operand: Any, state: State) -> Value:
+    if operand.type == X86_OP_IMM:
+        return cut(Constant(operand.imm), operand.size)
+    key = _place(insn, operand, state)
+    if isinstance(key, Address):
+        return load(key, operand.size)
+    if key is None or _high(insn, operand) or (isinstance(key, int) and operand.size > 8):
+        return None
+    return cut(state.get(key), operand.size)
+
+
+def _high(insn: Any, operand: Any) -> bool:
+    """Whether an operand is the second byte of a register: ah, bh, ch, dh."""
+    return operand.type == X86_OP_REG and insn.reg_name(operand.reg) in {"ah", "bh", "ch", "dh"}
+
+
+def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
+    key = _place(insn, operand, state)
+    if isinstance(key, str):
+        state[key] = value if operand.size >= 4 else None  # of a shorter one the rest stays as it was
+    elif isinstance(key, int):
+        _store(state, key, operand.size, value)
+    elif operand.type == X86_OP_MEM:
+        forget_stack(state)  # through a pointer that may point at the stack
+        if key is not None:
+            state[key] = value
+
+
+def _store(state: State, offset: int, size: int, value: Value) -> None:
+    for overlapping in range(offset - 7, offset + size):
+        state.pop(overlapping, None)
+    if size == 8 or isinstance(value, Argument | Result):  # of a shorter word it is not kept how long it is
+        state[offset] = value
+
+
+def _unknown(insn: Any, state: State) -> None:
+    """Whatever the instruction writes is unknown afterwards."""
+    state.pop(ZERO, None)
+    for operand in insn.operands:
+        if operand.type == X86_OP_MEM and operand.access & CS_AC_WRITE:
+            _write(insn, operand, state, None)
+            forget_stack(state)  # anywhere: a string instruction writes more than its operand
+    for register in insn.regs_access()[1]:
+        state.pop(_REGISTERS.get(insn.reg_name(register), ""), None)
+
+
+def _move(insn: Any, state: State) -> None:
+    destination, source = insn.operands
+    value = cut(_read(insn, source, state), min(destination.size, source.size))
+    _write(insn, destination, state, value)
+
+
+def _extend_sign(insn: Any, state: State) -> None:
+    """An argument's lower half, or a result's, stays what it is; above it is only its sign."""
+    destination, source = insn.operands
+    value = _read(insn, source, state)
+    _write(insn, destination, state, value if isinstance(value, Argument | Result) else None)
+
+
+def _address(insn: Any, state: State) -> None:
+    destination, source = insn.operands
+    key = _place(insn, source, state)
+    value: Value = None
+    if isinstance(key, int):
+        value = Stack(key)
+    elif isinstance(key, Address):
+        value = key if key.offset else key.base
+    _write(insn, destination, state, cut(value, destination.size))
+
+
+def _push(insn: Any, state: State) -> None:
+    value = _read(insn, insn.operands[0], state)
+    top = state.get("rsp")
+    state.pop("rsp", None)
+    if isinstance(top, Stack):
+        state["rsp"] = Stack(top.offset - 8)
+        _store(state, top.offset - 8, 8, value)
+
+
+def _pop(insn: Any, state: State) -> None:
+    top = state.get("rsp")
+    _unknown(insn, state)
+    if isinstance(top, Stack):
+        state["rsp"] = Stack(top.offset + 8)
+        _write(insn, insn.operands[0], state, state.get(top.offset))
+
+
+def _leave(insn: Any, state: State) -> None:
+    frame = state.get("rbp")
+    _unknown(insn, state)
+    if isinstance(frame, Stack):
+        state["rsp"] = Stack(frame.offset + 8)
+        state["rbp"] = state.get(frame.offset)
+
+
+def _add(insn: Any, state: State, sign: int = 1) -> None:
+    destination, amount = insn.operands
+    augend, addend = _read(insn, destination, state), _read(insn, amount, state)
+    _unknown(insn, state)
+    if isinstance(augend, Constant) and sign == 1:
+        augend, addend = addend, augend
+    if isinstance(addend, Constant) and destination.size == 8:
+        _write(insn, destination, state, plus(augend, sign * _signed(addend.number)))
+
+
+def _signed(number: int) -> int:
+    """A 64-bit register's content as a signed number."""
+    return (number & (1 << 64) - 1 ^ 1 << 63) - (1 << 63)
+
+
+def _subtract(insn: Any, state: State) -> None:
+    _add(insn, state, sign=-1)
+
+
+def _test(insn: Any, state: State) -> None:
+    first, second = insn.operands
+    value, mask = _read(insn, first, state), _read(insn, second, state)
+    if isinstance(mask, Constant):
+        value = masked(value, mask.number)
+    elif value != mask:
+        value = None
+    state[ZERO] = value
+
+
+def _compare(insn: Any, state: State) -> None:
+    first, second = insn.operands
+    with_zero = _read(insn, second, state) == Constant(0)
+    state[ZERO] = _read(insn, first, state) if with_zero else None
+
+
+def _and(insn: Any, state: State) -> None:
+    destination, mask = (_read(insn, operand, state) for operand in insn.operands)
+    _unknown(insn, state)
+    value = masked(destination, mask.number) if isinstance(mask, Constant) else None
+    _write(insn, insn.operands[0], state, value)
+    state[ZERO] = value
+
+
+def _shift_right(insn: Any, state: State) -> None:
+    destination, count = (_read(insn, operand, state) for operand in insn.operands)
+    _unknown(insn, state)
+    value = shifted(destination, count.number) if isinstance(count, Constant) else None
+    _write(insn, insn.operands[0], state, value)
+
+
+def _exclusive_or(insn: Any, state: State) -> None:
+    first, second = insn.operands
+    _unknown(insn, state)
+    if first.type == second.type == X86_OP_REG and first.reg == second.reg:
+        _write(insn, first, state, Constant(0))
+
+
+def _nothing(insn: Any, state: State) -> None:
+    """What leaves registers, memory and flags as they were."""
+
+
+_MOVES = ("mov", "movabs", "movzx", "movups", "movaps", "movdqu", "movdqa", "vmovups", "vmovdqu")
+_EFFECTS: dict[str, Callable[[Any, State], None]] = dict.fromkeys(_MOVES, _move) | {
+    "movsxd": _extend_sign,
+    "lea": _address,
+    "push": _push,
+    "pop": _pop,
+    "leave": _leave,
+    "add": _add,
+    "sub": _subtract,
+    "test": _test,
+    "cmp": _compare,
+    "and": _and,
+    "shr": _shift_right,
+    "xor": _exclusive_or,
+    "nop": _nothing,
+    "endbr64": _nothing,
+}
