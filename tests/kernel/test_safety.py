@@ -204,7 +204,7 @@ def load(tls: Tls, programs: Programs, tmp_path: Path) -> Iterator[subprocess.Po
 
 def test_fifty_captures(tls: Tls, load: subprocess.Popen[bytes]) -> None:
     """While nginx serves, captures come and go fifty times, each of them in the middle of requests: none fails."""
-    (target,) = find_targets(tls.libssl, None)
+    (target,) = find_targets(PROBE, tls.libssl, None)
     sites = find_sites(target, PROBE)
 
     def come_and_go(tracing: Tracing) -> None:

@@ -135,6 +135,7 @@ class Tracing:
             value=row.value,
             size=row.size,
             count=row.count,
+            absent=row.absent,
         )
         self._object.map("points").update(_KEY.pack(cookie), value)
         return cookie

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.model import Direction
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,6 +42,8 @@ class Probe:
     value: int = 1
     size: int = 2
     count: int = NO_ARGUMENT
+    absent: int = 0
+    """1 where the bytes are nowhere in the program's memory."""
 
 
 def probes_of(functions: Mapping[str, Symbol], library: Library, sites: list[Site]) -> list[Probe]:
@@ -49,6 +53,12 @@ def probes_of(functions: Mapping[str, Symbol], library: Library, sites: list[Sit
             program, site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count)
         )
         for site in sites
+        for program in ("call_enter", "call_exit")
+    ]
+    rows += [
+        Probe(program, functions[name].offset, Direction.WRITE, size=3, absent=1)
+        for name in library.sendfile
+        if name in functions
         for program in ("call_enter", "call_exit")
     ]
     named = {
