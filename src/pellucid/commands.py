@@ -15,7 +15,9 @@ from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.libbpf import BpfError
+from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
+from pellucid.memory import divide, processes
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
@@ -44,12 +46,13 @@ def capture(settings: Tls) -> None:
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     targets = _targets(settings)
+    memory = divide(settings.memory, settings.max_body, processes())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -71,6 +74,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
+    memory = divide(settings.memory, settings.max_body, processes())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
@@ -85,7 +89,8 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         ]
         if drop_root and os.geteuid() == 0:
             _become_nobody()
-        pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
+        pipeline = Pipeline([*parsers.values()], limits(settings, memory), opened, settings.count)
+        return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
 
 
