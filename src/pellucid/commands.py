@@ -17,7 +17,7 @@ from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
-from pellucid.memory import divide, processes
+from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
@@ -46,7 +46,7 @@ def capture(settings: Tls) -> None:
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     targets = _targets(settings)
-    memory = divide(settings.memory, settings.max_body, processes())
+    memory = divide(settings.memory, settings.max_body, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -74,7 +74,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
-    memory = divide(settings.memory, settings.max_body, processes())
+    memory = divide(settings.memory, settings.max_body, this_process())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)

@@ -55,10 +55,21 @@ def divide(mebibytes: int, max_body: int, processes: int) -> Memory:
     return Memory(drained // 2, int((buffers - drained - shown) * USABLE))
 
 
-def processes() -> int:
-    """Bytes of tracer and decoder without any buffer, seen from a process that is about to fork.
+def this_process() -> int:
+    """Bytes that this process takes now."""
+    return sum(_own_and_shared())
+
+
+def tracer_and_decoder() -> int:
+    """Bytes of both without any buffer, seen from a process that is about to fork.
 
     They share their code; everything else is soon each one's own.
     """
+    own, shared = _own_and_shared()
+    return 2 * own + shared + TRACER
+
+
+def _own_and_shared() -> tuple[int, int]:
     _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
-    return (2 * resident - shared) * os.sysconf("SC_PAGE_SIZE") + TRACER
+    page = os.sysconf("SC_PAGE_SIZE")
+    return (resident - shared) * page, shared * page

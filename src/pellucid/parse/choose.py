@@ -40,7 +40,7 @@ class Parse:
     @property
     def held(self) -> int:
         """Bytes of memory that all connections take."""
-        return sum(sum(stream.holds()) for stream in self._streams.values())
+        return sum(stream.size for stream in self._streams.values())
 
     def parse(self, flow: Flow) -> Iterable[Message]:
         """Take the next value of the flow; return the messages it completes, in order."""

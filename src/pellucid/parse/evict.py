@@ -2,8 +2,8 @@
 
 1. **Bodies.** Each connection may keep an equal share; those that hold more are cut down to it, to the first
    bytes of their bodies. Their exchanges are shown as ever: sizes and SHA-256 are of all the bytes.
-2. **Connections**, those that hold most first. What is pending is shown as far as it came, bytes that are in
-   no message as raw data; the next message that begins is understood again.
+2. **Connections**: first those in no message, where it does not show, then those that hold most. What is pending
+   is shown as far as it came, bytes in no message as raw data; the next message that begins is understood again.
 
 Nothing is dropped unsaid: `truncated` or `error` tell of the first, `error` or raw data of the second.
 """
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from pellucid.model import Message
     from pellucid.parse.budget import Budget
+    from pellucid.parse.protocol import Held
     from pellucid.parse.stream import Stream
+
+    Holding = tuple[Stream, Held]
 
 TRIGGER = 7 / 8
 """Of the limit: where more than this is really held, room is made ..."""
@@ -34,23 +37,25 @@ def make_room(streams: Collection[Stream], budget: Budget, time: int) -> list[Me
 
     `time` is in nanoseconds since 1970, UTC.
     """
-    bodies: dict[Stream, int] = {}
-    others: dict[Stream, int] = {}
-    for stream in streams:
-        bodies[stream], others[stream] = stream.holds()
+    holdings = [(stream, stream.holds()) for stream in streams]
+    bodies = sum(held.bodies for _, held in holdings)
+    other = sum(held.other for _, held in holdings)
     messages: list[Message] = []
-    if sum(bodies.values()) + sum(others.values()) > TRIGGER * budget.limit:
+    if bodies + other > TRIGGER * budget.limit:
         target = int(TARGET * budget.limit)
-        _shorten(bodies, max(target - sum(others.values()), 0))
-        messages = _give_up(others, target, time)
-    budget.settle(sum(sum(stream.holds()) for stream in streams))
+        _shorten(holdings, max(target - other, 0))
+        messages = _give_up(holdings, other - target, time)
+    # What an open connection takes at least cannot be given back: where that alone is too much, looking again
+    # at every chunk would not help.
+    held = sum(stream.size for stream in streams)
+    budget.settle(min(held, int(TRIGGER * budget.limit)))
     return messages
 
 
-def _shorten(bodies: dict[Stream, int], most: int) -> None:
-    share = equal_share(bodies.values(), most)
-    for stream, size in bodies.items():
-        if size > share:
+def _shorten(holdings: list[Holding], most: int) -> None:
+    share = equal_share((held.bodies for _, held in holdings), most)
+    for stream, held in holdings:
+        if held.bodies > share:
             stream.shorten(share)
 
 
@@ -65,12 +70,13 @@ def equal_share(sizes: Iterable[int], most: int) -> int:
     return max(ascending, default=0)
 
 
-def _give_up(others: dict[Stream, int], most: int, time: int) -> list[Message]:
+def _give_up(holdings: list[Holding], wanted: int, time: int) -> list[Message]:
+    """Give back at least `wanted` bytes, as far as connections can."""
     messages: list[Message] = []
-    total = sum(others.values())
-    for stream in sorted(others, key=lambda each: (-others[each], each.connection.id)):
-        if total <= most:
+    holdings.sort(key=lambda each: (not each[1].idle, -each[1].other, each[0].connection.id))
+    for stream, held in holdings:
+        if wanted <= 0:
             break
         messages += stream.give_up(time, Ending.MEMORY)
-        total += sum(stream.holds()) - others[stream]
+        wanted -= held.other - stream.size
     return messages

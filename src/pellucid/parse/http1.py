@@ -109,16 +109,18 @@ class Http1(Protocol):
         """Add up what is pending."""
         bodies = 0
         other = PARSER_COST + self._requests.held.__sizeof__() + self._responses.held.__sizeof__()
-        for exchange in self._pending():
+        pending = self._pending()
+        for exchange in pending:
             for part in exchange.parts:
                 held = part.holds()
                 bodies += held.bodies
                 other += held.other
-        return Held(bodies, other)
+        return Held(bodies, other, idle=not (pending or self._requests.held or self._responses.held))
 
     def shorten(self, most: int) -> None:
         """Let the oldest exchanges keep what they have."""
-        for exchange in self._pending():
+        pending = self._pending()
+        for exchange in pending:
             for part in exchange.parts:
                 if part.framing:
                     part.framing.body.shorten(most)

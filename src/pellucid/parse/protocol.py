@@ -55,6 +55,8 @@ class Held(NamedTuple):
     bodies: int
     """What shortening bodies to nothing would give back."""
     other: int
+    idle: bool = False
+    """Nothing is pending: what comes next can be understood by another instance as well."""
 
 
 class ProtocolError(Exception):

@@ -88,8 +88,14 @@ class Stream:
         """Bytes of memory that the connection takes."""
         if self.parser:
             held = self.parser.holds()
-            return Held(held.bodies, held.other + CONNECTION_COST)
+            return held._replace(other=held.other + CONNECTION_COST)
         return Held(0, CONNECTION_COST + (self.held.cost if self.held else 0))
+
+    @property
+    def size(self) -> int:
+        """The same as one number."""
+        held = self.holds()
+        return held.bodies + held.other
 
     def shorten(self, most: int) -> None:
         """Keep no more than `most` bytes of the bodies."""
