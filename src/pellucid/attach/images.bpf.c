@@ -14,8 +14,8 @@
 
 /* What the reader wants to see; attach/images.py writes it. */
 struct wanted {
-	u64 pid;   /* 0: executable areas of all processes */
-	u64 start; /* with a pid: the area that begins here, executable or not; 0: its executable areas */
+	u64 tid;   /* 0: of all processes; else of one thread, which is as much as its process has */
+	u64 start; /* 0: executable areas; else the one that begins here, executable or not */
 };
 
 /* One area; read by attach/images.py. */
@@ -47,9 +47,14 @@ static __always_inline u32 number_of(struct task_struct *task)
 	return number;
 }
 
-/* The threads of a process share its areas: one of them speaks, the first, unless it has ended already. */
+/*
+ * The threads of a process share its areas: one of them speaks, the first, unless it has ended already.
+ * Kernels before 6.1 iterate over all threads when one is asked for.
+ */
 static __always_inline bool speaks(struct task_struct *task)
 {
+	if (wanted.tid)
+		return number_of(task) == wanted.tid;
 	return task->pid == task->tgid || !BPF_CORE_READ(task, group_leader, mm);
 }
 
@@ -61,13 +66,15 @@ int areas(struct bpf_iter__task_vma *ctx)
 	struct area area;
 	struct inode *inode;
 
-	if (!task || !vma || !vma->vm_file || !speaks(task))
+	if (!task || !vma || !vma->vm_file)
 		return 0;
 	if (wanted.start ? vma->vm_start != wanted.start : !(vma->vm_flags & VM_EXEC))
 		return 0;
+	if (!speaks(task))
+		return 0;
 	area.pid = number_of(BPF_CORE_READ(task, group_leader));
 	area.tid = number_of(task);
-	if (!area.pid || (wanted.pid && area.pid != wanted.pid))
+	if (!area.pid)
 		return 0;
 	inode = BPF_CORE_READ(vma, vm_file, f_inode);
 	area.start = vma->vm_start;

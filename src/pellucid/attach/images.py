@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import threading
 from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,10 @@ from pellucid import attach
 from pellucid.attach.values import MapValue, row_layout
 from pellucid.decode.btf import Btf
 from pellucid.errors import PellucidError
-from pellucid.libbpf import BpfObject, attach_iterator, built_object, read_iterator
+from pellucid.libbpf import BpfObject, built_object, iterate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Key(NamedTuple):
@@ -73,7 +74,7 @@ class Images:
         self._wanted = MapValue(types, "wanted")
         self._area = row_layout(types, "area", Area._fields)
         self._object.load()
-        self._link = attach_iterator(self._object.program("areas"))
+        self._program = self._object.program("areas")
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +84,6 @@ class Images:
 
     def close(self) -> None:
         """Free it."""
-        os.close(self._link)
         self._object.close()
 
     def mapped(self, pid: int | None = None) -> list[Image]:
@@ -91,25 +91,43 @@ class Images:
 
         What is gone before it can be looked at, with its last process, is left out.
         """
-        areas: dict[Key, list[Area]] = defaultdict(list)
-        for area in self._areas(pid=pid or 0):
-            areas[area.key].append(area)
-        found = (image_of(each) for each in areas.values())
+        areas = self.areas() if pid is None else self._areas_of_process(pid)
+        found = (image_of(each) for each in by_file(areas))
         return [image for image in found if image is not None]
+
+    def areas(self, tid: int = 0) -> list[Area]:
+        """The executable areas of all processes, or of the one that this thread belongs to."""
+        return self._read(tid=tid)
+
+    def _areas_of_process(self, pid: int) -> list[Area]:
+        """By its first thread that has not ended."""
+        try:
+            threads = sorted(int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir())
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+        return next((areas for tid in threads if (areas := self.areas(tid))), [])
 
     def key(self, path: Path) -> Key:
         """Which file a path leads to. PellucidError where it cannot be mapped."""
         try:
             with _first_page(path) as address:
-                (area,) = self._areas(pid=os.getpid(), start=address)
+                (area,) = self._read(tid=threading.get_native_id(), start=address)
         except (OSError, ValueError) as error:  # ValueError: there is nothing in the file, or it is none
             reason = error.strerror if isinstance(error, OSError) else "it is empty or not a file"
             raise PellucidError(f"cannot look at {path}: {reason}") from error
         return area.key
 
-    def _areas(self, **wanted: int) -> Iterator[Area]:
-        self._object.map(".data.wanted").update(bytes(4), self._wanted.write(**wanted))
-        return map(Area._make, self._area.iter_unpack(read_iterator(self._link)))
+    def _read(self, *, tid: int, start: int = 0) -> list[Area]:
+        self._object.map(".data.wanted").update(bytes(4), self._wanted.write(tid=tid, start=start))
+        return [Area._make(row) for row in self._area.iter_unpack(iterate(self._program, tid))]
+
+
+def by_file(areas: Iterable[Area]) -> list[list[Area]]:
+    """The areas of each file together."""
+    files: dict[Key, list[Area]] = defaultdict(list)
+    for area in areas:
+        files[area.key].append(area)
+    return list(files.values())
 
 
 def image_of(areas: list[Area]) -> Image | None:

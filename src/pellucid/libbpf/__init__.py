@@ -7,12 +7,12 @@ from pellucid.libbpf.drain import Drain
 from pellucid.libbpf.links import (
     Link,
     Site,
-    attach_iterator,
     attach_raw_tracepoint,
     attach_uprobes,
     has_uprobe_multi,
-    read_iterator,
+    iterate,
 )
+from pellucid.libbpf.mappings import NewMappings
 from pellucid.libbpf.object import (
     BpfError,
     BpfMap,
@@ -29,14 +29,14 @@ __all__ = [
     "BpfObject",
     "Drain",
     "Link",
+    "NewMappings",
     "Program",
     "Site",
-    "attach_iterator",
     "attach_raw_tracepoint",
     "attach_uprobes",
     "built_object",
     "has_uprobe_multi",
+    "iterate",
     "possible_cpus",
-    "read_iterator",
     "wait_for_programs",
 ]

@@ -9,9 +9,6 @@
 /* BPF_TRACE_UPROBE_MULTI. Linux kernel commit 89ae89f53d20 "bpf: Add multi uprobe link" (in v6.6) */
 #define PELLUCID_TRACE_UPROBE_MULTI 48
 
-/* A constant of an enum has a fixed type for cffi only under a name of our own. */
-#define PELLUCID_TRACE_ITER BPF_TRACE_ITER
-
 /*
  * One link for `count` file offsets of `path`; `cookies[i]` reaches the program at `offsets[i]`. `pid` 0
  * watches every process. Returns the link's descriptor or -errno.
@@ -25,6 +22,13 @@ bool has_uprobe_multi(void);
 /* One perf uprobe, for kernels without uprobe_multi. NULL and errno on failure. */
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
 			int pid, bool at_return);
+
+/*
+ * A link of an iterator over tasks, or with a `tid` over that one. Linux kernel commit f0d74c4da1f0 "bpf:
+ * Parameterize task iterators." (in v6.1): before it `tid` changes nothing, so the program has to look too.
+ * Returns the link's descriptor or -errno.
+ */
+int iterator(int prog_fd, uint32_t tid);
 
 /*
  * Wait until every BPF program that was running at the call has ended; false where the kernel has no such

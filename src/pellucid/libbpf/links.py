@@ -58,23 +58,20 @@ def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
     return Link(lambda: os.close(fd))
 
 
-def attach_iterator(program: Program) -> int:
-    """A descriptor of a link for `program`, an iterator over all that its kind has; the caller closes it."""
-    return check(
-        lib.bpf_link_create(program.fd, 0, lib.PELLUCID_TRACE_ITER, ffi.NULL), f"cannot attach {program.name}"
-    )
+def iterate(program: Program, tid: int = 0) -> bytes:
+    """Run an iterator over all tasks, or over one thread: everything that its program writes.
 
-
-def read_iterator(link_fd: int) -> bytes:
-    """Run an iterator from its beginning to its end: everything that its program wrote."""
-    fd = check(lib.bpf_iter_create(link_fd), "cannot start a BPF iterator")
-    parts = []
+    Before kernel 6.1 it runs over all of them in either case.
+    """
+    link = check(lib.iterator(program.fd, tid), f"cannot attach {program.name}")
     try:
-        while part := _read_on(fd):
-            parts.append(part)
+        fd = check(lib.bpf_iter_create(link), f"cannot run {program.name}")
+    finally:
+        os.close(link)
+    try:
+        return b"".join(iter(lambda: _read_on(fd), b""))
     finally:
         os.close(fd)
-    return b"".join(parts)
 
 
 def _read_on(fd: int) -> bytes:
