@@ -44,6 +44,9 @@ void btf__free(struct btf *btf);
 const char *libbpf_version_string(void);
 
 int bpf_raw_tracepoint_open(const char *name, int prog_fd);
+#define PELLUCID_TRACE_ITER ...
+int bpf_link_create(int prog_fd, int target_fd, int attach_type, const void *opts);
+int bpf_iter_create(int link_fd);
 int bpf_link__destroy(struct bpf_link *link);
 
 #define PELLUCID_TRACE_UPROBE_MULTI ...

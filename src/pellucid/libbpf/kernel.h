@@ -9,6 +9,9 @@
 /* BPF_TRACE_UPROBE_MULTI. Linux kernel commit 89ae89f53d20 "bpf: Add multi uprobe link" (in v6.6) */
 #define PELLUCID_TRACE_UPROBE_MULTI 48
 
+/* A constant of an enum has a fixed type for cffi only under a name of our own. */
+#define PELLUCID_TRACE_ITER BPF_TRACE_ITER
+
 /*
  * One link for `count` file offsets of `path`; `cookies[i]` reaches the program at `offsets[i]`. `pid` 0
  * watches every process. Returns the link's descriptor or -errno.

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from pellucid.libbpf.object import Program
 
+_ITERATOR_READ = 1 << 16
+"""More than the kernel buffers at a time: 8 pages, kernel/bpf/bpf_iter.c."""
+
 
 class Link:
     """One attachment; close it once."""
@@ -53,6 +56,34 @@ def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
     """Attach to a raw tracepoint, `sched_process_exit` for example."""
     fd = check(lib.bpf_raw_tracepoint_open(tracepoint.encode(), program.fd), f"cannot attach to {tracepoint}")
     return Link(lambda: os.close(fd))
+
+
+def attach_iterator(program: Program) -> int:
+    """A descriptor of a link for `program`, an iterator over all that its kind has; the caller closes it."""
+    return check(
+        lib.bpf_link_create(program.fd, 0, lib.PELLUCID_TRACE_ITER, ffi.NULL), f"cannot attach {program.name}"
+    )
+
+
+def read_iterator(link_fd: int) -> bytes:
+    """Run an iterator from its beginning to its end: everything that its program wrote."""
+    fd = check(lib.bpf_iter_create(link_fd), "cannot start a BPF iterator")
+    parts = []
+    try:
+        while part := _read_on(fd):
+            parts.append(part)
+    finally:
+        os.close(fd)
+    return b"".join(parts)
+
+
+def _read_on(fd: int) -> bytes:
+    """The next bytes of an iterator; it says EAGAIN when it has passed over a million things without any."""
+    while True:
+        try:
+            return os.read(fd, _ITERATOR_READ)
+        except BlockingIOError:
+            continue
 
 
 def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:
