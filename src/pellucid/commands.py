@@ -43,7 +43,7 @@ def capture(settings: Tls) -> None:
         raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
-    targets = _targets(settings)
+    targets = _targets(library, settings)
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -130,9 +130,10 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
-def _targets(settings: Tls) -> list[FoundTarget]:
+def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
-    found = [target for file in settings.libssl or [None] for target in find_targets(file, settings.pid)]
+    files = settings.libssl or [None]
+    found = [target for file in files for target in find_targets(library, file, settings.pid)]
     return list({target.key: target for target in found}.values())
 
 

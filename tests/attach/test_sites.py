@@ -75,8 +75,9 @@ INNER int read_other(void *s, void *b, size_t n, size_t *d) { *d = n; return ((i
 
 
 def sites(path, *calls, **options):
+    names = [function.name for call in calls for function in call.functions]
     with Elf(path) as elf:
-        return find_calls(elf, calls, **options)
+        return find_calls(elf, calls, elf.symbols(names), **options)
 
 
 def shapes(found):
@@ -98,7 +99,7 @@ def test_stripped_inner_function_is_named_by_its_address(library):
     path = library(OPENSSL, "-O2")
     with Elf(path) as elf:
         address = elf.symbol("read_inner").address
-        offset = find_calls(elf, [READ])[0].offset
+    offset = sites(path, READ)[0].offset
     found = sites(library(OPENSSL, "-O2", "-s"), READ)[0]
     assert (f"SSL_read/{address:#x}", offset) == (found.symbol, found.offset)
 

@@ -13,6 +13,7 @@ import pytest
 from pellucid.attach import targets
 from pellucid.attach.targets import find_targets
 from pellucid.errors import PellucidError
+from pellucid.probes.openssl.probe import PROBE
 
 LIBRARY = "int SSL_read(void) { return 1; } int SSL_write(void) { return 2; }"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="/proc/PID/map_files needs root")
@@ -33,28 +34,29 @@ def cache(path, *entries, prefix=b""):
 def test_named_file(library):
     """The file that --libssl names is the target, called by its soname."""
     path = library(LIBRARY, "-Wl,-soname,libssl.so.9", name="other.so")
-    [target] = find_targets(path, None)
+    [target] = find_targets(PROBE, path, None)
     status = path.stat()
     assert (path, "libssl.so.9", (status.st_dev, status.st_ino)) == (target.path, target.library, target.key)
+    assert ("symbols", {"SSL_read", "SSL_write"}) == (target.how, target.functions.keys())
 
 
 def test_named_file_without_soname(library):
     """A file without a soname, such as a program, is called by its own name."""
     path = library(LIBRARY, name="program")
-    assert path.name == find_targets(path, None)[0].library
+    assert path.name == find_targets(PROBE, path, None)[0].library
 
 
 def test_named_file_lacks_functions(library):
     """A file without the functions of OpenSSL is refused, naming what it lacks."""
     path = library("int SSL_read(void) { return 1; }")
     with pytest.raises(PellucidError, match=f"{path} does not define SSL_write: it is no OpenSSL library"):
-        find_targets(path, None)
+        find_targets(PROBE, path, None)
 
 
 def test_missing_file(tmp_path):
     """A file that does not exist is refused by one line."""
     with pytest.raises(PellucidError, match=r"cannot open .*nothing: No such file"):
-        find_targets(tmp_path / "nothing", None)
+        find_targets(PROBE, tmp_path / "nothing", None)
 
 
 def test_linker_cache(library, tmp_path, monkeypatch):
@@ -70,7 +72,7 @@ def test_linker_cache(library, tmp_path, monkeypatch):
         (0x3, tmp_path / "i386/libssl.so.3"),
     ]
     monkeypatch.setattr(targets, "_CACHE", cache(tmp_path / "cache", *entries))
-    assert [path] == [target.path for target in find_targets(None, None)]
+    assert [path] == [target.path for target in find_targets(PROBE, None, None)]
 
 
 def test_linker_cache_behind_an_older_table(tmp_path):
@@ -100,7 +102,7 @@ def test_no_libssl_anywhere(tmp_path, monkeypatch):
     """Without any target the error says what was looked for, and which flag helps."""
     monkeypatch.setattr(targets, "_CACHE", tmp_path / "cache")
     with pytest.raises(PellucidError, match=r"cache \(.*\) has no libssl: .*--libssl"):
-        find_targets(None, None)
+        find_targets(PROBE, None, None)
 
 
 def test_process_without_libssl():
@@ -108,7 +110,7 @@ def test_process_without_libssl():
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
             with pytest.raises(PellucidError, match=f"process {process.pid} maps no libssl: .*--libssl"):
-                find_targets(None, process.pid)
+                find_targets(PROBE, None, process.pid)
         finally:
             process.kill()
 
@@ -116,11 +118,11 @@ def test_process_without_libssl():
 def test_no_such_process():
     """A process that does not exist is said to be missing."""
     with pytest.raises(PellucidError, match="there is no process 99999999"):
-        find_targets(None, 99999999)
+        find_targets(PROBE, None, 99999999)
 
 
 def found_in(pid, name):
-    [target] = [target for target in find_targets(None, pid) if Path(target.display).name == name]
+    [target] = [target for target in find_targets(PROBE, None, pid) if Path(target.display).name == name]
     return target
 
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pellucid.attach.sites import Call
+    from pellucid.attach.symbols import Elf, Symbol
+
+    Finder = Callable[[Elf], dict[str, Symbol]]
+    """Finds functions by code in a file that does not name them; by name. Raises `PellucidError` with the
+    reason where they are not proven."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +21,8 @@ class Library:
     """A family of libraries, served by plaintext.bpf.c. Functions that a file lacks are left out."""
 
     name: str
+    title: str
+    """As people call it."""
     calls: tuple[Call, ...]
     """What reads and writes."""
     created: tuple[str, ...] = ()
@@ -26,3 +35,20 @@ class Library:
     """Functions that make the object in their first argument ready for another connection."""
     socket: tuple[str, ...] = ()
     """Functions that tell the object in their first argument its file descriptor, the second."""
+    unseen: tuple[str, ...] = ()
+    """Functions that send or receive in a way that no probe sees: to be told, not probed."""
+    telltales: tuple[bytes, ...] = ()
+    """Text one of which is in the constants (.rodata) of every file that carries this family's code."""
+    finders: tuple[Finder, ...] = ()
+    """Tried in this order on a file that has a telltale, but not the names."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Functions without which a file cannot be watched."""
+        return tuple(call.required for call in self.calls)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Every function that a probe may go to."""
+        called = tuple(function.name for call in self.calls for function in call.functions)
+        return called + self.created + self.freed + self.shared + self.reset + self.socket

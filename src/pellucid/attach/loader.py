@@ -26,11 +26,12 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
+    from pellucid.attach.symbols import Symbol
     from pellucid.attach.targets import FoundTarget
 
 NO_ARGUMENT = 255
@@ -72,8 +73,8 @@ class Probe:
     count: int = NO_ARGUMENT
 
 
-def probes_of(elf: Elf, library: Library, sites: list[CallSite]) -> list[Probe]:
-    """All attach points of one file."""
+def probes_of(functions: Mapping[str, Symbol], library: Library, sites: list[CallSite]) -> list[Probe]:
+    """All attach points of one file, which has these functions by name."""
     rows = [
         Probe(
             program, site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count)
@@ -89,7 +90,7 @@ def probes_of(elf: Elf, library: Library, sites: list[CallSite]) -> list[Probe]:
         "handle_fd": library.socket,
     }
     for program, names in named.items():
-        rows += [Probe(program, symbol.offset) for symbol in elf.symbols(names).values()]
+        rows += [Probe(program, functions[name].offset) for name in names if name in functions]
     return rows
 
 
@@ -158,10 +159,8 @@ class Tracing:
 
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file."""
-        with Elf(target.path) as elf:
-            rows = probes_of(elf, library, sites)
         by_program: dict[str, list[Site]] = defaultdict(list)
-        for row in rows:
+        for row in probes_of(target.functions, library, sites):
             by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
         for name in UPROBES:
             if by_program[name]:
@@ -251,7 +250,7 @@ class Tracing:
 def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:
     """Where the probes of one file's calls go."""
     with Elf(target.path) as elf:
-        return find_calls(elf, library.calls, entry_only=entry_only)
+        return find_calls(elf, library.calls, target.functions, entry_only=entry_only)
 
 
 def ring_bytes(mapsize_kib: int) -> int:

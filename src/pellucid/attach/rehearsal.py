@@ -30,12 +30,12 @@ def _library() -> Library:
 
 
 def _sites() -> list[tuple[FoundTarget, list[Site]]]:
-    return [(target, find_sites(target, _library())) for target in find_targets(None, None)]
+    return [(target, find_sites(target, _library())) for target in find_targets(_library(), None, None)]
 
 
 def libssl() -> str:
     """The files that `pellucid tls` watches when it is told none."""
-    return ", ".join(target.display for target in find_targets(None, None))
+    return ", ".join(target.display for target in find_targets(_library(), None, None))
 
 
 def inner_functions() -> str:

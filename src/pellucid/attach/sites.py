@@ -16,7 +16,7 @@ from pellucid.attach.x86 import ARGUMENTS, Argument, Callee, OpaqueError, Stack,
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pellucid.attach.symbols import Elf, Symbol
     from pellucid.model import Direction
@@ -43,6 +43,11 @@ class Call:
     """The argument that is the connection, such as the `SSL *`."""
     buffer: int = 1
     size: int = 2
+
+    @property
+    def required(self) -> str:
+        """The name of the function that must be there."""
+        return self.functions[0].name
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,22 @@ Reached = list[Callee] | OpaqueError
 """What a function calls, or why that cannot be known."""
 
 
-def find_calls(elf: Elf, calls: Sequence[Call], *, entry_only: bool = False) -> list[Site]:
+def find_calls(
+    elf: Elf, calls: Sequence[Call], functions: Mapping[str, Symbol], *, entry_only: bool = False
+) -> list[Site]:
     """Sites that see each of `calls` exactly once; one for a call (`inner`), or one a public function.
 
-    Raises `PellucidError` where the file lacks a function that must be there.
+    `functions` are those that the file has, by name, however they were found. Raises `PellucidError` where
+    one is not among them that must be there.
     """
-    return [site for call in calls for site in _find_call(elf, call, entry_only=entry_only)]
+    return [
+        site
+        for call in calls
+        for site in _find_call(elf, call, _present(elf, call, functions), entry_only=entry_only)
+    ]
 
 
-def _find_call(elf: Elf, call: Call, *, entry_only: bool) -> list[Site]:
-    present = _present(elf, call)
+def _find_call(elf: Elf, call: Call, present: Public, *, entry_only: bool) -> list[Site]:
     reached = {function: _reached(elf, symbol) for function, symbol in present.items()}
     public = _without_delegates(present, reached)
     if entry_only:
@@ -92,12 +103,10 @@ def _find_call(elf: Elf, call: Call, *, entry_only: bool) -> list[Site]:
         return _entry_sites(elf, call, public, str(opaque))
 
 
-def _present(elf: Elf, call: Call) -> Public:
-    found = elf.symbols(function.name for function in call.functions)
-    required = call.functions[0].name
-    if required not in found:
-        raise PellucidError(f"{elf.path} has no function {required}")
-    return {function: found[function.name] for function in call.functions if function.name in found}
+def _present(elf: Elf, call: Call, functions: Mapping[str, Symbol]) -> Public:
+    if call.required not in functions:
+        raise PellucidError(f"{elf.path} has no function {call.required}")
+    return {function: functions[function.name] for function in call.functions if function.name in functions}
 
 
 def _reached(elf: Elf, symbol: Symbol) -> Reached:
@@ -131,9 +140,7 @@ def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:
     """
     known = _all_known(reached)
     if len(known) == 1:
-        raise OpaqueError(
-            f"{call.functions[0].name} has no sibling that its inner function could be proven by"
-        )
+        raise OpaqueError(f"{call.required} has no sibling that its inner function could be proven by")
     shared = set.intersection(*({callee.address for callee in found} for found in known.values()))
     proven = [
         (address, count)
@@ -187,7 +194,7 @@ def _is_count(function: Function, value: Value) -> bool:
 
 def _site(elf: Elf, call: Call, address: int, count: int) -> Site:
     named = elf.function_at(address)
-    symbol = named.name if named else f"{call.functions[0].name}/{address:#x}"
+    symbol = named.name if named else f"{call.required}/{address:#x}"
     place, emulated = cheap_entry(elf, address)
     return Site(
         symbol,
