@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define RING_SIZE (64 << 10) /* for each CPU: some 500 mappings */
+#define LONGEST 5000	     /* bytes of a record: a path has at most 4096 */
 
 struct ring {
 	int fd;
@@ -117,10 +118,16 @@ static void copy(uint8_t *to, const struct ring *ring, uint64_t from, size_t siz
 
 static size_t take_ring(struct ring *ring, uint8_t *into, size_t room)
 {
+	const struct perf_event_header lost = {.type = PERF_RECORD_LOST, .size = sizeof(lost)};
 	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
 	uint64_t tail = ring->page->data_tail;
 	size_t used = 0;
 
+	/* The kernel tells of a loss only with the next record, which may be long in coming. */
+	if (head - tail > RING_SIZE - LONGEST && room >= sizeof(lost)) {
+		memcpy(into, &lost, sizeof(lost));
+		used = sizeof(lost);
+	}
 	while (tail < head) {
 		struct perf_event_header header;
 
