@@ -65,5 +65,7 @@ def test_no_container(path):
 
 def test_several_hierarchies():
     """Of the hierarchies of cgroup v1 and v2 side by side, one that knows the container is enough."""
-    assert container_of(f"12:cpuset:/\n1:name=systemd:/docker/{ID}\n0::/system.slice/containerd.service\n") == ID
+    assert (
+        container_of(f"12:cpuset:/\n1:name=systemd:/docker/{ID}\n0::/system.slice/containerd.service\n") == ID
+    )
     assert container_of("0::/user.slice\n") is None
