@@ -1,12 +1,11 @@
 """What processes have mapped, for those who may not load BPF: their own processes, by /proc/PID/maps.
 
 The kernel's own view (`images.Images`) sees everybody and tells files apart below overlays. This one is for
-a list only, never for attaching.
+a list, and for trying out; never for a capture.
 """
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +45,7 @@ class Maps:
 
 
 def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
 
 
 def _mapped(pid: int) -> set[str]:
