@@ -58,8 +58,15 @@ struct sock {
 	struct sock_common __sk_common;
 };
 
+struct super_block {
+	u32 s_dev;
+};
+
 struct inode {
 	unsigned short i_mode;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	u32 i_generation;
 };
 
 struct file {
@@ -85,9 +92,41 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level; /* of the innermost pid namespace */
+	struct upid numbers[];
+};
+
+struct mm_struct;
+
 struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct mm_struct *mm;
+	int pid, tgid;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end, vm_flags;
+	struct file *vm_file;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
 };
 
 #pragma clang attribute pop

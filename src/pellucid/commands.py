@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
+from pellucid.attach.images import Images
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
@@ -133,7 +134,11 @@ def _remove_stale(ready_file: Path | None) -> None:
 def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
     files = settings.libssl or [None]
-    found = [target for file in files for target in find_targets(library, file, settings.pid)]
+    try:
+        with Images() as images:
+            found = [target for file in files for target in find_targets(library, images, file, settings.pid)]
+    except BpfError as error:
+        raise missing_requirement() or error from error
     return list({target.key: target for target in found}.values())
 
 

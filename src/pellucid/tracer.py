@@ -248,6 +248,8 @@ def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tu
 
 
 def _count(targets: list[FoundTarget]) -> str:
+    if not targets:
+        return "for programs to come: no target yet"
     names = ", ".join(sorted({target.library for target in targets}))
     return f"{len(targets)} target{'s'[: len(targets) != 1]} ({names})"
 

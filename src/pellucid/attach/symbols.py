@@ -26,6 +26,10 @@ _MACHINES = {62: "x86_64", 183: "aarch64"}
 _LOADABLE_TYPES = (2, 3)  # ET_EXEC, ET_DYN
 _LARGEST_TABLE = 1 << 30  # bytes; the largest known (an unstripped Chromium) has tables of 0.3 GiB
 
+SHARED = 256
+"""Bytes by which pieces of a file's constants overlap, so that no text shorter than this is torn apart."""
+_PIECE = 1 << 22
+
 _HEADER = Struct(
     "<16xHH12xQQ6xHHHHH"
 )  # type, machine, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx
@@ -197,6 +201,14 @@ class Elf:
         """The libraries that this file asks for."""
         return tuple(self._dynamic(_DT_NEEDED))
 
+    def constants(self) -> Iterator[bytes]:
+        """The file's constants, its texts among them (.rodata), in pieces that share `SHARED` bytes."""
+        for section in self._sections:
+            if section.name.startswith(".rodata") and section.type != _SHT_NOBITS:
+                for start in range(0, section.size, _PIECE):
+                    size = min(_PIECE + SHARED, section.size - start)
+                    yield self._read(section.offset + start, size)
+
     # --- reading -----------------------------------------------------------------------------------
 
     def _malformed(self, what: str) -> PellucidError:
@@ -285,6 +297,8 @@ class Elf:
             return {}
         strings = self._content(self._linked(self._sections, section.link))
         wanted = {position: name for name in names for position in _positions(strings, name)}
+        if not wanted:  # most files: reading their symbols too would take ten times as long
+            return {}
         found: dict[str, Symbol] = {}
         for number, (position, info, index, value, size) in enumerate(self._entries(section, _SYMBOL)):
             name = wanted.get(position)

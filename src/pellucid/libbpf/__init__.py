@@ -4,8 +4,24 @@ Only `Drain` is used by the decoder; everything else makes BPF calls and belongs
 """
 
 from pellucid.libbpf.drain import Drain
-from pellucid.libbpf.links import Link, Site, attach_raw_tracepoint, attach_uprobes, has_uprobe_multi
-from pellucid.libbpf.object import BpfError, BpfMap, BpfObject, Program, possible_cpus, wait_for_programs
+from pellucid.libbpf.links import (
+    Link,
+    Site,
+    attach_raw_tracepoint,
+    attach_uprobes,
+    has_uprobe_multi,
+    iterate,
+)
+from pellucid.libbpf.mappings import NewMappings
+from pellucid.libbpf.object import (
+    BpfError,
+    BpfMap,
+    BpfObject,
+    Program,
+    built_object,
+    possible_cpus,
+    wait_for_programs,
+)
 
 __all__ = [
     "BpfError",
@@ -13,11 +29,14 @@ __all__ = [
     "BpfObject",
     "Drain",
     "Link",
+    "NewMappings",
     "Program",
     "Site",
     "attach_raw_tracepoint",
     "attach_uprobes",
+    "built_object",
     "has_uprobe_multi",
+    "iterate",
     "possible_cpus",
     "wait_for_programs",
 ]

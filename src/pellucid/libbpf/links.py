@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from pellucid.libbpf.object import Program
 
+_ITERATOR_READ = 1 << 16
+"""More than the kernel buffers at a time: 8 pages, kernel/bpf/bpf_iter.c."""
+
 
 class Link:
     """One attachment; close it once."""
@@ -53,6 +56,31 @@ def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
     """Attach to a raw tracepoint, `sched_process_exit` for example."""
     fd = check(lib.bpf_raw_tracepoint_open(tracepoint.encode(), program.fd), f"cannot attach to {tracepoint}")
     return Link(lambda: os.close(fd))
+
+
+def iterate(program: Program, tid: int = 0) -> bytes:
+    """Run an iterator over all tasks, or over one thread: everything that its program writes.
+
+    Before kernel 6.1 it runs over all of them in either case.
+    """
+    link = check(lib.iterator(program.fd, tid), f"cannot attach {program.name}")
+    try:
+        fd = check(lib.bpf_iter_create(link), f"cannot run {program.name}")
+    finally:
+        os.close(link)
+    try:
+        return b"".join(iter(lambda: _read_on(fd), b""))
+    finally:
+        os.close(fd)
+
+
+def _read_on(fd: int) -> bytes:
+    """The next bytes of an iterator; it says EAGAIN when it has passed over a million things without any."""
+    while True:
+        try:
+            return os.read(fd, _ITERATOR_READ)
+        except BlockingIOError:
+            continue
 
 
 def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:
