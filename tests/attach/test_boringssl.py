@@ -171,17 +171,13 @@ def test_program_that_is_not_relocated(build):
 def test_what_is_not_exactly_so_is_refused(build, macros, reason):
     """Other arguments handed on, a function built into its caller, two ways to read: refused, with the reason."""
     path, _ = build(**macros)
-    with Elf(path) as elf, pytest.raises(PellucidError, match=f"{path}: .* without symbols: {reason}"):
+    with Elf(path) as elf, pytest.raises(PellucidError, match=f"^stripped, and .* its code: {reason}"):
         find_functions(elf)
 
 
 def test_no_boringssl(system_libssl):
-    """A file without BoringSSL's source file's name in it is refused for that: OpenSSL's has another."""
-    with (
-        Elf(system_libssl) as elf,
-        pytest.raises(PellucidError, match=r"no text in it ends with ssl/ssl_lib\.cc"),
-    ):
-        find_functions(elf)
+    """A file without BoringSSL's source file's name in it has none of its functions: OpenSSL's has another."""
+    assert {} == found(system_libssl)
 
 
 @pytest.mark.kernel
