@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,6 @@ from tests.kernel.test_api_paths import conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 LIBRARIES = {
@@ -118,7 +118,8 @@ def test_node(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> 
     assert messages[-1]["lost"] == {}
     assert (row["how"], row["why_not"]) == ("symbols", None)
     assert row["version"].startswith("OpenSSL 3.0.")
-    assert {"pid": server.pid, "comm": "node", "container": None} in row["processes"]
+    comm = Path(f"/proc/{server.pid}/comm").read_text().strip()
+    assert {"pid": server.pid, "comm": comm, "container": None} in row["processes"]
 
 
 def test_every_process(tls: Tls, tmp_path: Path) -> None:
