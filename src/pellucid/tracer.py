@@ -10,10 +10,12 @@ from collections import deque
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from pellucid.attach.cgroups import cgroup, cgroup_of, root
 from pellucid.attach.loader import Filter, Tracing, find_sites, ring_bytes
 from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.errors import PellucidError
+from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.model import End, Offsets, Target
 from pellucid.outputs import empty_output, name_of, open_output
@@ -86,7 +88,23 @@ class Tracer:
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
+        self._attach_hello(tracing)
         return tracing
+
+    def _attach_hello(self, tracing: Tracing) -> None:
+        """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""
+        settings = self._settings
+        path = settings.cgroup_path or (cgroup_of(settings.pid) if settings.pid else None) or root()
+        reason = "cgroup v2 is not mounted"
+        with cgroup(path) as fd:
+            if fd is not None:
+                try:
+                    tracing.attach_hello(fd)
+                except BpfError as error:
+                    reason = str(error)
+                else:
+                    return
+        log.debug("%s: TLS that goes through memory will have no addresses", reason)
 
     def _attach(self, tracing: Tracing, number: int, found: FoundTarget, library: Library) -> Target:
         sites = find_sites(found, library, entry_only=self._settings.sites == "entry")
@@ -279,22 +297,5 @@ def _process(pid: int | None) -> Iterator[set[int]]:
         raise PellucidError(f"process {pid} ended before the capture began") from None
     try:
         yield {fd}
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def cgroup(path: Path | None) -> Iterator[int | None]:
-    """A descriptor of a cgroup's directory, for as long as the kernel needs it to find the group."""
-    if path is None:
-        yield None
-        return
-    if not path.is_dir():
-        raise PellucidError(f"there is no directory {path}")
-    if not (path / "cgroup.controllers").exists():  # version 1 has no such file
-        raise PellucidError(f"{path} is not a directory of cgroup v2: see `mount -t cgroup2`")
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
     finally:
         os.close(fd)

@@ -7,6 +7,7 @@ from pellucid.libbpf.drain import Drain
 from pellucid.libbpf.links import (
     Link,
     Site,
+    attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
     has_uprobe_multi,
@@ -32,6 +33,7 @@ __all__ = [
     "NewMappings",
     "Program",
     "Site",
+    "attach_cgroup",
     "attach_raw_tracepoint",
     "attach_uprobes",
     "built_object",

@@ -83,6 +83,14 @@ def _read_on(fd: int) -> bytes:
             continue
 
 
+def attach_cgroup(program: Program, cgroup_fd: int) -> Link:
+    """Attach to a cgroup of version 2, and so to all below it, beside whatever else is attached there."""
+    link = lib.bpf_program__attach_cgroup(program.handle, cgroup_fd)
+    if link == ffi.NULL:
+        raise BpfError(f"cannot attach {program.name} to a cgroup: {os.strerror(ffi.errno)}")
+    return Link(lambda: lib.bpf_link__destroy(link))
+
+
 def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:
     offsets = ffi.new("unsigned long[]", [site.offset for site in sites])
     cookies = ffi.new("uint64_t[]", [site.cookie for site in sites])
