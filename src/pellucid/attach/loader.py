@@ -21,6 +21,7 @@ from pellucid.libbpf import (
     attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
+    close_links,
     has_uprobe_multi,
     possible_cpus,
     wait_for_programs,
@@ -109,20 +110,26 @@ class Tracing:
         self._links.append(attach_cgroup(self._object.program("hello_sent"), cgroup_fd))
 
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
-        """Attach to every point of one file."""
+        """Attach to every point of one file, or raise BpfError and to none."""
         by_program: dict[str, list[Site]] = defaultdict(list)
         for row in probes_of(target.functions, library, sites):
             by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
-        for name in UPROBES:
-            if by_program[name]:
-                self._links += attach_uprobes(
-                    self._object.program(name),
-                    str(target.path),
-                    by_program[name],
-                    pid=self._who.pid or 0,
-                    at_return=name in AT_RETURN,
-                    multi=self._multi,
-                )
+        links: list[Link] = []
+        try:
+            for name in UPROBES:
+                if by_program[name]:
+                    links += attach_uprobes(
+                        self._object.program(name),
+                        str(target.path),
+                        by_program[name],
+                        pid=self._who.pid or 0,
+                        at_return=name in AT_RETURN,
+                        multi=self._multi,
+                    )
+        except BpfError:
+            close_links(links)
+            raise
+        self._links += links
 
     def _add_point(self, row: Probe, target_id: int) -> int:
         """Enter the row into the map of points; its index there is the probe's cookie."""
@@ -188,9 +195,9 @@ class Tracing:
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
     def detach(self) -> None:
-        """Remove every probe, entries first."""
-        while self._links:
-            self._links.pop().close()
+        """Remove every probe."""
+        close_links(self._links)
+        self._links.clear()
 
     def close(self) -> None:
         """Remove every probe and free the object."""

@@ -10,6 +10,7 @@ from pellucid.libbpf.links import (
     attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
+    close_links,
     has_uprobe_multi,
     iterate,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "attach_raw_tracepoint",
     "attach_uprobes",
     "built_object",
+    "close_links",
     "has_uprobe_multi",
     "iterate",
     "possible_cpus",
