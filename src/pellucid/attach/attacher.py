@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,6 +81,7 @@ class Arrivals:
         self._roster = roster
         self._introduce = introduce
         self._waiting: deque[FoundTarget] = deque()
+        _allow_many_files()
         self.close = roster.close
         self.filenos = roster.filenos
 
@@ -87,9 +89,12 @@ class Arrivals:
         """Attach to what is mapped by now; what `introduce` would say of it is the caller's."""
         for found in self._roster.mapped():
             try:
-                yield self._attacher.attach(self._attacher.plan(found))
+                target = self._attacher.attach(self._attacher.plan(found))
             except PellucidError as error:
                 self._roster.forget(found, error)
+            else:
+                self._roster.done(found)
+                yield target
 
     def meet(self) -> None:
         """Attach to what has turned up since the last call."""
@@ -109,10 +114,18 @@ class Arrivals:
                 if not self._introduce(plan.target):
                     return
                 self._attacher.attach(plan)
-                log.info("watching %s (%s) too", found.display, found.library)
             except PellucidError as error:
                 self._roster.forget(found, error)
+            else:
+                log.info("watching %s (%s) too", found.display, found.library)
+                self._roster.done(found)
             self._waiting.popleft()
+
+
+def _allow_many_files() -> None:
+    """Each file that is watched takes a descriptor for each program; the usual limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _digest(path: Path) -> bytes | None:

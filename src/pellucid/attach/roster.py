@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.attach.images import Image, Images, by_file, image_of
-from pellucid.attach.targets import FoundTarget, Refused, by_code, by_symbols
+from pellucid.attach.pins import Pins
+from pellucid.attach.targets import FoundTarget, by_code, by_symbols
 from pellucid.attach.watch import Missed, Watch
 from pellucid.errors import PellucidError
 from pellucid.log import log
@@ -46,7 +47,9 @@ class Roster:
         self._known = set(known)
         self._images = Images()
         self._watch = _watch()
-        self._reader = _Reader(library)
+        self._unsettled = False
+        self._pins = Pins(self._images)
+        self._reader = _Reader(library, self._pins)
 
     def close(self) -> None:
         """Look no further."""
@@ -60,7 +63,10 @@ class Roster:
         return {self._reader.fileno()} | ({self._watch.fileno()} if self._watch else set())
 
     def news(self) -> Iterator[FoundTarget]:
-        """The targets among the files that were mapped since the last call."""
+        """The targets among the files that were mapped since the last call.
+
+        Each is held open, and its path is only good, until `done` or `forget` is called with it.
+        """
         yield from self._reader.found()
         if self._watch is None:
             return
@@ -78,16 +84,27 @@ class Roster:
         return self._look_at(self._images.mapped(self._pid))
 
     def renew(self) -> Iterator[FoundTarget]:
-        """Begin anew where CPUs have come or gone, for each tells for itself; as `mapped` then."""
+        """As `mapped`, where that may have more than `news`: to be asked every second or so.
+
+        CPUs have come or gone, of which each tells for itself; or a file was replaced while it was looked at.
+        """
         if self._watch and self._watch.outdated():
             self._watch.close()
             self._watch = _watch()
+            self._unsettled = True
+        if self._unsettled:
+            self._unsettled = False
             yield from self.mapped()
 
+    def done(self, target: FoundTarget) -> None:
+        """It is attached to."""
+        self._pins.release(target.key)
+
     def forget(self, target: FoundTarget, why: PellucidError) -> None:
-        """It could not be attached to, as it may have vanished: look at it again when it turns up again."""
+        """It could not be attached to: look at it again when it turns up again."""
         log.debug("left out: %s: %s", target.display, why)
         self._known.discard(target.key)
+        self.done(target)
 
     def _of_thread(self, tid: int, strangers: list[Mapping]) -> Iterator[FoundTarget]:
         """What a thread's process has mapped; what it had, by name, where it has ended."""
@@ -115,20 +132,32 @@ class Roster:
                 continue
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known.add(image.key)
             with _telling_why_not(image):
-                found = by_symbols(self._library, image)
+                pinned = self._pins.pin(image)
+                if pinned is None:
+                    self._unsettled = True
+                    continue
+                self._known.add(image.key)
+                found = self._by_symbols(pinned)
                 if found:
                     yield found
                 else:
-                    self._reader.read(image)
+                    self._reader.read(pinned)
+
+    def _by_symbols(self, image: Image) -> FoundTarget | None:
+        try:
+            return by_symbols(self._library, image)
+        except PellucidError:
+            self._pins.release(image.key)
+            raise
 
 
 class _Reader:
     """A thread that examines files thoroughly: it only reads and computes."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, pins: Pins) -> None:
         self._library = library
+        self._pins = pins
         self._images: queue.SimpleQueue[Image | None] = queue.SimpleQueue()
         self._found: deque[FoundTarget] = deque()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -156,13 +185,16 @@ class _Reader:
 
     def _run(self) -> None:
         while image := self._images.get():
+            found = None
             with _telling_why_not(image):
                 found = by_code(self._library, image)
-                if isinstance(found, Refused):
-                    log.debug("%s cannot be watched: %s", found.display, found.reason)
-                elif found:
-                    self._found.append(found)
-                    os.eventfd_write(self._ready, 1)
+            if isinstance(found, FoundTarget):
+                self._found.append(found)
+                os.eventfd_write(self._ready, 1)
+                continue
+            self._pins.release(image.key)
+            if found:
+                log.debug("%s cannot be watched: %s", found.display, found.reason)
 
 
 @contextmanager
