@@ -162,9 +162,17 @@ class Elf:
         """`size` bytes from a virtual address on."""
         return self._read(self.offset(address), size)
 
+    def segments(self, *, executable: bool) -> list[Segment]:
+        """What the loader maps for execution, or what it maps otherwise."""
+        return [segment for segment in self._segments if bool(segment.flags & _PF_X) is executable]
+
     def executable(self, address: int) -> bool:
         """Whether the loader maps this virtual address for execution."""
         return any(address in segment and segment.flags & _PF_X for segment in self._segments)
+
+    def section(self, name: str) -> Section | None:
+        """The first section of that name, or None."""
+        return next((section for section in self._sections if section.name == name), None)
 
     def plt(self, address: int) -> bool:
         """Whether this virtual address lies in a procedure linkage table: a stub, not a function."""

@@ -55,7 +55,8 @@ class Stack(NamedTuple):
     """Bytes from where the stack pointer was at the entry: negative is the function's own."""
 
 
-Value = Argument | Stack | None
+Value = Argument | Stack | int | None
+"""What a register holds; an int is a constant, or an address in the file's own image."""
 State = dict[str | int, Value]
 """What is known: by register (its 64-bit name) and by `Stack.offset` of spilled words."""
 
@@ -68,15 +69,32 @@ class Callee(NamedTuple):
     """What the six argument registers hold, in their order; None is unknown."""
 
 
+class Conduct(NamedTuple):
+    """What a function does, on all its paths."""
+
+    calls: list[tuple[int | None, tuple[Value, ...]]]
+    """Every call and tail call: as `Callee`, the address being None for other files and pointers."""
+    stores: bool
+    """Whether it writes to memory other than its own stack frame."""
+    balanced: bool
+    """Whether each return finds the stack as it was at the entry: no code does that from its middle on."""
+
+
 def callees(elf: Elf, function: Symbol) -> list[Callee]:
     """All calls that the function can make to code of its own file, one entry a call and path.
 
     A jump elsewhere at the function's end (a tail call) is one too. Calls to other files are left out.
     """
     walk = _Walk(elf, function)
-    entry: State = {register: Argument(number) for number, register in enumerate(ARGUMENTS)}
-    walk.run(entry | {"rsp": Stack(0)})
-    return walk.callees
+    walk.run()
+    return [Callee(address, arguments) for address, arguments in walk.calls if address is not None]
+
+
+def conduct(elf: Elf, function: Symbol) -> Conduct:
+    """What the function does. Where its calls lead need not be known, unlike for `callees`."""
+    walk = _Walk(elf, function, pointers=True)
+    walk.run()
+    return Conduct(walk.calls, walk.stores, walk.balanced)
 
 
 def cheap_entry(elf: Elf, address: int) -> tuple[int, bool]:
@@ -99,12 +117,18 @@ def _emulated(elf: Elf, address: int) -> bool:
 
 
 class _Walk:
-    """Interprets one function, collecting its calls."""
+    """Interprets one function, collecting its calls.
 
-    def __init__(self, elf: Elf, function: Symbol) -> None:
+    A call that goes wherever a pointer leads makes the function opaque, unless `pointers` are allowed.
+    """
+
+    def __init__(self, elf: Elf, function: Symbol, *, pointers: bool = False) -> None:
         if not 0 < function.size <= _LONGEST_FUNCTION:
             raise OpaqueError(f"{function.name} is {function.size} bytes long")
-        self.callees: list[Callee] = []
+        self.calls: list[tuple[int | None, tuple[Value, ...]]] = []
+        self.stores = False
+        self.balanced = True
+        self._pointers = pointers
         self._elf = elf
         self._name = function.name
         self._addresses = range(function.address, function.address + function.size)
@@ -113,9 +137,10 @@ class _Walk:
         code = elf.code(function.address, function.size)
         self._code = {insn.address: insn for insn in decoder.disasm(code, function.address)}
 
-    def run(self, entry: State) -> None:
+    def run(self) -> None:
         """Follow every path from the entry, each place once for each state it is reached in."""
-        pending = [(self._addresses.start, entry)]
+        entry: State = {register: Argument(number) for number, register in enumerate(ARGUMENTS)}
+        pending = [(self._addresses.start, entry | {"rsp": Stack(0)})]
         seen: set[tuple[int, frozenset[tuple[str | int, Value]]]] = set()
         while pending:
             address, state = pending.pop()
@@ -130,6 +155,8 @@ class _Walk:
     def _step(self, insn: Any, state: State) -> list[int]:
         """Change the state as the instruction does; where execution can go on in this function."""
         following: int = insn.address + insn.size
+        if insn.group(CS_GRP_RET):
+            self.balanced &= state.get("rsp") == Stack(0)
         if insn.group(CS_GRP_RET) or insn.mnemonic in _ENDS:
             return []
         if insn.group(CS_GRP_CALL):
@@ -138,6 +165,7 @@ class _Walk:
         if insn.group(CS_GRP_JUMP):
             inside = self._jump(insn, state)
             return inside if insn.mnemonic.endswith("jmp") else [*inside, following]
+        self.stores |= _writes_elsewhere(insn, state)
         _EFFECTS.get(insn.mnemonic, _unknown)(insn, state)
         return [following]
 
@@ -151,19 +179,29 @@ class _Walk:
         """The target if it is in this function. Elsewhere, with the stack as it was at the entry, it
         is a tail call; else it is the function's own part for rare cases (`.cold`): errors.
         """
-        target = self._target(insn)
+        at_entry = state.get("rsp") == Stack(0)
+        target = self._target(insn) if at_entry else self._destination(insn)  # in mid-frame: a table of cases
         if target is not None and target in self._addresses:
             return [target]
-        if state.get("rsp") == Stack(0):
+        if at_entry:
             self._report(target, state)
         return []
 
     def _report(self, target: int | None, state: State) -> None:
-        if target is not None:
-            self.callees.append(Callee(target, tuple(state.get(register) for register in ARGUMENTS)))
+        self.calls.append((target, tuple(state.get(register) for register in ARGUMENTS)))
 
     def _target(self, insn: Any) -> int | None:
-        """Where a call or jump goes in this file; None is another file."""
+        """Where a call or jump goes in this file; None is another file, or where pointers are allowed
+        a place that is not known.
+        """
+        try:
+            return self._destination(insn)
+        except OpaqueError:
+            if not self._pointers:
+                raise
+            return None
+
+    def _destination(self, insn: Any) -> int | None:
         operand = insn.operands[0]
         if operand.type == X86_OP_IMM:
             return self._through_stub(operand.imm) if self._elf.plt(operand.imm) else int(operand.imm)
@@ -211,6 +249,8 @@ def _cut(value: Value, size: int) -> Value:
     """What is known of a value of which only `size` bytes are moved."""
     if size == 8:
         return value
+    if isinstance(value, int):
+        return value & 0xFFFFFFFF if size == 4 else None
     return Argument(value.number, whole=False) if size == 4 and isinstance(value, Argument) else None
 
 
@@ -225,6 +265,8 @@ def _place(insn: Any, operand: Any, state: State) -> str | int | None:
 
 
 def _read(insn: Any, operand: Any, state: State) -> Value:
+    if operand.type == X86_OP_IMM:
+        return _cut(operand.imm, operand.size)
     place = _place(insn, operand, state)
     return None if place is None else _cut(state.get(place), operand.size)
 
@@ -242,12 +284,22 @@ def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
 def _store(state: State, offset: int, size: int, value: Value) -> None:
     for overlapping in range(offset - 7, offset + size):
         state.pop(overlapping, None)
+    if isinstance(value, int) and size < 8:
+        value = None  # what the rest of the word holds is not known
     state[offset] = value
 
 
 def _forget_stack(state: State) -> None:
     for place in [place for place in state if isinstance(place, int)]:
         del state[place]
+
+
+def _writes_elsewhere(insn: Any, state: State) -> bool:
+    """Whether an instruction writes through an operand that is not known to be in the stack frame."""
+    return any(
+        operand.type == X86_OP_MEM and operand.access & CS_AC_WRITE and _place(insn, operand, state) is None
+        for operand in insn.operands
+    )
 
 
 def _unknown(insn: Any, state: State) -> None:
@@ -267,7 +319,9 @@ def _move(insn: Any, state: State) -> None:
 def _address(insn: Any, state: State) -> None:
     destination, source = insn.operands
     place = _place(insn, source, state)
-    value = Stack(place) if isinstance(place, int) else None
+    value: Value = Stack(place) if isinstance(place, int) else None
+    if insn.reg_name(source.mem.base) == "rip":
+        value = insn.address + insn.size + source.mem.disp
     _write(insn, destination, state, _cut(value, destination.size))
 
 
@@ -304,6 +358,14 @@ def _add(insn: Any, state: State, sign: int = 1) -> None:
         _write(insn, destination, state, Stack(value.offset + sign * amount.imm))
 
 
+def _exclusive_or(insn: Any, state: State) -> None:
+    one, other = insn.operands
+    same = one.type == X86_OP_REG == other.type and one.reg == other.reg
+    _unknown(insn, state)
+    if same:
+        _write(insn, one, state, _cut(0, one.size))
+
+
 def _subtract(insn: Any, state: State) -> None:
     _add(insn, state, sign=-1)
 
@@ -318,4 +380,5 @@ _EFFECTS: dict[str, Callable[[Any, State], None]] = {
     "leave": _leave,
     "add": _add,
     "sub": _subtract,
+    "xor": _exclusive_or,
 }
