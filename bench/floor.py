@@ -15,9 +15,10 @@ import tempfile
 from pathlib import Path
 
 from pellucid.attach.cgroups import cgroup, root
+from pellucid.attach.images import Images
 from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, find_sites
 from pellucid.attach.points import PROGRAMS, points_of
-from pellucid.attach.targets import find_targets
+from pellucid.attach.targets import named_target
 from pellucid.libbpf import (
     BpfObject,
     Link,
@@ -54,7 +55,8 @@ def attach(programs: BpfObject, library: Path) -> list[Link]:
     with cgroup(root()) as fd:
         if fd is not None:
             links.append(attach_cgroup(programs.program("hello_sent"), fd))
-    (target,) = find_targets(PROBE, library, None)
+    with Images() as images:
+        target = named_target(PROBE, images, library)
     points = points_of(target.functions, PROBE, find_sites(target, PROBE))
     for name, kinds in PROGRAMS.items():
         links += attach_uprobes(

@@ -58,8 +58,15 @@ struct sock {
 	struct sock_common __sk_common;
 };
 
+struct super_block {
+	u32 s_dev;
+};
+
 struct inode {
 	unsigned short i_mode;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	u32 i_generation;
 };
 
 struct qstr {
@@ -110,6 +117,15 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level; /* of the innermost pid namespace */
+	struct upid numbers[];
+};
+
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
@@ -132,14 +148,32 @@ struct mm_struct {
 };
 
 struct task_struct {
-	int tgid;
+	int pid, tgid;
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	char comm[16];
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	u64 start_boottime;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end, vm_flags;
+	struct file *vm_file;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
 };
 
 #pragma clang attribute pop

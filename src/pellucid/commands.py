@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pellucid import plugins
 from pellucid.attach.containers import find_container
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
+from pellucid.attach.images import Images
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
@@ -155,7 +156,12 @@ def _resolved(settings: Tls) -> Tls:
 def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
     pid = None if settings.follow else settings.pid  # a child may run another program than its parent
-    found = [target for file in settings.libssl or [None] for target in find_targets(library, file, pid)]
+    files = settings.libssl or [None]
+    try:
+        with Images() as images:
+            found = [target for file in files for target in find_targets(library, images, file, pid)]
+    except BpfError as error:
+        raise missing_requirement() or error from error
     return list({target.key: target for target in found}.values())
 
 

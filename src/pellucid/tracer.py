@@ -10,9 +10,11 @@ from collections import deque
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from pellucid.attach.attacher import Arrivals, Attacher
 from pellucid.attach.cgroups import cgroup, cgroup_of, root
 from pellucid.attach.filters import Filter, comms
-from pellucid.attach.loader import Tracing, find_sites, ring_bytes
+from pellucid.attach.loader import Tracing, ring_bytes
+from pellucid.attach.roster import Roster
 from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.ends import ends
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pellucid.attach.library import Library
-    from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Anything, Channel
     from pellucid.settings import Tls
@@ -64,13 +65,21 @@ class Tracer:
         self._done = False
         self._heard = False
         self._untold: deque[Anything] = deque()
+        self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
         settings = self._settings
         with self._outputs(specs, settings.record) as (outputs, fds):
             tracing = self._load()
-            known = [self._attach(tracing, *each, library) for each in enumerate(targets, start=1)]
+            attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
+            known = [attacher.attach(attacher.plan(found)) for found in targets]
+            if not settings.libssl:  # else just these files are meant
+                roster = Roster(
+                    library, None if settings.follow else settings.pid, [found.key for found in targets]
+                )
+                self._arrivals = Arrivals(attacher, roster, self._introduce)
+                known += self._arrivals.mapped()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
             for fd in fds:
@@ -80,7 +89,7 @@ class Tracer:
         for target in known:
             self._tell(Tell(target))
         self._send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
-        log.info("ready: watching %s", _count(targets))
+        log.info("ready: watching %s", _count(known))
 
     def _load(self) -> Tracing:
         settings = self._settings
@@ -119,11 +128,9 @@ class Tracer:
                     return
         log.debug("%s: TLS that goes through memory will have no addresses", reason)
 
-    def _attach(self, tracing: Tracing, number: int, found: FoundTarget, library: Library) -> Target:
-        sites = find_sites(found, library, entry_only=self._settings.sites == "entry")
-        _log_sites(found, sites)
-        tracing.attach(found, number, library, sites)
-        return Target(id=number, library=found.library, path=found.display, site=sites[0].kind)
+    def _introduce(self, target: Target) -> bool:
+        """Tell the decoder of a target before it can have records; false where it does not listen now."""
+        return not self._untold and self._channel.send(Tell(target), wait=False)
 
     @contextmanager
     def _outputs(self, specs: list[SinkSpec], recording: Path | None) -> Iterator[tuple[Outputs, list[int]]]:
@@ -168,17 +175,30 @@ class Tracer:
         """Until a signal (a byte in the pipe `interrupted`), `--duration`, the end of the process that `--pid`
         names (with `--follow` of the last descendant too), or until the decoder has had enough.
         """
-        deadline = time.monotonic() + (self._settings.duration or float("inf"))
+        tick = time.monotonic()
+        deadline = tick + (self._settings.duration or float("inf"))
         with _process(None if self._settings.follow else self._settings.pid) as process:
             while (left := deadline - time.monotonic()) > 0 and not self._heard:
-                ready = self._attend({interrupted, *process}, min(TICK_MS, left * 1000))
+                ready = self._attend({interrupted, *process, *self._expecting()}, min(TICK_MS, left * 1000))
                 if ready & process:
                     log.info("process %d has ended", self._settings.pid)
-                if ready or self._all_have_ended():
+                if ready & {interrupted, *process} or self._all_have_ended():
                     return
-                self._tell_clock()
-                if self._tracing and not self._untold:
-                    self._tell_unsaid_ends(self._tracing)
+                if self._arrivals:
+                    self._arrivals.meet()
+                if time.monotonic() >= tick:
+                    tick = time.monotonic() + TICK_MS / 1000
+                    self._at_tick()
+
+    def _expecting(self) -> set[int]:
+        return self._arrivals.filenos() if self._arrivals else set()
+
+    def _at_tick(self) -> None:
+        self._tell_clock()
+        if self._tracing and not self._untold:
+            self._tell_unsaid_ends(self._tracing)
+        if self._arrivals:
+            self._arrivals.renew()
 
     def _all_have_ended(self) -> bool:
         """Whether nobody is left of those that `--follow` means."""
@@ -256,6 +276,8 @@ class Tracer:
 
     def abandon(self) -> None:
         """Detach, and end the decoder by closing the channel."""
+        if self._arrivals:
+            self._arrivals.close()
         if self._tracing:
             self._tracing.close()
         self._channel.send(Finish(), wait=False)
@@ -285,22 +307,11 @@ def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tu
         yield group
 
 
-def _count(targets: list[FoundTarget]) -> str:
+def _count(targets: list[Target]) -> str:
+    if not targets:
+        return "for programs to come: no target yet"
     names = ", ".join(sorted({target.library for target in targets}))
     return f"{len(targets)} target{'s'[: len(targets) != 1]} ({names})"
-
-
-def _log_sites(target: FoundTarget, sites: list[Site]) -> None:
-    for site in sites:
-        log.debug(
-            "%s: %s at %#x, %s, %s%s",
-            target.display,
-            site.symbol,
-            site.offset,
-            site.kind,
-            "emulated" if site.emulated else "single-stepped",
-            f" ({site.reason})" if site.reason else "",
-        )
 
 
 @contextmanager

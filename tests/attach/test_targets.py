@@ -1,116 +1,185 @@
-"""Which files are watched: named ones, those of a process, those of the system."""
+"""What makes a file a target: the functions that it defines, never its name."""
+
+from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import struct
 import subprocess
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from pellucid.attach import targets
-from pellucid.attach.targets import find_targets
+from pellucid.attach.images import Image, Key
+from pellucid.attach.maps import Maps
+from pellucid.attach.symbols import Elf, Symbol
+from pellucid.attach.targets import FoundTarget, Refused, examine, find_targets, installed_targets
 from pellucid.errors import PellucidError
 from pellucid.probes.openssl.probe import PROBE
 
 LIBRARY = "int SSL_read(void) { return 1; } int SSL_write(void) { return 2; }"
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="/proc/PID/map_files needs root")
+STRIPPED = 'const char *file(void) { return "ssl/ssl_lib.c"; }'
 
 
-def cache(path, *entries, prefix=b""):
-    """A dynamic linker's cache of (flags, path), as glibc's ldconfig writes it."""
-    strings, table = b"", b""
-    start = 48 + 24 * len(entries)
-    for flags, library in entries:
-        table += struct.pack("<III12x", flags, start + len(strings), start + len(strings))
-        strings += os.fsencode(library) + b"\0"
-    header = struct.pack("<20sII20x", b"glibc-ld.so.cache1.1", len(entries), len(strings))
-    path.write_bytes(prefix + header + table + strings)
-    return path
+def image(path):
+    return Image(Key(1, 2), path, f"/inside/{path.name}", (3,))
+
+
+def named(path):
+    [target] = find_targets(PROBE, Maps(), path, None)
+    return target
+
+
+# --- one file ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["libssl.so.3", "_rust.abi3.so", "a program"])
+def test_by_symbols(library, name):
+    """A file that defines the functions is a target, whatever it is called, with what it defines."""
+    path = library(LIBRARY + "int SSL_free(void) { return 3; }", name=name)
+    found = examine(PROBE, image(path))
+    assert (found.path, found.display, found.key, found.how) == (
+        path,
+        f"/inside/{name}",
+        (1, 2, 0),
+        "symbols",
+    )
+    assert found.functions.keys() == {"SSL_read", "SSL_write", "SSL_free"}
+
+
+def test_local_symbols(library):
+    """Functions that a program keeps to itself, in .symtab only, are as good as exported ones."""
+    hidden = LIBRARY.replace("int SSL", '__attribute__((visibility("hidden"))) int SSL')
+    assert examine(PROBE, image(library(hidden))).how == "symbols"
+    assert examine(PROBE, image(library(hidden, "-s", name="stripped.so"))) is None
+
+
+def test_users_of_the_library_are_none(library):
+    """A file that only calls the functions, as nginx and libcurl do, is a stranger."""
+    path = library("int SSL_read(void), SSL_write(void); int go(void) { return SSL_read() + SSL_write(); }")
+    assert examine(PROBE, image(path)) is None
+
+
+@pytest.mark.parametrize("source", [STRIPPED, STRIPPED + LIBRARY.replace("SSL_write", "other")])
+def test_unnamed_functions_are_refused(library, source):
+    """A file that carries the family's code but does not name both functions is refused, and says why."""
+    path = library(source)
+    reason = "it does not name SSL_read and SSL_write: stripped"
+    assert examine(PROBE, image(path)) == Refused(path, f"/inside/{path.name}", reason)
+
+
+def test_finders(library):
+    """On such a file finders are tried in turn: the first proof counts, and without one every reason is told."""
+
+    def proves(elf):
+        return {name: Symbol(name, 16, 8, 16) for name in PROBE.required}
+
+    def doubts(elf):
+        raise PellucidError(f"{elf.path.name} is doubtful")
+
+    path = library(STRIPPED)
+    found = examine(replace(PROBE, finders=(doubts, proves)), image(path))
+    assert (found.how, found.functions) == ("code", proves(None))
+    refused = examine(replace(PROBE, finders=(doubts, doubts)), image(path))
+    assert refused.reason == "libx.so is doubtful; libx.so is doubtful"
+
+
+def test_finders_are_not_asked_without_a_telltale(library):
+    """A file without a telltale is a stranger, and no finder takes its time."""
+
+    def finder(elf):
+        raise AssertionError
+
+    assert examine(replace(PROBE, finders=(finder,)), image(library("int x;"))) is None
+
+
+def test_telltale_between_two_pieces(library, monkeypatch):
+    """A telltale is found also where a file's constants are read in two pieces and it lies in both."""
+    monkeypatch.setattr("pellucid.attach.symbols._PIECE", 8)
+    assert isinstance(examine(PROBE, image(library(STRIPPED))), Refused)
+
+
+def test_another_kind_of_program(library):
+    """A 32-bit libssl is refused by its kind; a 32-bit stranger is only left out."""
+    for source, name in ((LIBRARY, "libssl.so"), ("int x;", "other.so")):
+        path = library(source, name=name)
+        content = bytearray(path.read_bytes())
+        content[4] = 1  # EI_CLASS: ELFCLASS32
+        path.write_bytes(content)
+    assert "is not a 64-bit" in examine(PROBE, image(path.with_name("libssl.so"))).reason
+    with pytest.raises(PellucidError, match="is not a 64-bit"):
+        examine(PROBE, image(path))
+
+
+def test_names_that_are_not_text(library):
+    """A file whose name is not UTF-8 is shown with escapes, for everything that tells of it must be text."""
+    path = library(LIBRARY, name=os.fsdecode(b"lib\xff.so"))
+    found = examine(PROBE, image(path))
+    assert (found.path, found.display, found.library) == (path, "/inside/lib\\xff.so", "lib\\xff.so")
+
+
+# --- a named file ------------------------------------------------------------------------------------
 
 
 def test_named_file(library):
     """The file that --libssl names is the target, called by its soname."""
     path = library(LIBRARY, "-Wl,-soname,libssl.so.9", name="other.so")
-    [target] = find_targets(PROBE, path, None)
     status = path.stat()
-    assert (path, "libssl.so.9", (status.st_dev, status.st_ino)) == (target.path, target.library, target.key)
-    assert ("symbols", {"SSL_read", "SSL_write"}) == (target.how, target.functions.keys())
+    target = named(path)
+    assert (target.path, target.library, target.key[:2]) == (
+        path,
+        "libssl.so.9",
+        (status.st_dev, status.st_ino),
+    )
 
 
 def test_named_file_without_soname(library):
     """A file without a soname, such as a program, is called by its own name."""
     path = library(LIBRARY, name="program")
-    assert path.name == find_targets(PROBE, path, None)[0].library
+    assert named(path).library == path.name
 
 
 def test_named_file_lacks_functions(library):
     """A file without the functions of OpenSSL is refused, naming what it lacks."""
     path = library("int SSL_read(void) { return 1; }")
-    with pytest.raises(PellucidError, match=f"{path} does not define SSL_write: it is no OpenSSL library"):
-        find_targets(PROBE, path, None)
+    with pytest.raises(
+        PellucidError, match=f"{path} does not define SSL_read and SSL_write: it has no OpenSSL"
+    ):
+        named(path)
+
+
+def test_named_file_without_names(library):
+    """A file that carries OpenSSL without naming its functions is refused with that reason."""
+    path = library(STRIPPED)
+    with pytest.raises(PellucidError, match=f"{path} cannot be watched: it does not name"):
+        named(path)
 
 
 def test_missing_file(tmp_path):
     """A file that does not exist is refused by one line."""
     with pytest.raises(PellucidError, match=r"cannot open .*nothing: No such file"):
-        find_targets(PROBE, tmp_path / "nothing", None)
+        named(tmp_path / "nothing")
 
 
-def test_linker_cache(library, tmp_path, monkeypatch):
-    """Of the linker's cache the libssl files of this machine's kind count, each file once."""
-    path = library(LIBRARY, name="libssl.so.3")
-    (tmp_path / "libssl.so").symlink_to(path)
-    native = targets._CACHE_FLAGS[os.uname().machine]
-    entries = [
-        (native, path),
-        (native, tmp_path / "libssl.so"),
-        (native, tmp_path / "libssl.so.1.1"),  # gone since
-        (native, tmp_path / "libssl3.so"),  # NSS
-        (0x3, tmp_path / "i386/libssl.so.3"),
+# --- of processes, and of the system -----------------------------------------------------------------
+
+
+def test_of_a_process(library, tmp_path):
+    """What a process has mapped is found, under a name that says nothing, and nothing else of its files."""
+    path = library(LIBRARY, name="libx-1a2b.so")
+    ctypes.CDLL(str(path))
+    found = [
+        target for target in find_targets(PROBE, Maps(), None, os.getpid()) if target.display == str(path)
     ]
-    monkeypatch.setattr(targets, "_CACHE", cache(tmp_path / "cache", *entries))
-    assert [path] == [target.path for target in find_targets(PROBE, None, None)]
+    assert [target.key.inode for target in found] == [path.stat().st_ino]
 
 
-def test_linker_cache_behind_an_older_table(tmp_path):
-    """A cache that begins with glibc's older table is read from the newer one on."""
-    path = cache(tmp_path / "cache", (0x303, "/lib/libssl.so.3"), prefix=b"ld.so-1.7.0" + bytes(37))
-    assert [(0x303, Path("/lib/libssl.so.3"))] == list(targets._cached(path))
-
-
-def test_linker_cache_agrees_with_ldconfig():
-    """Every path that `ldconfig -p` prints is read from the system's cache, in its order."""
-    output = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
-    expected = [line.split(" => ")[1] for line in output.splitlines() if " => " in line]
-    assert expected == [str(path) for _, path in targets._cached(targets._CACHE)]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"), [(b"", "known format"), (b"glibc-ld.so.cache1.1" + b"\xff" * 40, "cut short")]
-)
-def test_damaged_linker_cache(tmp_path, content, message):
-    """A cache that cannot be read is refused by one line that says what to do."""
-    (tmp_path / "cache").write_bytes(content)
-    with pytest.raises(PellucidError, match=f"{message}.*--libssl"):
-        list(targets._cached(tmp_path / "cache"))
-
-
-def test_no_libssl_anywhere(tmp_path, monkeypatch):
-    """Without any target the error says what was looked for, and which flag helps."""
-    monkeypatch.setattr(targets, "_CACHE", tmp_path / "cache")
-    with pytest.raises(PellucidError, match=r"cache \(.*\) has no libssl: .*--libssl"):
-        find_targets(PROBE, None, None)
-
-
-def test_process_without_libssl():
-    """A process that maps no libssl is named in the error."""
+def test_of_a_process_without_any():
+    """A process that maps none has no targets yet, which is no error: it may load one."""
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            with pytest.raises(PellucidError, match=f"process {process.pid} maps no libssl: .*--libssl"):
-                find_targets(PROBE, None, process.pid)
+            assert find_targets(PROBE, Maps(), None, process.pid) == []
         finally:
             process.kill()
 
@@ -118,51 +187,32 @@ def test_process_without_libssl():
 def test_no_such_process():
     """A process that does not exist is said to be missing."""
     with pytest.raises(PellucidError, match="there is no process 99999999"):
-        find_targets(PROBE, None, 99999999)
+        find_targets(PROBE, Maps(), None, 99999999)
 
 
-def found_in(pid, name):
-    [target] = [target for target in find_targets(PROBE, None, pid) if Path(target.display).name == name]
-    return target
+def test_installed(library, tmp_path, monkeypatch):
+    """Of the linker's cache every file that defines the functions counts, once, unless it is known already."""
+    path, other = library(LIBRARY, name="liba.so"), library("int x;", name="libssl.so.3")
+    (tmp_path / "again.so").symlink_to(path)
+    monkeypatch.setattr(targets, "installed", lambda: [path, tmp_path / "again.so", other, tmp_path / "gone"])
+    assert [path] == [target.path for _, target in installed_targets(PROBE, Maps())]
+    assert list(installed_targets(PROBE, Maps(), [Maps().key(path)])) == []
 
 
-@as_root
-def test_mapped_by_a_process(library):
-    """A library that a process has mapped, named as wheels name it, is found by its plain path."""
-    path = library(LIBRARY, name="libssl-1a2b3c.so.3")
+def test_damaged_files_are_left_out(library, monkeypatch):
+    """A file that contradicts itself keeps no other from being found."""
+    damaged, path = library(LIBRARY, name="damaged.so"), library(LIBRARY, name="whole.so")
+    damaged.write_bytes(damaged.read_bytes()[:70] + struct.pack("<Q", 1 << 40))
+    with pytest.raises(PellucidError):
+        Elf(damaged)
+    monkeypatch.setattr(targets, "installed", lambda: [damaged, path])
+    assert [path] == [target.path for _, target in installed_targets(PROBE, Maps())]
+
+
+def test_refused_files_of_a_process(library, monkeypatch, caplog):
+    """A process's file that cannot be watched is told with its reason, and is no target."""
+    path = library(STRIPPED, name="stripped.so")
     ctypes.CDLL(str(path))
-    target = found_in(os.getpid(), path.name)
-    assert (path, path.stat().st_ino) == (target.path, target.key.inode)
-
-
-@as_root
-@pytest.mark.parametrize("successor", [False, True])
-def test_mapped_and_deleted(library, successor):
-    """A library that was deleted or replaced after it was mapped is reached as the process has it."""
-    path = library(LIBRARY, name=f"libssl-{successor:d}d.so.3")
-    inode = path.stat().st_ino
-    ctypes.CDLL(str(path))
-    if successor:
-        shutil.copy(path, path.with_name("copy"))
-        path.with_name("copy").rename(path)
-    else:
-        path.unlink()
-    target = found_in(os.getpid(), path.name)
-    assert (inode, inode) == (target.key.inode, target.path.stat().st_ino)
-
-
-@as_root
-def test_mapped_in_a_container(library, tmp_path):
-    """A library that only a process's own mounts have is reached through that process."""
-    path = library(LIBRARY, name="libssl.so.3")
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    victim = f"import ctypes; ctypes.CDLL('{inside}/libssl.so.3'); print(flush=True); input()"
-    script = f'mount -t tmpfs none {inside} && cp {path} {inside} && exec {sys.executable} -c "$0"'
-    command = ["unshare", "--mount", "sh", "-c", script, victim]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()  # it has mapped the library
-        target = found_in(process.pid, "libssl.so.3")
-        assert Path(f"/proc/{process.pid}/root{inside}/libssl.so.3") == target.path
-        assert str(inside / "libssl.so.3") == target.display
-        process.communicate(b"\n")
+    found = find_targets(PROBE, Maps(), None, os.getpid())
+    assert all(isinstance(target, FoundTarget) for target in found)
+    assert f"{path} cannot be watched: it does not name" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 
 from pellucid.attach.symbolic import Argument, Constant, Load, Stack
 from pellucid.attach.symbols import Elf
-from pellucid.attach.x86 import OpaqueError, callees, cheap_entry
+from pellucid.attach.x86 import OpaqueError, callees, cheap_entry, conduct
 
 
 def calls(path):
@@ -166,3 +166,52 @@ def test_cheap_entry(function, code, skipped, emulated):
     with Elf(function(f"{code}; ret")) as elf:
         entry = elf.symbol("f").address
         assert (entry + skipped, emulated) == cheap_entry(elf, entry)
+
+
+def conduct_of(path):
+    """What `f` does."""
+    with Elf(path) as elf:
+        return conduct(elf, elf.symbol("f"))
+
+
+def test_conduct_tells_calls_that_lead_elsewhere(function):
+    """Calls through pointers, to other files and within the file are all told, with what they are handed."""
+    found = conduct_of(function("push %rbx; call *8(%rdi); call memcpy@PLT; mov $7,%edi; pop %rbx; jmp g"))
+    addresses = [address is None for address, _ in found.calls]
+    assert [True, True, False] == addresses
+    assert [Argument(0), None, Constant(7)] == [arguments[0] for _, arguments in found.calls]
+
+
+@pytest.mark.parametrize(
+    ("code", "stores"),
+    [
+        ("push %rbx; mov %rdi,-8(%rsp); movl $0,8(%rsp); pop %rbx; ret", False),
+        ("mov (%rdi),%rax; cmpl $0,(%rsi); ret", False),
+        ("mov %rax,(%rdi); ret", True),
+        ("add %rax,8(%rdi); ret", True),
+        ("rep stosq; ret", True),
+    ],
+)
+def test_conduct_tells_whether_it_writes_to_memory(function, code, stores):
+    """What is written to the function's own frame does not count, and what is read neither."""
+    assert stores == conduct_of(function(code)).stores
+
+
+@pytest.mark.parametrize(
+    ("code", "balanced"),
+    [
+        ("push %rbx; test %edi,%edi; js 1f; call g; 1: pop %rbx; ret", True),
+        ("pop %rbx; ret", False),
+        ("test %edi,%edi; js 1f; ret; 1: add $8,%rsp; ret", False),
+        ("push %rbp; mov %rsp,%rbp; call *%rax; leave; ret", True),
+    ],
+)
+def test_conduct_tells_whether_it_began_at_the_entry(function, code, balanced):
+    """Code that begins after a push returns with another stack than it began with: on one path is enough."""
+    assert balanced == conduct_of(function(code)).balanced
+
+
+def test_jump_table_is_opaque(function):
+    """A jump in mid-frame to where a pointer leads hides what is there: such a function cannot be followed."""
+    with pytest.raises(OpaqueError, match="known only at run time"):
+        conduct_of(function("push %rbx; jmp *%rax"))

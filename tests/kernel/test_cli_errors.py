@@ -48,7 +48,7 @@ def here(tls: Tls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--libssl", "text"], "text is not an ELF file"),
         (
             ["--libssl", "/bin/true"],
-            "/bin/true does not define SSL_read and SSL_write: it is no OpenSSL library",
+            "/bin/true does not define SSL_read and SSL_write: it has no OpenSSL inside",
         ),
         (["--pid", str(NO_PROCESS)], f"there is no process {NO_PROCESS}"),
         (["--libssl", "libssl.so.3", "--pid", str(NO_PROCESS)], f"there is no process {NO_PROCESS}"),

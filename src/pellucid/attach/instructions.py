@@ -54,6 +54,16 @@ def choose(insn: Any, state: State, *, taken: bool) -> None:
     _write(insn, destination, state, _read(insn, source if taken else destination, state))
 
 
+def writes_elsewhere(insn: Any, state: State) -> bool:
+    """Whether an instruction writes through an operand that is not known to be in the stack frame."""
+    return any(
+        operand.type == X86_OP_MEM
+        and operand.access & CS_AC_WRITE
+        and not isinstance(_place(insn, operand, state), int)
+        for operand in insn.operands
+    )
+
+
 def called(state: State) -> None:
     """A function was called: it may have written to the frame, if it can know where that is."""
     if EXPOSED in state or not isinstance(state.get("rsp"), Stack):
@@ -197,6 +207,8 @@ def _address(insn: Any, state: State) -> None:
     destination, source = insn.operands
     key = _place(insn, source, state)
     value = Stack(key) if isinstance(key, int) else plus(key, 0) if isinstance(key, Address) else None
+    if insn.reg_name(source.mem.base) == "rip":
+        value = Constant(insn.address + insn.size + source.mem.disp)
     _write(insn, destination, state, cut(value, destination.size))
 
 

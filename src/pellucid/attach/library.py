@@ -21,6 +21,8 @@ class Library:
     """A family of libraries, served by plaintext.bpf.c. Functions that a file lacks are left out."""
 
     name: str
+    title: str
+    """As people call it."""
     calls: tuple[Call, ...]
     """What reads and writes."""
     created: tuple[str, ...] = ()
@@ -36,6 +38,8 @@ class Library:
     """Functions that make the object in their first argument ready for another connection."""
     socket: tuple[str, ...] = ()
     """Functions that tell the object in their first argument its file descriptor, the second."""
+    unseen: tuple[str, ...] = ()
+    """Functions that send or receive in a way that no probe sees: to be told, not probed."""
     telltales: tuple[bytes, ...] = ()
     """Text one of which is in the constants (.rodata) of every file that carries this family's code."""
     finders: tuple[Finder, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pellucid.attach import follow
@@ -23,6 +22,7 @@ from pellucid.libbpf import (
     attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
+    close_links,
     has_uprobe_multi,
     possible_cpus,
     wait_for_programs,
@@ -30,10 +30,10 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pellucid.attach.accessors import Accessors
+    from pellucid.attach.accessors import Field
     from pellucid.attach.filters import Filter
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
@@ -44,9 +44,6 @@ TRACEPOINTS = (
     ("process_exec", "sched_process_exec"),
 )
 SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
-
-DETACHERS = 64
-"""Threads that remove probes; they only wait."""
 
 _U64 = (1 << 64) - 1
 _KEY = struct.Struct("<I")
@@ -116,26 +113,39 @@ class Tracing:
         """Whether a process that is to be followed is left."""
         return any(self._object.map("followed").values())
 
-    def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
-        """Attach to every point of one file."""
-        for key, field in rows_of(target_id, _accessors(target).fields, self._field):
+    def attach(
+        self,
+        target: FoundTarget,
+        target_id: int,
+        library: Library,
+        sites: list[CallSite],
+        fields: Mapping[str, tuple[Field, ...]],
+    ) -> None:
+        """Attach to every point of one file, or raise BpfError and to none."""
+        for key, field in rows_of(target_id, fields, self._field):
             self._object.map("fields").update(_KEY.pack(key), field)
         points = points_of(target.functions, library, sites)
         cookies = [self._add_point(point, target_id) for point in points]
-        for name, kinds in PROGRAMS.items():
-            places = [
-                Site(point.offset, cookie)
-                for point, cookie in zip(points, cookies, strict=True)
-                if point.kind in kinds
-            ]
-            self._links += attach_uprobes(
-                self._object.program(name),
-                str(target.path),
-                places,
-                pid=self._who.only_pid or 0,
-                at_return=name == "returned",
-                multi=self._multi,
-            )
+        links: list[Link] = []
+        try:
+            for name, kinds in PROGRAMS.items():
+                places = [
+                    Site(point.offset, cookie)
+                    for point, cookie in zip(points, cookies, strict=True)
+                    if point.kind in kinds
+                ]
+                links += attach_uprobes(
+                    self._object.program(name),
+                    str(target.path),
+                    places,
+                    pid=self._who.only_pid or 0,
+                    at_return=name == "returned",
+                    multi=self._multi,
+                )
+        except BpfError:
+            close_links(links)
+            raise
+        self._links += links
 
     def _add_point(self, point: Point, target_id: int) -> int:
         """Enter the point into the kernel's map; its index there is its probes' cookie."""
@@ -204,12 +214,9 @@ class Tracing:
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
     def detach(self) -> None:
-        """Remove every probe, all at once: for each link the kernel waits some 30 ms, until nobody uses it."""
-        links, self._links = self._links, []
-        if links:
-            with ThreadPoolExecutor(min(len(links), DETACHERS)) as pool:
-                for _ in pool.map(Link.close, links):
-                    pass
+        """Remove every probe."""
+        close_links(self._links)
+        self._links.clear()
 
     def close(self) -> None:
         """Remove every probe and free the object."""
@@ -217,10 +224,10 @@ class Tracing:
         self._object.close()
 
 
-def _accessors(target: FoundTarget) -> Accessors:
+def find_fields(target: FoundTarget) -> Mapping[str, tuple[Field, ...]]:
     """Where the library keeps what is known of a connection."""
     with Elf(target.path) as elf:
-        return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS))
+        return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS)).fields
 
 
 def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:

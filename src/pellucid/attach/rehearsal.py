@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from pellucid import plugins
 from pellucid.attach.filters import Filter
+from pellucid.attach.ldcache import CACHE
 from pellucid.attach.loader import Tracing, find_sites, ring_bytes
-from pellucid.attach.targets import find_targets
+from pellucid.attach.maps import Maps
+from pellucid.attach.targets import installed_targets
 from pellucid.errors import PellucidError
 from pellucid.probes.plaintext import OBJECT
 from pellucid.settings import Tls
@@ -30,21 +32,31 @@ def _library() -> Library:
     return library
 
 
+def _installed() -> list[FoundTarget]:
+    """What the dynamic linker would load. PellucidError where that is nothing."""
+    library = _library()
+    found = [target for _, target in installed_targets(library, Maps())]  # may be asked without root
+    if not found:
+        raise PellucidError(f"the dynamic linker's cache ({CACHE}) has no {library.title}")
+    return found
+
+
 def _sites() -> list[tuple[FoundTarget, list[Site]]]:
-    return [(target, find_sites(target, _library())) for target in find_targets(_library(), None, None)]
+    return [(target, find_sites(target, _library())) for target in _installed()]
 
 
 def libssl() -> str:
-    """The files that `pellucid tls` watches when it is told none."""
-    return ", ".join(target.display for target in find_targets(_library(), None, None))
+    """The installed files that `pellucid tls` watches when it is told none."""
+    return ", ".join(target.display for target in _installed())
 
 
 def inner_functions() -> str:
-    """Whether each call's inner function was found in each file."""
-    for target, sites in _sites():
-        for site in sites:
-            if site.reason:
-                raise PellucidError(f"{target.display}: {site.symbol} itself is probed: {site.reason}")
+    """Whether each call's inner function was found, in one file at least: `pellucid targets` has each."""
+    found = _sites()
+    bare = [(target, site) for target, sites in found for site in sites if site.reason]
+    if len({target.key for target, _ in bare}) == len(found):
+        target, site = bare[0]
+        raise PellucidError(f"{target.display}: {site.symbol} itself is probed: {site.reason}")
     return "found: what all public calls share"
 
 
@@ -69,7 +81,7 @@ def attach() -> str:
     with _loaded() as tracing:
         tracing.attach_tracepoints()
         for number, (target, sites) in enumerate(found, start=1):
-            tracing.attach(target, number, library, sites)
+            tracing.attach(target, number, library, sites, {})
     return (
         f"probes were put on libssl for this process, and removed ({len(found)} file{'s'[: len(found) != 1]})"
     )

@@ -27,7 +27,7 @@ class Stack(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """A number that stands in the code."""
+    """A number that stands in the code, or an address in the file's own image."""
 
     number: int
 

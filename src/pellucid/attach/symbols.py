@@ -26,6 +26,10 @@ _MACHINES = {62: "x86_64", 183: "aarch64"}
 _LOADABLE_TYPES = (2, 3)  # ET_EXEC, ET_DYN
 _LARGEST_TABLE = 1 << 30  # bytes; the largest known (an unstripped Chromium) has tables of 0.3 GiB
 
+SHARED = 256
+"""Bytes by which pieces of a file's constants overlap, so that no text shorter than this is torn apart."""
+_PIECE = 1 << 22
+
 _HEADER = Struct(
     "<16xHH12xQQ6xHHHHH"
 )  # type, machine, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx
@@ -158,9 +162,17 @@ class Elf:
         """`size` bytes from a virtual address on."""
         return self._read(self.offset(address), size)
 
+    def segments(self, *, executable: bool) -> list[Segment]:
+        """What the loader maps for execution, or what it maps otherwise."""
+        return [segment for segment in self._segments if bool(segment.flags & _PF_X) is executable]
+
     def executable(self, address: int) -> bool:
         """Whether the loader maps this virtual address for execution."""
         return any(address in segment and segment.flags & _PF_X for segment in self._segments)
+
+    def section(self, name: str) -> Section | None:
+        """The first section of that name, or None."""
+        return next((section for section in self._sections if section.name == name), None)
 
     def plt(self, address: int) -> bool:
         """Whether this virtual address lies in a procedure linkage table: a stub, not a function."""
@@ -188,6 +200,14 @@ class Elf:
     def needed(self) -> tuple[str, ...]:
         """The libraries that this file asks for."""
         return tuple(self._dynamic(_DT_NEEDED))
+
+    def constants(self) -> Iterator[bytes]:
+        """The file's constants, its texts among them (.rodata), in pieces that share `SHARED` bytes."""
+        for section in self._sections:
+            if section.name.startswith(".rodata") and section.type != _SHT_NOBITS:
+                for start in range(0, section.size, _PIECE):
+                    size = min(_PIECE + SHARED, section.size - start)
+                    yield self._read(section.offset + start, size)
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -277,6 +297,8 @@ class Elf:
             return {}
         strings = self._content(self._linked(self._sections, section.link))
         wanted = {position: name for name in names for position in _positions(strings, name)}
+        if not wanted:  # most files: reading their symbols too would take ten times as long
+            return {}
         found: dict[str, Symbol] = {}
         for number, (position, info, index, value, size) in enumerate(self._entries(section, _SYMBOL)):
             name = wanted.get(position)

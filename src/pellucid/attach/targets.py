@@ -1,19 +1,22 @@
-"""Which files to watch: the one that was named, those of one process, or the system's own.
+"""Which files to watch: those that define a family's functions, whatever they are called and wherever they lie.
 
-A file counts once, however many names it has: its key is device and inode, as seen through the path
-that will be opened for the probes.
+A shared library, a program with the library inside and a module of another language are all the same: a
+file is judged by the functions that it defines, never by its name. Most define none, which takes 0.2 ms to
+see. One that carries the family without naming its functions is asked for a proof (`Library.finders`), and
+refused, with the reason, where there is none.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-from struct import Struct
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from pellucid.attach.images import Image, Key
+from pellucid.attach.ldcache import installed
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
+from pellucid.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,23 +24,9 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.symbols import Symbol
 
-_LIBRARY = re.compile(r"libssl(-[0-9a-f]+)?\.so(\.|$)")  # also as wheels rename it; not NSS's libssl3.so
 
-_CACHE = Path("/etc/ld.so.cache")
-_CACHE_MAGIC = b"glibc-ld.so.cache1.1"
-_CACHE_HEADER = Struct("<20sII20x")  # magic, entries, bytes of strings
-_CACHE_ENTRY = Struct("<III12x")  # flags, name, path; both as places from the magic on
-_CACHE_FLAGS = {
-    "x86_64": 0x0303,
-    "aarch64": 0x0A03,
-}  # FLAG_ELF_LIBC6 with FLAG_X8664_LIB64, FLAG_AARCH64_LIB64
-
-
-class Key(NamedTuple):
-    """What makes a file the same file: `st_dev` and `st_ino`."""
-
-    device: int
-    inode: int
+_LARGEST_FOREIGN = 1 << 26
+"""Bytes of a file that is no ELF file of this machine's kind in which names are looked for."""
 
 
 class FoundTarget(NamedTuple):
@@ -56,115 +45,170 @@ class FoundTarget(NamedTuple):
     """By what the functions were found: the file's own symbols, a finder, or the user."""
 
 
-class Mapping(NamedTuple):
-    """A file that a process has mapped for execution."""
+class Refused(NamedTuple):
+    """A file that carries the family, but cannot be watched."""
 
-    range: str
-    """Addresses as the kernel writes them: the name in /proc/PID/map_files."""
-    path: str
+    path: Path
+    display: str
+    reason: str
 
 
-def find_targets(library: Library, libssl: Path | None, pid: int | None) -> list[FoundTarget]:
-    """The files that carry the library's read and write calls, each once.
+class View(Protocol):
+    """Who maps what: `Images` for root, `Maps` for everybody else."""
 
-    `libssl` names the file; else `pid` a process whose mapped libraries are meant; else those of the
-    dynamic linker's cache. Raises `PellucidError` where there is none, and where a file is not usable.
+    def mapped(self, pid: int | None = None) -> list[Image]:
+        """The files that all processes, or one, have mapped for execution, each once."""
+        ...
+
+    def key(self, path: Path) -> Key:
+        """Which file a path leads to."""
+        ...
+
+
+# --- one file ----------------------------------------------------------------------------------------
+
+
+def examine(library: Library, image: Image) -> FoundTarget | Refused | None:
+    """What a file is to this family: a target, one that cannot be watched, or (None) a stranger.
+
+    Raises `PellucidError` where the file cannot be read, or is of a kind that is not understood and does
+    not look like it either.
+    """
+    try:
+        return by_symbols(library, image) or by_code(library, image)
+    except PellucidError as error:
+        if _mentions(image.path, library.required):  # 32-bit programs, Wine's libraries
+            return Refused(image.path, _shown(image), str(error))
+        raise
+
+
+def by_symbols(library: Library, image: Image) -> FoundTarget | None:
+    """The quick half of `examine`: a target whose own symbols name its functions (0.2 ms a file)."""
+    with Elf(image.path) as elf:
+        return _found(library, image, elf, elf.symbols(library.functions), "symbols")
+
+
+def by_code(library: Library, image: Image) -> FoundTarget | Refused | None:
+    """The thorough half, for a file that names no functions: it may take seconds for a program of 300 MB."""
+    with Elf(image.path) as elf:
+        if not _has_telltale(library, elf):
+            return None
+        reasons = []
+        for find in library.finders:
+            try:
+                found = _found(library, image, elf, find(elf), "code")
+            except PellucidError as error:
+                reasons.append(str(error))
+            else:
+                if found is not None:
+                    return found
+        reason = "; ".join(reasons) or f"it does not name {' and '.join(library.required)}: stripped"
+        return Refused(image.path, _shown(image), reason)
+
+
+def _found(
+    library: Library, image: Image, elf: Elf, functions: dict[str, Symbol], how: Literal["symbols", "code"]
+) -> FoundTarget | None:
+    if not all(name in functions for name in library.required):
+        return None
+    name = elf.soname or Path(_shown(image)).name
+    return FoundTarget(image.path, _shown(image), name, image.key, functions, how)
+
+
+def _shown(image: Image) -> str:
+    """Its name as text that can be written: bytes that are not UTF-8 show as escapes."""
+    return os.fsencode(image.display).decode(errors="backslashreplace")
+
+
+def _has_telltale(library: Library, elf: Elf) -> bool:
+    return any(telltale in piece for piece in elf.constants() for telltale in library.telltales)
+
+
+def _mentions(path: Path, names: Iterable[str]) -> bool:
+    """Whether all these names are in the file, wherever. A device is not read: that may do something."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FOREIGN)
+    except OSError:
+        return False
+    return all(name.encode() + b"\0" in content for name in names)
+
+
+# --- many files --------------------------------------------------------------------------------------
+
+
+def named_target(library: Library, view: View, path: Path) -> FoundTarget:
+    """The target in the file that the user names. Raises `PellucidError` where there is none."""
+    with Elf(path):  # says better than a mapping what is wrong with the file
+        image = Image(view.key(path), path, str(path), ())
+    found = examine(library, image)
+    if found is None:
+        missing = " and ".join(library.required)
+        raise PellucidError(f"{path} does not define {missing}: it has no {library.title} inside")
+    if isinstance(found, Refused):
+        raise PellucidError(f"{path} cannot be watched: {found.reason}")
+    return found
+
+
+def mapped_targets(
+    library: Library, view: View, pid: int | None = None
+) -> Iterator[tuple[Image, FoundTarget | Refused]]:
+    """What processes, or one of them, have mapped of the family. What cannot be read is left out."""
+    for image in view.mapped(pid):
+        try:
+            found = examine(library, image)
+        except PellucidError as error:
+            log.debug("left out: %s", error)
+        else:
+            if found is not None:
+                yield image, found
+
+
+def installed_targets(
+    library: Library, view: View, known: Iterable[Key] = ()
+) -> Iterator[tuple[Image, FoundTarget]]:
+    """What the dynamic linker would load of the family, though nobody does yet, without files in `known`."""
+    seen = set(known)
+    for path in installed():
+        try:
+            image = _installed_image(library, view, path)
+            if image is None or image.key in seen:
+                continue
+            found = by_symbols(library, image)
+        except PellucidError as error:
+            log.debug("left out: %s", error)
+            continue
+        seen.add(image.key)
+        if found is not None:
+            yield image, found
+
+
+def _installed_image(library: Library, view: View, path: Path) -> Image | None:
+    """The file, if it defines the functions: only then its key, which takes longer, is asked for."""
+    with Elf(path) as elf:
+        if not elf.symbols(library.required):
+            return None
+    return Image(view.key(path), path, str(path), ())
+
+
+def find_targets(library: Library, view: View, libssl: Path | None, pid: int | None) -> list[FoundTarget]:
+    """The files to watch from the beginning, each once; none where there are none yet.
+
+    `libssl` names the file; else `pid` a process whose files are meant; else those of the dynamic linker's
+    cache, to which `Roster` adds what processes map. Raises `PellucidError` where a named file or process is not usable.
     """
     if pid is not None and not Path(f"/proc/{pid}").exists():
         raise PellucidError(f"there is no process {pid}")
     if libssl is not None:
-        return [_target(library, libssl, str(libssl))]
-    if pid is not None:
-        where = f"process {pid} maps no libssl"
-        found = [_target(library, _reach(pid, mapping), mapping.path) for mapping in _mapped(pid)]
-    else:
-        where = f"the dynamic linker's cache ({_CACHE}) has no libssl"
-        found = [_target(library, path, str(path)) for path in _installed(_CACHE, os.uname().machine)]
-    if not found:
-        raise PellucidError(f"{where}: name the library or the program that contains it with --libssl")
-    return _unique(found)
-
-
-def _target(library: Library, path: Path, display: str) -> FoundTarget:
-    with Elf(path) as elf:
-        functions = elf.symbols(library.functions)
-        missing = [name for name in library.required if name not in functions]
-        if missing:
-            raise PellucidError(
-                f"{display} does not define {' and '.join(missing)}: it is no OpenSSL library"
-            )
-        name = elf.soname or Path(display).name
-        return FoundTarget(path, display, name, _key(path), functions, "symbols")
-
-
-def _key(path: Path) -> Key:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise PellucidError(f"cannot look at {path}: {error.strerror}") from error
-    return Key(status.st_dev, status.st_ino)
-
-
-def _unique(found: Iterable[FoundTarget]) -> list[FoundTarget]:
-    """The first target of each file."""
-    by_key: dict[Key, FoundTarget] = {}
-    for target in found:
-        by_key.setdefault(target.key, target)
-    return list(by_key.values())
-
-
-# --- of a process ------------------------------------------------------------------------------------
-
-
-def _mapped(pid: int) -> list[Mapping]:
-    """The executable mappings of a process whose file is called as libssl is (proc(5), /proc/PID/maps)."""
-    try:
-        text = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise PellucidError(f"there is no process {pid}") from error
-    except OSError as error:
-        raise PellucidError(f"cannot read the mappings of process {pid}: {error.strerror}") from error
-    return [mapping for mapping in _mappings(text) if _LIBRARY.match(Path(mapping.path).name)]
-
-
-def _mappings(text: str) -> Iterator[Mapping]:
-    for line in text.splitlines():
-        addresses, permissions, _, _, _, *path = line.split(maxsplit=5)
-        if path and "x" in permissions:
-            yield Mapping(addresses, path[0].removesuffix(" (deleted)"))
-
-
-def _reach(pid: int, mapping: Mapping) -> Path:
-    """The most lasting path that leads to the mapped file itself, and not to its successor.
-
-    A plain path outlives the process; its own root is needed for a container; the mapping alone still
-    has the file after it was deleted, as upgrades do.
-    """
-    root, mapped = Path(f"/proc/{pid}/root"), Path(f"/proc/{pid}/map_files/{mapping.range}")
-    paths = (Path(mapping.path), root / mapping.path.lstrip("/"))
-    return next((path for path in paths if path.exists() and _key(path) == _key(mapped)), mapped)
-
-
-# --- of the system -----------------------------------------------------------------------------------
-
-
-def _installed(cache: Path, machine: str) -> list[Path]:
-    """The libssl files of the dynamic linker's cache, for programs of this machine's own kind."""
-    if not cache.exists():  # musl has none
-        return []
-    paths = (path for flags, path in _cached(cache) if flags == _CACHE_FLAGS.get(machine))
-    return [path for path in paths if _LIBRARY.match(path.name) and path.exists()]
-
-
-def _cached(cache: Path) -> Iterator[tuple[int, Path]]:
-    """Flags and path of each entry: `struct cache_file_new` of glibc's sysdeps/generic/dl-cache.h."""
-    data = cache.read_bytes()
-    data = data[max(data.find(_CACHE_MAGIC), 0) :]  # before glibc 2.32 an older table came first
-    if len(data) < _CACHE_HEADER.size or not data.startswith(_CACHE_MAGIC):
-        raise PellucidError(f"{cache} is not in a known format: name the library with --libssl")
-    _, count, _ = _CACHE_HEADER.unpack_from(data)
-    entries = data[_CACHE_HEADER.size :][: count * _CACHE_ENTRY.size]
-    if len(entries) != count * _CACHE_ENTRY.size:
-        raise PellucidError(f"{cache} is cut short: run ldconfig, or name the library with --libssl")
-    for flags, _, place in _CACHE_ENTRY.iter_unpack(entries):
-        yield flags, Path(os.fsdecode(data[place : data.find(b"\0", place)]))
+        return [named_target(library, view, libssl)]
+    if pid is None:
+        return [target for _, target in installed_targets(library, view)]
+    found = []
+    for _, verdict in mapped_targets(library, view, pid):
+        if isinstance(verdict, FoundTarget):
+            found.append(verdict)
+        else:
+            log.warning("%s cannot be watched: %s", verdict.display, verdict.reason)
+    return found

@@ -42,3 +42,14 @@ class MapValue:
             layout, offset = self._fields[name]
             layout.pack_into(raw, offset, *([value] if isinstance(value, int) else value))
         return bytes(raw)
+
+
+def row_layout(btf: Btf, name: str, fields: tuple[str, ...]) -> struct.Struct:
+    """How to read an array of one C struct, whose members are these, integers without room between them."""
+    found = btf.struct(name)
+    if found is None or tuple(member.name for member in found.members) != fields:
+        raise FormatError(f"the BPF object has no struct {name} with the members {', '.join(fields)}")
+    layout = struct.Struct("<" + "".join(_CODES[member.spec] for member in found.members))
+    if layout.size != found.size:
+        raise FormatError(f"struct {name} of the BPF object has room between its members")
+    return layout

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM
 
-from pellucid.attach.instructions import VECTORS, ZERO, State, apply, called, choose, copy
+from pellucid.attach.instructions import (
+    VECTORS,
+    ZERO,
+    State,
+    apply,
+    called,
+    choose,
+    copy,
+    writes_elsewhere,
+)
 from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
@@ -72,12 +81,37 @@ class Outcome(NamedTuple):
     """What is known to have held on the way; there may be more that is not known."""
 
 
+class Conduct(NamedTuple):
+    """What a function does, on all its paths."""
+
+    calls: list[tuple[int | None, tuple[Value, ...]]]
+    """Every call and tail call: as `Callee`, the address being None for other files and pointers."""
+    stores: bool
+    """Whether it writes to memory other than its own stack frame."""
+    balanced: bool
+    """Whether each return finds the stack as it was at the entry: no code does that from its middle on."""
+
+
 def callees(elf: Elf, function: Symbol) -> list[Callee]:
     """All calls that the function can make to code of its own file, one entry a call and path.
 
     A jump elsewhere at the function's end (a tail call) is one too. Calls to other files are left out.
     """
-    return _Walk(elf, function).run().callees
+    calls = _Walk(elf, function).run().calls
+    return [Callee(target, arguments) for target, arguments in calls if isinstance(target, int)]
+
+
+def conduct(elf: Elf, function: Symbol) -> Conduct:
+    """What the function does. Where its calls lead need not be known, unlike for `callees`."""
+    walk = _Walk(elf, function, pointers=True).run()
+    calls = [(target if isinstance(target, int) else None, arguments) for target, arguments in walk.calls]
+    return Conduct(calls, walk.stores, walk.balanced)
+
+
+def instructions(elf: Elf, extent: range) -> set[int]:
+    """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
+    code = elf.code(extent.start, len(extent))
+    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
 
 
 def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
@@ -85,7 +119,7 @@ def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
 
     Of one that goes on in the function's part for rare cases nothing is known: its value is None.
     """
-    return _Walk(elf, function).run().outcomes
+    return _Walk(elf, function, conditions=True).run().outcomes
 
 
 def cheap_entry(elf: Elf, address: int) -> tuple[int, bool]:
@@ -129,13 +163,23 @@ class _Point:
 
 
 class _Walk:
-    """Interprets one function, collecting its calls and its outcomes."""
+    """Interprets one function, collecting what it does.
 
-    def __init__(self, elf: Elf, function: Symbol) -> None:
+    With `conditions` paths are kept apart by what decided for them, and their outcomes collected. A call that
+    goes wherever a pointer leads makes the function opaque, unless `pointers` are allowed.
+    """
+
+    def __init__(
+        self, elf: Elf, function: Symbol, *, conditions: bool = False, pointers: bool = False
+    ) -> None:
         if not 0 < function.size <= _LONGEST_FUNCTION:
             raise OpaqueError(f"{function.name} is {function.size} bytes long")
-        self.callees: list[Callee] = []
+        self.calls: list[tuple[Target | None, tuple[Value, ...]]] = []
         self.outcomes: list[Outcome] = []
+        self.stores = False
+        self.balanced = True
+        self._conditions = conditions
+        self._pointers = pointers
         self._elf = elf
         self._name = function.name
         self._addresses = range(function.address, function.address + function.size)
@@ -151,7 +195,7 @@ class _Walk:
         seen = set()
         while pending:
             point = pending.pop()
-            place = point.address, frozenset(point.state.items()), point.conditions
+            place = self._place(point)
             if point.address == self._addresses.stop or place in seen:
                 continue  # past the end: behind a call that does not return, such as __stack_chk_fail
             seen.add(place)
@@ -160,10 +204,19 @@ class _Walk:
             pending += self._step(self._code[point.address], point)
         return self
 
+    def _place(self, point: _Point) -> tuple[object, ...]:
+        """What tells apart the times that execution comes by: nothing more, or paths multiply."""
+        if self._conditions:
+            return point.address, frozenset(point.state.items()), point.conditions
+        return point.address, frozenset(
+            item for item in point.state.items() if item[0] != ZERO and not isinstance(item[0], Address)
+        )
+
     def _step(self, insn: Any, point: _Point) -> list[_Point]:
         """Do what the instruction does; where execution can go on in this function, and with what."""
         following = insn.address + insn.size
         if insn.group(CS_GRP_RET):
+            self.balanced &= point.state.get("rsp") == Stack(0)
             self._end(point, point.state.get("rax"))
             return []
         if insn.mnemonic in _ENDS:
@@ -183,13 +236,14 @@ class _Walk:
                 choose(insn, branch.state, taken=taken)
             return both
         else:
+            self.stores |= writes_elsewhere(insn, point.state)
             apply(insn, point.state)
         return [_Point(following, point.state, point.conditions)]
 
     def _call(self, insn: Any, state: State) -> None:
         target = self._target(insn)
         self._report(target, state)
-        returned = result(target, state.get("rdi"))
+        returned = None if target is None else result(target, state.get("rdi"))
         if target in _COPIES:
             copy(state)
         for register in _CALLER_SAVED:
@@ -201,26 +255,36 @@ class _Walk:
         """The target if it is in this function. Elsewhere, with the stack as it was at the entry, it
         is a tail call; else it is the function's own part for rare cases (`.cold`): errors.
         """
-        target = self._target(insn)
+        at_entry = point.state.get("rsp") == Stack(0)
+        target = self._target(insn) if at_entry else self._destination(insn)  # in mid-frame: a table of cases
         if isinstance(target, int) and target in self._addresses:
             return [target]
-        if point.state.get("rsp") != Stack(0):
+        if not at_entry:
             self._end(point, None)
             return []
         self._report(target, point.state)
-        self._end(point, result(target, point.state.get("rdi")))
+        self._end(point, None if target is None else result(target, point.state.get("rdi")))
         return []
 
-    def _report(self, target: Target, state: State) -> None:
-        if isinstance(target, int):
-            self.callees.append(Callee(target, tuple(state.get(register) for register in ARGUMENTS)))
+    def _report(self, target: Target | None, state: State) -> None:
+        self.calls.append((target, tuple(state.get(register) for register in ARGUMENTS)))
 
     def _end(self, point: _Point, value: Value) -> None:
+        if not self._conditions:
+            return
         stored = {key: point.known(value) for key, value in point.state.items() if isinstance(key, Address)}
         self.outcomes.append(Outcome(point.known(value), stored, point.conditions))
 
-    def _target(self, insn: Any) -> Target:
-        """Where a call or jump goes."""
+    def _target(self, insn: Any) -> Target | None:
+        """Where a call or jump goes; None, where pointers are allowed, is a place that is not known."""
+        try:
+            return self._destination(insn)
+        except OpaqueError:
+            if not self._pointers:
+                raise
+            return None
+
+    def _destination(self, insn: Any) -> Target:
         operand = insn.operands[0]
         if operand.type == X86_OP_IMM:
             return self._through_stub(operand.imm) if self._elf.plt(operand.imm) else int(operand.imm)

@@ -10,9 +10,20 @@ from pellucid.libbpf.links import (
     attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
+    close_links,
     has_uprobe_multi,
+    iterate,
 )
-from pellucid.libbpf.object import BpfError, BpfMap, BpfObject, Program, possible_cpus, wait_for_programs
+from pellucid.libbpf.mappings import NewMappings
+from pellucid.libbpf.object import (
+    BpfError,
+    BpfMap,
+    BpfObject,
+    Program,
+    built_object,
+    possible_cpus,
+    wait_for_programs,
+)
 
 __all__ = [
     "BpfError",
@@ -20,12 +31,16 @@ __all__ = [
     "BpfObject",
     "Drain",
     "Link",
+    "NewMappings",
     "Program",
     "Site",
     "attach_cgroup",
     "attach_raw_tracepoint",
     "attach_uprobes",
+    "built_object",
+    "close_links",
     "has_uprobe_multi",
+    "iterate",
     "possible_cpus",
     "wait_for_programs",
 ]

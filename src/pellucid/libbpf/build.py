@@ -44,6 +44,7 @@ void btf__free(struct btf *btf);
 const char *libbpf_version_string(void);
 
 int bpf_raw_tracepoint_open(const char *name, int prog_fd);
+int bpf_iter_create(int link_fd);
 struct bpf_link *bpf_program__attach_cgroup(const struct bpf_program *prog, int cgroup_fd);
 int bpf_link__destroy(struct bpf_link *link);
 
@@ -53,6 +54,7 @@ int uprobe_multi(int prog_fd, const char *path, const unsigned long *offsets, co
 bool has_uprobe_multi(void);
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
                         int pid, bool at_return);
+int iterator(int prog_fd, uint32_t tid);
 bool wait_for_programs(void);
 void log_collect(void);
 const char *log_take(void);
@@ -66,6 +68,12 @@ uint64_t drain_taken(const struct drain *d);
 void drain_stop(struct drain *d);
 void return_memory_early(void);
 
+struct watch;
+struct watch *watch_start(void);
+int watch_ready_fd(const struct watch *w);
+size_t watch_take(struct watch *w, uint8_t *into, size_t room);
+void watch_stop(struct watch *w);
+
 int end_after(int parent, long microseconds);
 """
 
@@ -73,7 +81,7 @@ ffi = FFI()
 ffi.cdef(DECLARATIONS)
 ffi.set_source(
     "pellucid.libbpf._native",
-    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n',
+    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n#include "watch.h"\n',
 )
 
 if __name__ == "__main__":

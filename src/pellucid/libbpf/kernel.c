@@ -65,6 +65,14 @@ bool has_uprobe_multi(void)
 	return has;
 }
 
+int iterator(int prog_fd, uint32_t tid)
+{
+	union bpf_iter_link_info info = {.task.tid = tid};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info.task));
+
+	return bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, tid ? &opts : NULL);
+}
+
 bool wait_for_programs(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;

@@ -24,6 +24,13 @@ struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned lon
 			int pid, bool at_return);
 
 /*
+ * A link of an iterator over tasks, or with a `tid` over that one. Linux kernel commit f0d74c4da1f0 "bpf:
+ * Parameterize task iterators." (in v6.1): before it `tid` changes nothing, so the program has to look too.
+ * Returns the link's descriptor or -errno.
+ */
+int iterator(int prog_fd, uint32_t tid);
+
+/*
  * Wait until every BPF program that was running at the call has ended; false where the kernel has no such
  * barrier (with nohz_full CPUs). Programs run under RCU, and this is the system call that waits for that.
  */

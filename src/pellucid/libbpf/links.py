@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pellucid.libbpf._native import ffi, lib
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pellucid.libbpf.object import Program
+
+_CLOSERS = 32
+
+_ITERATOR_READ = 1 << 16
+"""More than the kernel buffers at a time: 8 pages, kernel/bpf/bpf_iter.c."""
 
 
 class Link:
@@ -23,6 +29,12 @@ class Link:
     def close(self) -> None:
         """Detach."""
         self._release()
+
+
+def close_links(links: Sequence[Link]) -> None:
+    """Detach them all, many at a time: what each waits for, until no CPU runs its program, is the same."""
+    with ThreadPoolExecutor(_CLOSERS) as pool:
+        list(pool.map(Link.close, links))
 
 
 class Site(NamedTuple):
@@ -53,6 +65,31 @@ def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
     """Attach to a raw tracepoint, `sched_process_exit` for example."""
     fd = check(lib.bpf_raw_tracepoint_open(tracepoint.encode(), program.fd), f"cannot attach to {tracepoint}")
     return Link(lambda: os.close(fd))
+
+
+def iterate(program: Program, tid: int = 0) -> bytes:
+    """Run an iterator over all tasks, or over one thread: everything that its program writes.
+
+    Before kernel 6.1 it runs over all of them in either case.
+    """
+    link = check(lib.iterator(program.fd, tid), f"cannot attach {program.name}")
+    try:
+        fd = check(lib.bpf_iter_create(link), f"cannot run {program.name}")
+    finally:
+        os.close(link)
+    try:
+        return b"".join(iter(lambda: _read_on(fd), b""))
+    finally:
+        os.close(fd)
+
+
+def _read_on(fd: int) -> bytes:
+    """The next bytes of an iterator; it says EAGAIN when it has passed over a million things without any."""
+    while True:
+        try:
+            return os.read(fd, _ITERATOR_READ)
+        except BlockingIOError:
+            continue
 
 
 def attach_cgroup(program: Program, cgroup_fd: int) -> Link:

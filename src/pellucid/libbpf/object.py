@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PellucidError
 from pellucid.libbpf._native import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
 BPF_ANY = 0
 
@@ -26,6 +26,15 @@ def check(result: int, what: str) -> int:
     if result < 0:
         raise BpfError(f"{what}: {os.strerror(-result)}")
     return result
+
+
+def built_object(folders: Iterable[str], name: str) -> Path:
+    """The object of a package, whose `__path__` this is: an editable install keeps built files in a second folder."""
+    for folder in folders:
+        path = Path(folder, name)
+        if path.exists():
+            return path
+    raise PellucidError(f"{name} was not built: run make setup")
 
 
 def possible_cpus() -> int:

@@ -7,12 +7,14 @@ is an object with the same calls, and thereby a connection.
 
 from __future__ import annotations
 
+from pellucid.attach.boringssl import find_functions
 from pellucid.attach.library import Library
 from pellucid.attach.sites import Call, Function
 from pellucid.model import Direction
 
 PROBE = Library(
     name="openssl",
+    title="OpenSSL",
     calls=(
         Call(Direction.READ, (Function("SSL_read"), Function("SSL_read_ex", count=3))),
         Call(
@@ -26,4 +28,7 @@ PROBE = Library(
     shared=("SSL_up_ref",),
     reset=("SSL_clear",),
     socket=("SSL_set_fd", "SSL_set_rfd", "SSL_set_wfd"),
+    unseen=("SSL_sendfile",),  # the kernel reads the file and encrypts it (kTLS)
+    telltales=(b"ssl/ssl_lib.c",),  # __FILE__ in their error reports; BoringSSL's is ssl_lib.cc
+    finders=(find_functions,),
 )

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Which files are mapped by which processes: an iterator over all memory areas of the tasks that the reader's
+ * pid namespace holds.
+ *
+ * A file is what `vm_file` has for an inode, not what stat() says of a path: for a file of an overlay that is
+ * the inode underneath, so a file below several overlays is one file here, as it is for a uprobe.
+ */
+#include "kernel/kernel.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#define VM_EXEC 4
+
+/* What the reader wants to see; attach/images.py writes it. */
+struct wanted {
+	u64 tid;   /* 0: of all processes; else of one thread, which is as much as its process has */
+	u64 start; /* 0: executable areas; else the one that begins here, executable or not */
+};
+
+/* One area; read by attach/images.py. */
+struct area {
+	u64 pid; /* as the reader's namespace counts; 0: it does not */
+	u64 tid; /* a thread that has it; not the first one where that has ended already */
+	u64 start, end;
+	u64 device, inode, generation;
+};
+
+volatile struct wanted wanted SEC(".data.wanted") = {};
+const struct area no_area = {}; /* keeps the struct in the object's BTF */
+
+/*
+ * The number of a task in the reader's pid namespace. `numbers` is declared with one element or with none,
+ * depending on the kernel, so it is indexed by hand.
+ */
+static __always_inline u32 number_of(struct task_struct *task)
+{
+	struct task_struct *reader = (void *)bpf_get_current_task();
+	u32 level = BPF_CORE_READ(reader, thread_pid, level);
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	u32 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number),
+			      (void *)pid + bpf_core_field_offset(pid->numbers) +
+				  level * bpf_core_type_size(struct upid) +
+				  bpf_core_field_offset(struct upid, nr));
+	return number;
+}
+
+/*
+ * The threads of a process share its areas: one of them speaks, the first, unless it has ended already.
+ * Kernels before 6.1 iterate over all threads when one is asked for.
+ */
+static __always_inline bool speaks(struct task_struct *task)
+{
+	if (wanted.tid)
+		return number_of(task) == wanted.tid;
+	return task->pid == task->tgid || !BPF_CORE_READ(task, group_leader, mm);
+}
+
+SEC("iter/task_vma")
+int areas(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+	struct area area;
+	struct inode *inode;
+
+	if (!task || !vma || !vma->vm_file)
+		return 0;
+	if (wanted.start ? vma->vm_start != wanted.start : !(vma->vm_flags & VM_EXEC))
+		return 0;
+	if (!speaks(task))
+		return 0;
+	area.pid = number_of(BPF_CORE_READ(task, group_leader));
+	area.tid = number_of(task);
+	if (!area.pid)
+		return 0;
+	inode = BPF_CORE_READ(vma, vm_file, f_inode);
+	area.start = vma->vm_start;
+	area.end = vma->vm_end;
+	area.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	area.inode = BPF_CORE_READ(inode, i_ino);
+	area.generation = BPF_CORE_READ(inode, i_generation);
+	bpf_seq_write(ctx->meta->seq, &area, sizeof(area));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
