@@ -1,11 +1,16 @@
-"""What all tests share: why one may skip, and that nobody may skip in CI."""
+"""What all tests share: a compiler, why one may skip, and that nobody may skip in CI."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KERNEL_TESTS = Path(__file__).parent / "kernel"
 
@@ -26,3 +31,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped and os.environ.get("CI"):
         reporter.write_line(f"{skipped} tests were skipped, which CI counts as failures", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Callable[..., Path]:
+    """A function that makes a shared library of C or assembly text and returns its path."""
+
+    def build(
+        source: str, *flags: str, name: str = "libx.so", language: str = "c", compiler: str = "cc"
+    ) -> Path:
+        path = tmp_path / name
+        command = [compiler, "-shared", "-fPIC", "-nostdlib", *flags, "-o", path, "-x", language, "-"]
+        subprocess.run(command, input=source, text=True, check=True, capture_output=True)
+        return path
+
+    return build

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid import commands, doctor
+from pellucid import commands, doctor, inventory
 from pellucid.errors import PellucidError
 from pellucid.log import configure
 from pellucid.settings import Show, Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 ALIASES = {"openssl": "tls"}
 
@@ -76,22 +76,34 @@ def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], A
     return click.option(*flags, field.name, default=field.default, show_default=show_default, **more)
 
 
+def _options(cls: type[Show], names: Iterable[str]) -> Callable[[Any], Any]:
+    """Give a command the options of these settings."""
+    annotations = typing.get_type_hints(cls)
+    wanted = set(names)
+
+    def decorate(command: Any) -> Any:
+        for field in reversed(dataclasses.fields(cls)):
+            if field.name in wanted:
+                command = _option(field, annotations[field.name])(command)
+        return command
+
+    return decorate
+
+
 def from_settings(cls: type[Show]) -> Callable[[Any], Any]:
     """Give a command one option for each setting, and hand it the settings as its last argument."""
-    annotations = typing.get_type_hints(cls)
+    names = {field.name for field in dataclasses.fields(cls)}
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(*args: Any, **values: Any) -> None:
-            names = {field.name for field in dataclasses.fields(cls)}
             settings = cls(**{name: values.pop(name) for name in names})
             configure(debug=settings.debug, path=settings.logaddr)
             function(*args, **values, settings=settings)
 
         command.__doc__ = function.__doc__
         command.__name__ = function.__name__
-        for field in reversed(dataclasses.fields(cls)):
-            command = _option(field, annotations[field.name])(command)
-        return command
+        decorated: Callable[..., None] = _options(cls, names)(command)
+        return decorated
 
     return decorate
 
@@ -126,6 +138,17 @@ def tls(settings: Tls) -> None:
 def replay(file: Path, settings: Show) -> None:
     """Show a recording of tls --record; needs no root."""
     commands.replay(file, settings, drop_root=True)
+
+
+@cli.command()
+@_options(Tls, ["libssl", "pid"])
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
+def targets(libssl: tuple[Path, ...], pid: int | None, as_json: bool) -> int:
+    """List the libraries and programs that tls would watch, who uses them, and why not where it cannot.
+
+    Exit status 1 if there is none. Without root it says what it could not see.
+    """
+    return inventory.run(libssl, pid, as_json=as_json)
 
 
 @cli.command(name="doctor")

@@ -63,7 +63,7 @@ class Tls(Show):
 
     libssl: tuple[Path, ...] = setting(
         "--libssl", default=(), multiple=True, metavar="FILE",
-        help="Watch this library or program. Repeatable. [default: the system's]",
+        help="Watch this library or program. Repeatable. [default: all there are]",
     )  # fmt: skip
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."

@@ -15,19 +15,6 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 @pytest.fixture
-def library(tmp_path):
-    """A function that makes a shared library of C or assembly text and returns its path."""
-
-    def build(source, *flags, name="libx.so", language="c", compiler="cc"):
-        path = tmp_path / name
-        command = [compiler, "-shared", "-fPIC", "-nostdlib", *flags, "-o", path, "-x", language, "-"]
-        subprocess.run(command, input=source, text=True, check=True, capture_output=True)
-        return path
-
-    return build
-
-
-@pytest.fixture
 def function(library):
     """A function that makes a library of the assembly text of one function `f` and helpers."""
 

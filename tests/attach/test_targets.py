@@ -112,6 +112,13 @@ def test_another_kind_of_program(library):
         examine(PROBE, image(path))
 
 
+def test_names_that_are_not_text(library):
+    """A file whose name is not UTF-8 is shown with escapes, for everything that tells of it must be text."""
+    path = library(LIBRARY, name=os.fsdecode(b"lib\xff.so"))
+    found = examine(PROBE, image(path))
+    assert (found.path, found.display, found.library) == (path, "/inside/lib\\xff.so", "lib\\xff.so")
+
+
 # --- a named file ------------------------------------------------------------------------------------
 
 

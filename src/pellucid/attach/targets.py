@@ -8,6 +8,7 @@ refused, with the reason, where there is none.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -77,7 +78,7 @@ def examine(library: Library, image: Image) -> FoundTarget | Refused | None:
         return by_symbols(library, image) or by_code(library, image)
     except PellucidError as error:
         if _mentions(image.path, library.required):  # 32-bit programs, Wine's libraries
-            return Refused(image.path, image.display, str(error))
+            return Refused(image.path, _shown(image), str(error))
         raise
 
 
@@ -102,7 +103,7 @@ def by_code(library: Library, image: Image) -> FoundTarget | Refused | None:
                 if found is not None:
                     return found
         reason = "; ".join(reasons) or f"it does not name {' and '.join(library.required)}: stripped"
-        return Refused(image.path, image.display, reason)
+        return Refused(image.path, _shown(image), reason)
 
 
 def _found(
@@ -110,8 +111,13 @@ def _found(
 ) -> FoundTarget | None:
     if not all(name in functions for name in library.required):
         return None
-    name = elf.soname or Path(image.display).name
-    return FoundTarget(image.path, image.display, name, image.key, functions, how)
+    name = elf.soname or Path(_shown(image)).name
+    return FoundTarget(image.path, _shown(image), name, image.key, functions, how)
+
+
+def _shown(image: Image) -> str:
+    """Its name as text that can be written: bytes that are not UTF-8 show as escapes."""
+    return os.fsencode(image.display).decode(errors="backslashreplace")
 
 
 def _has_telltale(library: Library, elf: Elf) -> bool:

@@ -9,27 +9,31 @@ from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # OPENSSL_VERSION_TEXT of openssl/opensslv.h, and of LibreSSL's and BoringSSL's crypto.h. It is a whole
 # constant: other texts speak of versions too.
-_TEXT = re.compile(rb"(?:^|\0)((?:OpenSSL|LibreSSL) \d+\.\d[^\0\n]{0,80})\0")
+_TEXT = re.compile(rb"(?:^|\0)((?:OpenSSL|LibreSSL) \d+\.\d[^\0\n]{0,80}|BoringSSL)\0")
 _FORK = re.compile(r"\(compatible; (.+)\)$")  # BoringSSL and aws-lc say whose interface they have
-_SOURCES = {b"boringssl": "BoringSSL"}  # __FILE__ in its error reports, where no text is
+_SOURCES = {
+    b"boringssl": "BoringSSL"
+}  # __FILE__ in its error reports, where it has no text (linked statically)
 _CRYPTO = re.compile(r"libcrypto\b")  # OpenSSL's other half, which has the text from 3.x on
 
 
-def version_of(path: Path) -> str | None:
+def version_of(path: Path, mapped: Mapping[str, Path]) -> str | None:
     """Such as `OpenSSL 3.0.19 27 Jan 2026`; None where the file does not say.
 
-    Where only the libcrypto that it needs says it, that one's, if it lies beside the file.
+    Where only the libcrypto that it needs says it, that one's: the one among `mapped`, files by name that a
+    process of this file has mapped too, else the one that lies in the file's folder.
     """
     try:
         with Elf(path) as elf:
             found = _stated(elf)
-            beside = [path.with_name(name) for name in elf.needed if _CRYPTO.match(name)]
-        if found is None and beside and beside[0].exists():
-            with Elf(beside[0]) as elf:
+            needed = next(filter(_CRYPTO.match, elf.needed), None)
+        if found is None and needed is not None:
+            with Elf(mapped.get(needed, path.with_name(needed))) as elf:
                 found = _stated(elf)
     except PellucidError:  # whoever looks for targets says so; this is only for show
         return None
