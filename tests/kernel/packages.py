@@ -32,6 +32,18 @@ def wheels(*requirements: str) -> Path:
     return _kept("-".join(requirements), fill)
 
 
+def npm(package: str) -> Path:
+    """The folder that a package of npm unpacks to; without what it requires."""
+
+    def fill(folder: Path) -> None:
+        _run(["npm", "pack", "--silent", package], folder)
+        (archive,) = folder.glob("*.tgz")
+        _run(["tar", "-xzf", archive], folder)
+        archive.unlink()
+
+    return _kept(package.replace("/", "-"), fill)
+
+
 def debian(package: str) -> Path:
     """The files of a package of the Debian that the tests run on."""
 
