@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -44,16 +45,16 @@ def npm(package: str) -> Path:
     return _kept(package.replace("/", "-"), fill)
 
 
-def debian(package: str) -> Path:
-    """The files of a package of the Debian that the tests run on."""
+def debian(*packages: str) -> Path:
+    """The files of packages of the Debian that the tests run on; without what they require."""
 
     def fill(folder: Path) -> None:
-        _run(["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=", package], folder)
-        (archive,) = folder.glob("*.deb")
-        _run(["dpkg-deb", "-x", archive, folder], folder)
-        archive.unlink()
+        _run(["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=", *packages], folder)
+        for archive in folder.glob("*.deb"):
+            _run(["dpkg-deb", "-x", archive, folder], folder)
+            archive.unlink()
 
-    return _kept(package, fill)
+    return _kept(packages[0], fill)
 
 
 def _kept(name: str, fill: Callable[[Path], None]) -> Path:
@@ -68,5 +69,8 @@ def _kept(name: str, fill: Callable[[Path], None]) -> Path:
 
 
 def _run(command: list[str | Path], folder: Path) -> None:
+    assert shutil.which(command[0]), (
+        f"{command[0]} is missing: install it, for tests download programs with it"
+    )
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(map(str, command))} failed: {done.stderr}"
