@@ -8,21 +8,28 @@
  */
 #pragma once
 
+#include "hello.h"
+#include "process.h"
 #include "record.h"
-#include "sock.h"
 
 enum direction { READ, WRITE };
+
+enum role { UNKNOWN, CLIENT, SERVER };
 
 struct opened {
 	struct head head;
 	u64 connection;
-	u64 cgroup;
 	u32 target;
 	u32 pid, tid, uid;
 	u16 family, local_port, remote_port;
+	u16 version; /* as in the protocol, 0x0304 for TLS 1.3; 0: not known, as for all that follows */
+	u16 cipher;  /* IANA's number */
+	u8 role;     /* enum role */
 	u8 mid;
 	u8 local[16], remote[16];
 	char comm[16];
+	char server_name[256];
+	char alpn[256];
 };
 
 struct closed {
@@ -44,6 +51,8 @@ struct connection {
 	s32 fd;	    /* told by the library's setter; -1: not told */
 	u32 shared; /* references beyond the first: a free gives back one of them */
 	u8 mid;	    /* older than the probe */
+	u8 role;    /* enum role */
+	u8 looked;  /* how often its hello was looked for */
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
 	struct endpoints ends;
@@ -56,12 +65,16 @@ struct {
 	__type(value, struct connection);
 } connections SEC(".maps");
 
-/* How many connections a process has, so that only the exit of one that has any walks the map. */
+struct member {
+	u64 open; /* connections: only the exit of a process that has any walks their map */
+	u8 said;  /* user space knows who it is */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct member);
 } processes SEC(".maps");
 
 struct ended {
@@ -95,14 +108,23 @@ static __always_inline struct connection *find_connection(u64 handle)
 
 static __always_inline void count_connection(u32 pid, s64 change)
 {
-	u64 *open = bpf_map_lookup_elem(&processes, &pid), zero = 0;
+	struct member *member = bpf_map_lookup_elem(&processes, &pid), fresh = {};
 
-	if (!open) {
-		bpf_map_update_elem(&processes, &pid, &zero, BPF_NOEXIST);
-		open = bpf_map_lookup_elem(&processes, &pid);
+	if (!member) {
+		bpf_map_update_elem(&processes, &pid, &fresh, BPF_NOEXIST);
+		member = bpf_map_lookup_elem(&processes, &pid);
 	}
-	if (open)
-		__sync_fetch_and_add(open, change);
+	if (member)
+		__sync_fetch_and_add(&member->open, change);
+}
+
+/* Say who the current process is, once, before the first of its connections. */
+static __always_inline void introduce(u32 pid)
+{
+	struct member *member = bpf_map_lookup_elem(&processes, &pid);
+
+	if (member && !member->said)
+		member->said = say_process();
 }
 
 /* Say that it is over, where anybody knows of it. */
@@ -149,29 +171,50 @@ static __always_inline struct connection *open_connection(u64 handle, u32 target
 	return bpf_map_lookup_elem(&connections, &key);
 }
 
-/* Tell user space about the connection, once, and once more when its addresses become known. */
-static __always_inline bool announce(struct connection *c)
+/* What the library's object says of the session; what it does not say is 0. */
+static __always_inline void read_session(struct opened *r, u64 handle)
 {
+	u32 value = 0;
+	u64 name = pointer_of(r->target, SERVER_NAME, handle)
+		       ?: pointer_of(r->target, SERVER_NAME_ELSEWHERE, handle);
+	u64 alpn = pointer_of(r->target, ALPN, handle);
+
+	__builtin_memset(r->server_name, 0, sizeof(r->server_name));
+	__builtin_memset(r->alpn, 0, sizeof(r->alpn));
+	r->version = read_fact(r->target, VERSION, handle, &value) ? value : 0;
+	r->cipher = read_fact(r->target, CIPHER, handle, &value) ? value : 0;
+	if (name)
+		bpf_probe_read_user_str(r->server_name, sizeof(r->server_name), (void *)name);
+	if (alpn && read_fact(r->target, ALPN_LENGTH, handle, &value))
+		bpf_probe_read_user(r->alpn, value & 255, (void *)alpn);
+}
+
+/* Tell user space about the connection, once, and once more when its addresses become known. */
+static __always_inline bool announce(struct connection *c, u64 handle)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct opened *r;
 
 	if (c->announced && (c->resolved || !c->ends.family))
 		return true;
+	introduce(pid);
 	r = RECORD(opened, sizeof(*r));
 	if (!r)
 		return c->announced;
 	r->connection = c->id;
-	r->cgroup = bpf_get_current_cgroup_id();
 	r->target = c->target;
-	r->pid = bpf_get_current_pid_tgid() >> 32;
+	r->pid = pid;
 	r->tid = bpf_get_current_pid_tgid();
 	r->uid = bpf_get_current_uid_gid();
 	r->family = c->ends.family;
 	r->local_port = c->ends.local_port;
 	r->remote_port = c->ends.remote_port;
+	r->role = c->role;
 	r->mid = c->mid;
 	__builtin_memcpy(r->local, c->ends.local, sizeof(r->local));
 	__builtin_memcpy(r->remote, c->ends.remote, sizeof(r->remote));
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
+	read_session(r, handle);
 	submit(r);
 	c->announced = 1;
 	c->resolved = c->ends.family != 0;
@@ -192,13 +235,15 @@ static long close_if_of(struct bpf_map *map, struct connection_key *key, struct 
 /* The process is gone, or runs another program now: so are its connections. */
 static __always_inline void close_all_of(u32 pid)
 {
-	u64 *open = bpf_map_lookup_elem(&processes, &pid);
+	struct member *member = bpf_map_lookup_elem(&processes, &pid);
 
-	if (!open)
+	if (!member)
 		return;
 	/* Linux kernel commit 69c087ba6225 "bpf: Add bpf_for_each_map_elem() helper" (in v5.13) */
-	if (*open && newer_helpers &&
+	if (member->open && newer_helpers &&
 	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_for_each_map_elem))
 		bpf_for_each_map_elem(&connections, close_if_of, &pid, 0);
+	if (member->said)
+		say_gone(pid);
 	bpf_map_delete_elem(&processes, &pid);
 }

@@ -69,8 +69,33 @@ struct inode {
 	u32 i_generation;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
 	void *private_data;
 };
 
@@ -101,15 +126,36 @@ struct pid {
 	struct upid numbers[];
 };
 
-struct mm_struct;
+struct kernfs_node {
+	struct kernfs_node *parent;
+	const char *name;
+};
+
+struct kernfs_node___6_15 {
+	struct kernfs_node *__parent;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct mm_struct {
+	struct file *exe_file;
+};
 
 struct task_struct {
-	struct files_struct *files;
-	struct signal_struct *signal;
-	struct mm_struct *mm;
 	int pid, tgid;
+	struct mm_struct *mm;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct css_set *cgroups;
+	u64 start_boottime;
 };
 
 struct vm_area_struct {

@@ -8,6 +8,7 @@ that it is done, or that it failed: nothing it says can widen what is captured.
 from __future__ import annotations
 
 import os
+import select
 import socket
 from array import array
 from typing import TYPE_CHECKING
@@ -103,6 +104,12 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError, BlockingIOError):
             return False
         return True
+
+    def readable(self) -> bool:
+        """Whether `receive` would not wait."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def receive(self) -> tuple[Anything | None, list[int]]:
         """Wait for the next message and its descriptors (close-on-exec); None when the other end is gone.

@@ -50,6 +50,7 @@ u32 = Annotated[int, "u32"]
 u64 = Annotated[int, "u64"]
 Comm = Annotated[bytes, "char[16]"]
 Address = Annotated[bytes, "u8[16]"]
+Name = Annotated[bytes, "char[256]"]
 Tail = Annotated[bytes, "u8[]"]
 """The variable end of a record: whatever follows the fixed fields, `head.size` long in all."""
 
@@ -61,12 +62,30 @@ class Direction(enum.IntEnum):
     WRITE = 1
 
 
+class Process(NamedTuple):
+    """Who a process is, before the first of its connections; again when it has become another program."""
+
+    time: u64
+    start: u64
+    pid: u32
+    executable: u16
+    """Bytes of `names` that name the executable; the rest names the cgroup."""
+    names: Tail
+    """Parts of two paths, each last part first and ended by NUL."""
+
+
+class Gone(NamedTuple):
+    """A process has ended, or becomes another program: nothing more comes of it under this name."""
+
+    time: u64
+    pid: u32
+
+
 class Opened(NamedTuple):
     """A connection was seen for the first time, or its addresses became known (same id again)."""
 
     time: u64
     connection: u64
-    cgroup: u64
     target: u32
     pid: u32
     tid: u32
@@ -75,12 +94,22 @@ class Opened(NamedTuple):
     """AF_INET, AF_INET6, or 0 while the socket is not known."""
     local_port: u16
     remote_port: u16
+    version: u16
+    """`ProtocolVersion` of RFC 8446 section 4.1.2 and before: 0x0304 is TLS 1.3; 0 where it is not known."""
+    cipher: u16
+    """IANA's number of the suite; 0 where it is not known."""
+    role: u8
+    """An index into `ROLES`."""
     mid: u8
     """1 when the connection is older than the probe."""
     local: Address
     """Network byte order; IPv4 uses the first four bytes."""
     remote: Address
     comm: Comm
+    server_name: Name
+    """RFC 6066 section 3; empty where there is none or it is not known."""
+    alpn: Name
+    """The protocol that was agreed on, RFC 7301; empty where there is none or it is not known."""
 
 
 class Data(NamedTuple):
@@ -117,8 +146,11 @@ class Closed(NamedTuple):
     written: u64
 
 
-Record = Opened | Data | Missed | Closed
-RECORDS: tuple[type[Record], ...] = (Opened, Data, Missed, Closed)
+Record = Process | Gone | Opened | Data | Missed | Closed
+RECORDS: tuple[type[Record], ...] = (Process, Gone, Opened, Data, Missed, Closed)
+
+ROLES = (None, "client", "server")
+"""The order of `enum role` in bpf/connection.h."""
 
 LOSS_REASONS = ("ring_full", "map_full", "unreadable", "over_limit")
 """Why the kernel could not hand over bytes: the order of `enum loss` in bpf/record.h."""
@@ -180,10 +212,34 @@ class End(Context, frozen=True):
 # --- join -> parse: ordered bytes ------------------------------------------------------------------
 
 
+class Program(NamedTuple):
+    """A process while it runs one executable."""
+
+    executable: str | None = None
+    """Its path, as its own mount namespace has it."""
+    container: str | None = None
+    """The container's id, where the name of its cgroup has one."""
+    start: int | None = None
+    """When the process began."""
+
+
+class Session(NamedTuple):
+    """What the library's object said of a TLS session; None is not known, or not there."""
+
+    version: str | None = None
+    """`TLSv1.3` for example."""
+    cipher: str | None = None
+    """The suite's IANA name."""
+    server_name: str | None = None
+    alpn: str | None = None
+
+
 class Connection:
     """One TLS connection as one program sees it; shared by everything that happens on it."""
 
-    __slots__ = ("comm", "id", "library", "local", "mid", "pid", "remote", "role", "tid", "uid")
+    __slots__ = (
+        "comm", "id", "library", "local", "mid", "pid", "program", "remote", "role", "session", "tid", "uid",
+    )  # fmt: skip
 
     def __init__(self, id: int, *, pid: int, tid: int, uid: int, comm: str, library: str, mid: bool) -> None:
         self.id = id
@@ -194,11 +250,13 @@ class Connection:
         self.library = library
         self.mid = mid
         """Older than the probe: its first bytes may be the middle of a message."""
+        self.program = Program()
+        self.session = Session()
         self.local: str | None = None
         """`address:port`, IPv6 in brackets; None while it is not known, never a guess."""
         self.remote: str | None = None
         self.role: str | None = None
-        """What the program is, `client` or `server`: set by the parser that finds out, None until then."""
+        """What the program is, `client` or `server`: as its library says, else as the parser finds out."""
 
 
 class Open(NamedTuple):
@@ -279,6 +337,10 @@ class OnConnection(Message, kw_only=True):
     """The user that the process runs as."""
     comm: str
     """The kernel's name for the thread: at most 15 bytes."""
+    executable: str | None
+    """The program's file, as its own mount namespace names it."""
+    container: str | None
+    """Id of the container, where the name of the process's cgroup has one."""
     library: str
     """The file that was watched: its own name (soname)."""
     conn: int
@@ -288,7 +350,8 @@ class OnConnection(Message, kw_only=True):
     dst: str | None
     """The other end."""
     role: str | None
-    """What the watched program is, `client` or `server`; null until a protocol tells, so always in `opened`."""
+    """What the watched program is, `client` or `server`; null where the library does not say and no protocol has
+    told yet."""
 
 
 class Request(Struct, kw_only=True):
@@ -376,6 +439,16 @@ class ConnectionEvent(OnConnection, tag="connection", kw_only=True):
     """`opened` or `closed`."""
     started: str
     """`new`, or `mid` for a connection that is older than the probe."""
+    process_start: str | None = None
+    """When the process began: with `pid` it names one process for ever."""
+    tls: str | None = None
+    """The protocol version, such as `TLSv1.3`; null, as the following, where the library's object cannot be read."""
+    cipher: str | None = None
+    """The cipher suite's IANA name, or its number where it is a rare one."""
+    server_name: str | None = None
+    """The name that the client asked for (SNI)."""
+    alpn: str | None = None
+    """The protocol that both agreed on, such as `h2`."""
 
 
 class Lost(Message, kw_only=True):

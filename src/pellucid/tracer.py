@@ -10,10 +10,14 @@ from collections import deque
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pellucid.attach.loader import Filter, Tracing, find_sites, ring_bytes
+from pellucid.attach.attacher import Arrivals, Attacher
+from pellucid.attach.cgroups import cgroup, cgroup_of, root
+from pellucid.attach.loader import Filter, Tracing, ring_bytes
+from pellucid.attach.roster import Roster
 from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.errors import PellucidError
+from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.model import End, Offsets, Target
 from pellucid.outputs import empty_output, name_of, open_output
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pellucid.attach.library import Library
-    from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Anything, Channel
     from pellucid.settings import Tls
@@ -60,13 +63,19 @@ class Tracer:
         self._done = False
         self._heard = False
         self._untold: deque[Anything] = deque()
+        self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
         settings = self._settings
         with self._outputs(specs, settings.record) as (outputs, fds):
             tracing = self._load()
-            known = [self._attach(tracing, *each, library) for each in enumerate(targets, start=1)]
+            attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
+            known = [attacher.attach(attacher.plan(found)) for found in targets]
+            if not settings.libssl:  # else just these files are meant
+                roster = Roster(library, settings.pid, [found.key for found in targets])
+                self._arrivals = Arrivals(attacher, roster, self._introduce)
+                known += self._arrivals.mapped()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
             for fd in fds:
@@ -76,7 +85,7 @@ class Tracer:
         for target in known:
             self._tell(Tell(target))
         self._send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
-        log.info("ready: watching %s", _count(targets))
+        log.info("ready: watching %s", _count(known))
 
     def _load(self) -> Tracing:
         settings = self._settings
@@ -86,13 +95,27 @@ class Tracer:
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
+        self._attach_hello(tracing)
         return tracing
 
-    def _attach(self, tracing: Tracing, number: int, found: FoundTarget, library: Library) -> Target:
-        sites = find_sites(found, library, entry_only=self._settings.sites == "entry")
-        _log_sites(found, sites)
-        tracing.attach(found, number, library, sites)
-        return Target(id=number, library=found.library, path=found.display, site=sites[0].kind)
+    def _attach_hello(self, tracing: Tracing) -> None:
+        """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""
+        settings = self._settings
+        path = settings.cgroup_path or (cgroup_of(settings.pid) if settings.pid else None) or root()
+        reason = "cgroup v2 is not mounted"
+        with cgroup(path) as fd:
+            if fd is not None:
+                try:
+                    tracing.attach_hello(fd)
+                except BpfError as error:
+                    reason = str(error)
+                else:
+                    return
+        log.debug("%s: TLS that goes through memory will have no addresses", reason)
+
+    def _introduce(self, target: Target) -> bool:
+        """Tell the decoder of a target before it can have records; false where it does not listen now."""
+        return not self._untold and self._channel.send(Tell(target), wait=False)
 
     @contextmanager
     def _outputs(self, specs: list[SinkSpec], recording: Path | None) -> Iterator[tuple[Outputs, list[int]]]:
@@ -137,17 +160,30 @@ class Tracer:
         """Until a signal (a byte in the pipe `interrupted`), `--duration`, the end of the process that `--pid`
         names, or until the decoder has had enough.
         """
-        deadline = time.monotonic() + (self._settings.duration or float("inf"))
+        tick = time.monotonic()
+        deadline = tick + (self._settings.duration or float("inf"))
         with _process(self._settings.pid) as ends:
             while (left := deadline - time.monotonic()) > 0 and not self._heard:
-                ready = self._attend({interrupted, *ends}, min(TICK_MS, left * 1000))
+                ready = self._attend({interrupted, *ends, *self._expecting()}, min(TICK_MS, left * 1000))
                 if ready & ends:
                     log.info("process %d has ended", self._settings.pid)
-                if ready:
+                if ready & {interrupted, *ends}:
                     return
-                self._tell_clock()
-                if self._tracing and not self._untold:
-                    self._tell_unsaid_ends(self._tracing)
+                if self._arrivals:
+                    self._arrivals.meet()
+                if time.monotonic() >= tick:
+                    tick = time.monotonic() + TICK_MS / 1000
+                    self._at_tick()
+
+    def _expecting(self) -> set[int]:
+        return self._arrivals.filenos() if self._arrivals else set()
+
+    def _at_tick(self) -> None:
+        self._tell_clock()
+        if self._tracing and not self._untold:
+            self._tell_unsaid_ends(self._tracing)
+        if self._arrivals:
+            self._arrivals.renew()
 
     def _attend(self, others: set[int], patience_ms: float | None) -> set[int]:
         """Wait for the decoder, and for `others` to be readable; which of these are."""
@@ -218,6 +254,8 @@ class Tracer:
 
     def abandon(self) -> None:
         """Detach, and end the decoder by closing the channel."""
+        if self._arrivals:
+            self._arrivals.close()
         if self._tracing:
             self._tracing.close()
         self._channel.send(Finish(), wait=False)
@@ -247,24 +285,11 @@ def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tu
         yield group
 
 
-def _count(targets: list[FoundTarget]) -> str:
+def _count(targets: list[Target]) -> str:
     if not targets:
         return "for programs to come: no target yet"
     names = ", ".join(sorted({target.library for target in targets}))
     return f"{len(targets)} target{'s'[: len(targets) != 1]} ({names})"
-
-
-def _log_sites(target: FoundTarget, sites: list[Site]) -> None:
-    for site in sites:
-        log.debug(
-            "%s: %s at %#x, %s, %s%s",
-            target.display,
-            site.symbol,
-            site.offset,
-            site.kind,
-            "emulated" if site.emulated else "single-stepped",
-            f" ({site.reason})" if site.reason else "",
-        )
 
 
 @contextmanager
@@ -279,22 +304,5 @@ def _process(pid: int | None) -> Iterator[set[int]]:
         raise PellucidError(f"process {pid} ended before the capture began") from None
     try:
         yield {fd}
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def cgroup(path: Path | None) -> Iterator[int | None]:
-    """A descriptor of a cgroup's directory, for as long as the kernel needs it to find the group."""
-    if path is None:
-        yield None
-        return
-    if not path.is_dir():
-        raise PellucidError(f"there is no directory {path}")
-    if not (path / "cgroup.controllers").exists():  # version 1 has no such file
-        raise PellucidError(f"{path} is not a directory of cgroup v2: see `mount -t cgroup2`")
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
     finally:
         os.close(fd)

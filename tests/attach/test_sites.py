@@ -123,6 +123,17 @@ def test_public_function_that_calls_its_sibling_has_no_probe(library):
     assert expected == shapes(sites(library(PRELUDE + source, "-O1"), READ))
 
 
+def test_public_function_that_calls_its_sibling_among_pointers(library):
+    """The same holds where it also calls what nobody can know, through a pointer, as OpenSSL's methods are."""
+    source = """
+    int SSL_read(void *s, void *b, int n) { return ((int (**)(void *, int))s)[0](b, n) + 1; }
+    int SSL_read_ex(void *s, void *b, size_t n, size_t *d)
+    { if (!n) return ((int (**)(void *))s)[1](b) + 1; int r = SSL_read(s, b, n); *d = r; return r > 0; }
+    """
+    expected = [("SSL_read", Direction.READ, None, "entry")]
+    assert expected == shapes(sites(library(PRELUDE + source, "-O1"), READ))
+
+
 def test_entry_only(library):
     """Public functions can be asked for; SSL_write_ex, which ends in SSL_write_ex2, needs no probe."""
     found = sites(library(OPENSSL, "-O2"), WRITE, entry_only=True)

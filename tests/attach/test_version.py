@@ -9,6 +9,8 @@ from pellucid.attach.version import version_of
 TEXTS = {
     "OpenSSL 1.1.1w  11 Sep 2023": "OpenSSL 1.1.1w 11 Sep 2023",
     "OpenSSL 3.0.15+quic 3 Sep 2024": "OpenSSL 3.0.15+quic 3 Sep 2024",
+    "OpenSSL 1.1.1k  FIPS 25 Mar 2021": "OpenSSL 1.1.1k FIPS 25 Mar 2021",
+    "OpenSSL 3.0.13+qShould not query options": None,
     "LibreSSL 3.8.2": "LibreSSL 3.8.2",
     "OpenSSL 1.1.1 (compatible; BoringSSL)": "BoringSSL",
     "OpenSSL 1.1.1 (compatible; AWS-LC 1.34.0)": "AWS-LC 1.34.0",

@@ -67,7 +67,7 @@ class Blob:
         rest = place(fields[1:], start=16)
         head_id = self.struct("head", [(field, self.type(spec), at) for field, spec, at in head], 16)
         members = [(field, self.type(spec), at) for field, spec, at in rest]
-        return self.struct(name, [("head", head_id, 0), *members], 256)
+        return self.struct(name, [("head", head_id, 0), *members], 1024)
 
     def __bytes__(self):
         types = b"".join(self.types)

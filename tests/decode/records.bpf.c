@@ -15,10 +15,23 @@ struct head {
 	u64 time;
 };
 
+struct process {
+	struct head head;
+	u64 start;
+	u32 pid;
+	u16 size;
+	u16 executable;
+	u8 names[];
+};
+
+struct gone {
+	struct head head;
+	u32 pid;
+};
+
 struct opened {
 	struct head head;
 	u64 connection;
-	u64 cgroup;
 	u32 target;
 	u32 pid;
 	u32 tid;
@@ -26,11 +39,15 @@ struct opened {
 	u16 family;
 	u16 local_port;
 	u16 remote_port;
+	u16 version;
+	u16 cipher;
+	u8 role;
 	u8 mid;
-	u8 pad;
 	u8 local[16];
 	u8 remote[16];
 	char comm[16];
+	char server_name[256];
+	char alpn[256];
 };
 
 enum direction { READ, WRITE };
@@ -126,7 +143,7 @@ const volatile u64 cgroups[8] SEC(".rodata");
 const volatile struct head start SEC(".rodata");
 
 u64 tags[] SEC(".data");
-u64 tags[4];
+u64 tags[6];
 
 SEC("uprobe")
 int emit(void *context)
@@ -135,5 +152,7 @@ int emit(void *context)
 	tags[1] = TAG(struct data);
 	tags[2] = TAG(struct missed);
 	tags[3] = TAG(struct closed);
+	tags[4] = TAG(struct process);
+	tags[5] = TAG(struct gone);
 	return only_pid;
 }

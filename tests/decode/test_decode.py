@@ -55,7 +55,7 @@ def test_each_object_has_its_own_tags(decode, clang_btf, blob):
     assert second != Btf(clang_btf).struct("closed").id
     decode.decode(Envelope(Kind.OBJECT, 2, memoryview(bytes(written))))
     for object, tag in ((2, second), (1, Btf(clang_btf).struct("closed").id)):
-        payload = closed(tag, object).ljust(256)
+        payload = closed(tag, object).ljust(1024)
         assert [Closed(1, object, 3, 4)] == list(decode.decode(Envelope(Kind.RECORD, object, payload)))
 
 

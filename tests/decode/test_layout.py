@@ -12,20 +12,26 @@ from hypothesis import strategies as st
 from pellucid.decode.btf import Btf
 from pellucid.decode.layout import c_fields, c_name, decoder, decoders
 from pellucid.errors import FormatError
-from pellucid.model import RECORDS, Closed, Data, Missed, Opened, u64
+from pellucid.model import RECORDS, Closed, Data, Gone, Missed, Opened, Process, u64
 
 LOCAL, REMOTE = bytes(range(16)), bytes(range(16, 32))
 COMM = b"nginx".ljust(16, b"\0")
 
-# By hand from records.bpf.c: (the record, its bytes), with 0xEE where the compiler or `pad` leaves a hole.
+NAME = b"a.example".ljust(256, b"\0")
+
+# By hand from records.bpf.c: (the record, its bytes), with 0xEE where the compiler leaves a hole.
 SAMPLES = [
+    (Process(1, 2, 3, 4, b"a\0b\0"), struct.pack("<II2QI2H", 0, 36, 1, 2, 3, 4, 4) + b"a\0b\0"),
+    (Gone(1, 2), struct.pack("<IIQI", 0, 24, 1, 2) + b"\xee" * 4),
     (
-        Opened(2**63, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, LOCAL, REMOTE, COMM),
-        struct.pack("<II3Q4I3HB", 0, 104, 2**63, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1)
-        + b"\xee"
+        Opened(2**63, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, LOCAL, REMOTE, COMM, NAME, NAME),
+        struct.pack("<II2Q4I5H2B", 0, 616, 2**63, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1)
         + LOCAL
         + REMOTE
-        + COMM,
+        + COMM
+        + NAME
+        + NAME
+        + b"\xee" * 4,
     ),
     (Data(1, 2, 3, 4, 1, b"GET /"), struct.pack("<II3QIB", 0, 42, 1, 2, 3, 4, 1) + b"GET /"),
     (Data(1, 2, 3, 4, 0, b""), struct.pack("<II3QIB", 0, 37, 1, 2, 3, 4, 0)),
@@ -33,7 +39,7 @@ SAMPLES = [
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
-FIXED = {Opened: 104, Data: 37, Missed: 48, Closed: 40}
+FIXED = {Process: 32, Gone: 24, Opened: 616, Data: 37, Missed: 48, Closed: 40}
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.
 OTHER_SIZE = {
@@ -43,6 +49,7 @@ OTHER_SIZE = {
     "u64": "u32",
     "u8[16]": "u8[8]",
     "char[16]": "char[17]",
+    "char[256]": "char[255]",
     "u8[]": "u8[4]",
 }
 
@@ -228,7 +235,7 @@ def test_only_known_structs(record_btf):
 def test_decoder_takes_one_struct(record_btf):
     """A struct and a class can be brought together without the rest of the object."""
     decode = decoder(Btf(record_btf(Closed)).struct("closed"), Closed)
-    assert Closed(1, 2, 3, 4) == decode(struct.pack("<II4Q", 0, 40, 1, 2, 3, 4).ljust(256))
+    assert Closed(1, 2, 3, 4) == decode(struct.pack("<II4Q", 0, 40, 1, 2, 3, 4).ljust(1024))
 
 
 @pytest.mark.parametrize(("name", "expected"), [("Opened", "opened"), ("HttpReply", "http_reply")])

@@ -15,10 +15,14 @@ from pellucid.model import (
     Drops,
     End,
     Gap,
+    Gone,
     Missed,
     Offsets,
     Open,
     Opened,
+    Process,
+    Program,
+    Session,
     Target,
     Totals,
 )
@@ -31,10 +35,11 @@ TARGET = Target(id=3, library="libssl.so.3", path="/lib/libssl.so.3", site="inne
 def opened(**changes):
     """The record of a connection over IPv4 loopback."""
     fields = {
-        "time": 2_000, "connection": 7, "cgroup": 1, "target": 3, "pid": 10, "tid": 11, "uid": 12,
-        "family": socket.AF_INET, "local_port": 4000, "remote_port": 443, "mid": 0,
+        "time": 2_000, "connection": 7, "target": 3, "pid": 10, "tid": 11, "uid": 12,
+        "family": socket.AF_INET, "local_port": 4000, "remote_port": 443,
+        "version": 0, "cipher": 0, "role": 0, "mid": 0,
         "local": bytes([127, 0, 0, 1]) + bytes(12), "remote": bytes([192, 0, 2, 9]) + bytes(12),
-        "comm": b"curl\0\0garbage\0\0\0",
+        "comm": b"curl\0\0garbage\0\0\0", "server_name": bytes(256), "alpn": bytes(256),
     }  # fmt: skip
     return Opened(**{**fields, **changes})
 
@@ -58,6 +63,46 @@ def test_a_connection_carries_who_and_where():
     assert (connection.pid, connection.tid, connection.uid, connection.comm) == (10, 11, 12, "curl")
     assert (connection.library, connection.mid) == ("libssl.so.3", False)
     assert (connection.local, connection.remote) == ("127.0.0.1:4000", "192.0.2.9:443")
+
+
+def process(executable, cgroup, pid=10):
+    """The record of a process; paths are given part by part, as the kernel does, last part first."""
+    names = [b"".join(part + b"\0" for part in parts) for parts in (executable, cgroup)]
+    return Process(time=1_500, start=500, pid=pid, executable=len(names[0]), names=b"".join(names))
+
+
+def test_a_connection_carries_its_program():
+    """Executable, container and start of its process come out in the connection."""
+    docker = b"docker-" + b"ab" * 32 + b".scope"
+    begin, *_ = played(process([b"curl", b"bin", b"usr"], [docker, b"system.slice"]), opened())
+
+    assert begin.connection.program == Program("/usr/bin/curl", "ab" * 32, 1_000_000_500)
+
+
+def test_a_process_that_has_gone_is_forgotten():
+    """A pid that is used again is not taken for the process that had it before."""
+    curl = process([b"curl", b"bin"], [])
+    first, second = played(curl, opened(), Gone(time=5_000, pid=10), opened(connection=8))
+
+    assert first.connection.program.executable == "/bin/curl"
+    assert second.connection.program == Program()
+
+
+def test_a_connection_carries_its_session():
+    """Version, suite, names and role of the record come out in words."""
+    said = {"version": 0x0304, "cipher": 0x1302, "role": 2}
+    names = {"server_name": b"a.example\0" + bytes(246), "alpn": b"h2" + bytes(254)}
+    (begin,) = played(opened(**said, **names))
+
+    assert begin.connection.session == Session("TLSv1.3", "TLS_AES_256_GCM_SHA384", "a.example", "h2")
+    assert begin.connection.role == "server"
+
+
+def test_a_session_that_makes_no_sense_is_not_known():
+    """A version that does not exist and a name that is no text are left out; a rare suite shows its number."""
+    (begin,) = played(opened(version=0x7777, cipher=0x1399, server_name=b"\x01\xff" + bytes(254)))
+
+    assert begin.connection.session == Session(None, "0x1399", None, None)
 
 
 def test_times_become_wall_clock():

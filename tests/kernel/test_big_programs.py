@@ -42,7 +42,7 @@ def body(tmp_path: Path) -> Path:
 
 def test_bun(tls: Tls, programs: Programs, capture: Callable[..., Capture], body: Path) -> None:
     """A body posted by Bun's fetch to its own server, and the answer, are seen whole at both ends."""
-    program = packages.npm("@oven/bun-linux-x64") / "package/bin/bun"
+    program = packages.npm("@oven/bun-linux-x64") / "bin/bun"
     run = capture(libssl=program)
     got = programs.run(program, SOURCES / "bun_echo.js", tls.cert, tls.key, body).stdout.decode().split()
     messages = run.stop()

@@ -35,11 +35,11 @@ class End(NamedTuple):
     remote: str
 
 
-def build(name: str, folder: Path) -> Path:
-    """Compile a victim into `folder`."""
+def build(name: str, folder: Path, *flags: str) -> Path:
+    """Compile a victim into `folder`, with more flags for compiler and linker."""
     program = folder / name
     command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program,
-               SOURCES / f"{name}.c", "-lssl", "-lcrypto"]  # fmt: skip
+               SOURCES / f"{name}.c", *flags, "-lssl", "-lcrypto"]  # fmt: skip
     subprocess.run(command, check=True)
     return program
 

@@ -62,6 +62,8 @@ def test_one_exchange_fills_every_field():
         tid=42,
         uid=1000,
         comm="curl",
+        executable=None,
+        container=None,
         library="libssl.so.3",
         conn=7,
         src=LOCAL,

@@ -28,6 +28,8 @@ WHO: dict[str, Any] = {
     "tid": 4712,
     "uid": 1000,
     "comm": "curl",
+    "executable": "/usr/bin/curl",
+    "container": None,
     "library": "libssl.so.3",
     "conn": 7,
     "src": "10.0.0.2:51234",

@@ -50,7 +50,7 @@ def parsed(render: Render, message: Message) -> dict[str, Any]:
 def test_an_exchange(render: Render) -> None:
     """The fields stand in the order of the model, headers are pairs, and what is unset is absent."""
     expected = (
-        '{"type":"http","ts":"2026-11-22T02:57:42.123456Z","pid":4711,"tid":4712,"uid":1000,"comm":"curl",'
+        '{"type":"http","ts":"2026-11-22T02:57:42.123456Z","pid":4711,"tid":4712,"uid":1000,"comm":"curl","executable":"/usr/bin/curl","container":null,'
         '"library":"libssl.so.3","conn":7,"src":"10.0.0.2:51234","dst":"93.184.216.34:443","role":"client",'
         '"protocol":"HTTP/1.1","stream":null,'
         '"request":{"method":"GET","url":"/a","authority":"e.com","headers":[["Host","e.com"]],'

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.attach.points import AT_RETURN, UPROBES, Probe, probes_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
@@ -17,8 +18,10 @@ from pellucid.libbpf import (
     BpfObject,
     Link,
     Site,
+    attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
+    close_links,
     has_uprobe_multi,
     possible_cpus,
     wait_for_programs,
@@ -26,29 +29,12 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
-    from pellucid.attach.symbols import Symbol
     from pellucid.attach.targets import FoundTarget
-
-NO_ARGUMENT = 255
-"""`struct point.count` where the return value is the count (plaintext.bpf.c)."""
-
-UPROBES = (
-    "handle_new",
-    "handle_share",
-    "handle_free",
-    "handle_reset",
-    "handle_fd",
-    "call_exit",
-    "call_enter",
-)
-"""In the order in which they are attached: who is to be there first when a call comes."""
-
-AT_RETURN = frozenset({"handle_new", "call_exit"})
 
 TRACEPOINTS = (
     ("thread_exit", "sched_process_exit"),
@@ -58,44 +44,6 @@ SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
 
 _U64 = (1 << 64) - 1
 _KEY = struct.Struct("<I")
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One row of the table of attach points: a program, a place, and what the program must know there."""
-
-    program: str
-    offset: int
-    direction: int = 0
-    handle: int = 0
-    value: int = 1
-    size: int = 2
-    count: int = NO_ARGUMENT
-
-
-def probes_of(functions: Mapping[str, Symbol], library: Library, sites: list[CallSite]) -> list[Probe]:
-    """All attach points of one file, which has these functions by name."""
-    rows = [
-        Probe(
-            program, site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count)
-        )
-        for site in sites
-        for program in ("call_enter", "call_exit")
-    ]
-    named = {
-        "handle_new": library.created,
-        "handle_share": library.shared,
-        "handle_free": library.freed,
-        "handle_reset": library.reset,
-        "handle_fd": library.socket,
-    }
-    for program, names in named.items():
-        rows += [Probe(program, functions[name].offset) for name in names if name in functions]
-    return rows
-
-
-def _position(count: int | None) -> int:
-    return NO_ARGUMENT if count is None else count
 
 
 @dataclass(frozen=True)
@@ -157,21 +105,31 @@ class Tracing:
                 missing.append(tracepoint)
         return missing
 
+    def attach_hello(self, cgroup_fd: int) -> None:
+        """Watch handshakes leave the sockets of a cgroup: the addresses of TLS that goes through memory."""
+        self._links.append(attach_cgroup(self._object.program("hello_sent"), cgroup_fd))
+
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
-        """Attach to every point of one file."""
+        """Attach to every point of one file, or raise BpfError and to none."""
         by_program: dict[str, list[Site]] = defaultdict(list)
         for row in probes_of(target.functions, library, sites):
             by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
-        for name in UPROBES:
-            if by_program[name]:
-                self._links += attach_uprobes(
-                    self._object.program(name),
-                    str(target.path),
-                    by_program[name],
-                    pid=self._who.pid or 0,
-                    at_return=name in AT_RETURN,
-                    multi=self._multi,
-                )
+        links: list[Link] = []
+        try:
+            for name in UPROBES:
+                if by_program[name]:
+                    links += attach_uprobes(
+                        self._object.program(name),
+                        str(target.path),
+                        by_program[name],
+                        pid=self._who.pid or 0,
+                        at_return=name in AT_RETURN,
+                        multi=self._multi,
+                    )
+        except BpfError:
+            close_links(links)
+            raise
+        self._links += links
 
     def _add_point(self, row: Probe, target_id: int) -> int:
         """Enter the row into the map of points; its index there is the probe's cookie."""
@@ -237,9 +195,9 @@ class Tracing:
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
     def detach(self) -> None:
-        """Remove every probe, entries first."""
-        while self._links:
-            self._links.pop().close()
+        """Remove every probe."""
+        close_links(self._links)
+        self._links.clear()
 
     def close(self) -> None:
         """Remove every probe and free the object."""

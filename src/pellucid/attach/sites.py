@@ -12,7 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pellucid.attach.x86 import ARGUMENTS, Argument, Callee, OpaqueError, Stack, Value, callees, cheap_entry
+from pellucid.attach.x86 import (
+    ARGUMENTS,
+    Argument,
+    Callee,
+    OpaqueError,
+    Stack,
+    Value,
+    callees,
+    cheap_entry,
+    conduct,
+)
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
@@ -94,7 +104,7 @@ def find_calls(
 
 def _find_call(elf: Elf, call: Call, present: Public, *, entry_only: bool) -> list[Site]:
     reached = {function: _reached(elf, symbol) for function, symbol in present.items()}
-    public = _without_delegates(present, reached)
+    public = _without_delegates(elf, present)
     if entry_only:
         return _entry_sites(elf, call, public, "only public functions were asked for")
     try:
@@ -118,18 +128,24 @@ def _reached(elf: Elf, symbol: Symbol) -> Reached:
         return opaque
 
 
-def _without_delegates(present: Public, reached: dict[Function, Reached]) -> Public:
+def _without_delegates(elf: Elf, present: Public) -> Public:
     """The public functions, without those that leave the work to another one and would count twice."""
     addresses = {symbol.address for symbol in present.values()}
     return {
         function: symbol
         for function, symbol in present.items()
-        if not _calls_any(reached[function], addresses - {symbol.address})
+        if not _calls_any(elf, symbol, addresses - {symbol.address})
     }
 
 
-def _calls_any(reached: Reached, addresses: set[int]) -> bool:
-    return not isinstance(reached, OpaqueError) and any(callee.address in addresses for callee in reached)
+def _calls_any(elf: Elf, symbol: Symbol, addresses: set[int]) -> bool:
+    """Whether the function calls one of these, be there other calls of which nobody knows where they lead."""
+    if elf.machine != "x86_64":
+        return False
+    try:
+        return any(address in addresses for address, _ in conduct(elf, symbol).calls)
+    except OpaqueError:
+        return False
 
 
 def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:

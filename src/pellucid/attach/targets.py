@@ -200,21 +200,20 @@ def check_process(pid: int | None) -> None:
 
 
 def find_targets(library: Library, view: View, libssl: Path | None, pid: int | None) -> list[FoundTarget]:
-    """The files to watch, each once; none where there are none yet.
+    """The files to watch from the beginning, each once; none where there are none yet.
 
-    `libssl` names the file; else `pid` a process whose files are meant; else those of all processes and of
-    the dynamic linker's cache. Raises `PellucidError` where a named file or process is not usable.
+    `libssl` names the file; else `pid` a process whose files are meant; else those of the dynamic linker's
+    cache, to which `Roster` adds what processes map. Raises `PellucidError` where a named file or process is not usable.
     """
     check_process(pid)
     if libssl is not None:
         return [named_target(library, view, libssl)]
+    if pid is None:
+        return [target for _, target in installed_targets(library, view)]
     found = []
     for _, verdict in mapped_targets(library, view, pid):
         if isinstance(verdict, FoundTarget):
             found.append(verdict)
         else:
-            say = log.debug if pid is None else log.warning
-            say("%s cannot be watched: %s", verdict.display, verdict.reason)
-    if pid is None:
-        found += [target for _, target in installed_targets(library, view, [each.key for each in found])]
+            log.warning("%s cannot be watched: %s", verdict.display, verdict.reason)
     return found

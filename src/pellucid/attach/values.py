@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pellucid.errors import FormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pellucid.decode.btf import Btf
 
 _CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "s32": "i", "s64": "q"}
@@ -33,12 +35,12 @@ class MapValue:
         layout, offset = self._fields[name]
         return layout.unpack_from(raw, at + offset)
 
-    def write(self, **members: int) -> bytes:
-        """The struct with these members set, and the others 0."""
+    def write(self, **members: int | Sequence[int]) -> bytes:
+        """The struct with these members set, an array by all its integers, and the others 0."""
         raw = bytearray(self.size)
         for name, value in members.items():
             layout, offset = self._fields[name]
-            layout.pack_into(raw, offset, value)
+            layout.pack_into(raw, offset, *([value] if isinstance(value, int) else value))
         return bytes(raw)
 
 

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # OPENSSL_VERSION_TEXT of openssl/opensslv.h, and of LibreSSL's and BoringSSL's crypto.h. It is a whole
-# constant: other texts speak of versions too.
-_TEXT = re.compile(rb"(?:^|\0)((?:OpenSSL|LibreSSL) \d+\.\d[^\0\n]{0,80}|BoringSSL)\0")
+# constant that ends with a date or in parentheses: other texts speak of versions too, and compilers keep the
+# first 16 bytes of one once more for moving them at once.
+_TEXT = re.compile(
+    rb"(?:^|\0)(OpenSSL \d+\.\d[ -~]{0,60} (?:\d{1,2} [A-Z][a-z]{2} \d{4}|\(compatible; [ -~]{1,40}\))"
+    rb"|LibreSSL \d+\.[\d.]+|BoringSSL)\0"
+)
 _FORK = re.compile(r"\(compatible; (.+)\)$")  # BoringSSL and aws-lc say whose interface they have
 _SOURCES = {
     b"boringssl": "BoringSSL"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import select
+from collections import deque
 from typing import TYPE_CHECKING
 
 from pellucid.capture.envelope import pack, pack_context
 from pellucid.channel import Channel, Finish, Ring, Settle, Tell
 from pellucid.libbpf.drain import Drain
-from pellucid.model import Kind, Offsets
+from pellucid.model import Kind, Offsets, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ class Live:
         self._channel = channel
         self._drains: dict[int, Drain] = {}
         self._finished = False
+        self._heard: deque[tuple[Anything | None, list[int]]] = deque()
         self.tracer_gone = False
         """Set when the stream ended because the tracer did; the rings were drained all the same."""
 
@@ -31,24 +33,39 @@ class Live:
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
         while not self._finished:
-            ready = {fd for fd, _ in poll.poll()}
+            poll.poll()
             yield from self._drain()
-            if self._channel.fileno() in ready:
-                message, fds = self._channel.receive()
-                yield from self._hear(message, fds, poll)
+            if not self._heard and self._channel.readable():
+                self._heard.append(self._channel.receive())
+            while self._heard:
+                yield from self._hear(*self._heard.popleft(), poll)
         yield pack(Kind.END)
 
-    def _drain(self) -> Iterator[memoryview]:
+    def _drain(self) -> Iterator[bytes | memoryview]:
         """What has been moved so far; more makes the drain's descriptor readable again."""
         for drain in self._drains.values():
             batch = drain.take()
             if len(batch):
+                yield from self._introductions()
                 yield batch
 
-    def _settle(self) -> Iterator[memoryview]:
+    def _settle(self) -> Iterator[bytes | memoryview]:
         """Everything that the rings hold now."""
         for drain in self._drains.values():
-            yield from drain.settle()
+            for batch in drain.settle():
+                yield from self._introductions()
+                yield batch
+
+    def _introductions(self) -> Iterator[bytes]:
+        """The targets that the records just taken may be of: they were told before there were any, and go first."""
+        while self._channel.readable():
+            message, fds = self._channel.receive()
+            if isinstance(message, Tell) and isinstance(message.context, Target):
+                yield pack_context(message.context)
+                continue
+            self._heard.append((message, fds))
+            if message is None:
+                return
 
     def _hear(
         self, message: Anything | None, fds: list[int], poll: select.poll

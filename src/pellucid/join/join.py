@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pellucid.container import container_id
 from pellucid.join.addresses import endpoint
+from pellucid.join.processes import path_of
+from pellucid.join.sessions import session_of
 from pellucid.model import (
     LOSS_REASONS,
+    ROLES,
     Chunk,
     Clock,
     Close,
@@ -19,10 +23,13 @@ from pellucid.model import (
     End,
     Flow,
     Gap,
+    Gone,
     Missed,
     Offsets,
     Open,
     Opened,
+    Process,
+    Program,
     Record,
     Target,
     Totals,
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
 
 NO_REASON = "ring_full"
 """A hole that no record explains: the kernel had no room to say anything."""
+
+NOBODY = Program()
+"""A process that the kernel had no room to introduce."""
 
 _DIRECTIONS = (Direction.READ, Direction.WRITE)
 
@@ -53,6 +63,7 @@ class Join:
     def __init__(self) -> None:
         self._streams: dict[int, _Stream] = {}
         self._targets: dict[int, Target] = {}
+        self._programs: dict[int, Program] = {}
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -62,6 +73,8 @@ class Join:
         self._began: int | None = None
         self._handlers: dict[type, Callable[[Any], Iterator[Flow]]] = {
             Data: self._data,
+            Process: self._process,
+            Gone: self._gone,
             Opened: self._opened,
             Missed: self._missed,
             Closed: self._closed,
@@ -90,18 +103,32 @@ class Join:
         stream.expected[direction] = record.offset + len(record.bytes)
         yield Chunk(stream.connection, direction, record.offset, time, record.bytes)
 
+    def _process(self, record: Process) -> Iterator[Flow]:
+        names, end = record.names, record.executable
+        container = container_id(path_of(names[end:]) or "/")
+        self._programs[record.pid] = Program(
+            path_of(names[:end]), container, record.start + self._boot_to_wall
+        )
+        return iter(())
+
+    def _gone(self, record: Gone) -> Iterator[Flow]:
+        self._programs.pop(record.pid, None)
+        return iter(())
+
     def _opened(self, record: Opened) -> Iterator[Flow]:
         stream = self._streams.get(record.connection)
         connection = stream.connection if stream else self._new_connection(record)
         connection.local = endpoint(record.family, record.local, record.local_port)
         connection.remote = endpoint(record.family, record.remote, record.remote_port)
+        connection.role = ROLES[record.role] or connection.role
+        connection.session = session_of(record)
         if stream is None:
             self._streams[record.connection] = _Stream(connection)
             yield Open(connection, record.time + self._boot_to_wall)
 
     def _new_connection(self, record: Opened) -> Connection:
         target = self._targets.get(record.target)
-        return Connection(
+        connection = Connection(
             record.connection,
             pid=record.pid,
             tid=record.tid,
@@ -110,6 +137,8 @@ class Join:
             library=target.library if target else "",
             mid=bool(record.mid),
         )
+        connection.program = self._programs.get(record.pid, NOBODY)
+        return connection
 
     def _missed(self, record: Missed) -> Iterator[Flow]:
         stream = self._streams.get(record.connection)

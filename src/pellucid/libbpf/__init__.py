@@ -7,8 +7,10 @@ from pellucid.libbpf.drain import Drain
 from pellucid.libbpf.links import (
     Link,
     Site,
+    attach_cgroup,
     attach_raw_tracepoint,
     attach_uprobes,
+    close_links,
     has_uprobe_multi,
     iterate,
 )
@@ -32,9 +34,11 @@ __all__ = [
     "NewMappings",
     "Program",
     "Site",
+    "attach_cgroup",
     "attach_raw_tracepoint",
     "attach_uprobes",
     "built_object",
+    "close_links",
     "has_uprobe_multi",
     "iterate",
     "possible_cpus",

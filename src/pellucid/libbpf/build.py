@@ -45,6 +45,7 @@ const char *libbpf_version_string(void);
 
 int bpf_raw_tracepoint_open(const char *name, int prog_fd);
 int bpf_iter_create(int link_fd);
+struct bpf_link *bpf_program__attach_cgroup(const struct bpf_program *prog, int cgroup_fd);
 int bpf_link__destroy(struct bpf_link *link);
 
 #define PELLUCID_TRACE_UPROBE_MULTI ...

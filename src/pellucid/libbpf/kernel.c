@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* vasprintf */
 #include "kernel.h"
 
 #include <bpf/bpf.h>
@@ -6,6 +7,7 @@
 #include <linux/membarrier.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -87,21 +89,25 @@ struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned lon
 static char collected[64 << 10];
 static size_t used;
 
+/* A verifier's log is one message, and may be longer than the room: its end is what matters. */
 static int collect(enum libbpf_print_level level, const char *format, va_list args)
 {
-	size_t room = sizeof(collected) - used;
-	int size;
+	const size_t room = sizeof(collected) - 1;
+	char *message;
+	size_t size, kept;
 
-	if (level == LIBBPF_DEBUG)
+	if (level == LIBBPF_DEBUG || vasprintf(&message, format, args) < 0)
 		return 0;
-	if (room < sizeof(collected) / 2) { /* the end of a verifier's log is what matters */
-		memmove(collected, collected + used / 2, used - used / 2);
-		used -= used / 2;
-		room = sizeof(collected) - used;
+	size = strlen(message);
+	if (size > room / 2) {
+		memmove(message, message + size - room / 2, room / 2 + 1);
+		size = room / 2;
 	}
-	size = vsnprintf(collected + used, room, format, args);
-	if (size > 0)
-		used += (size_t)size < room ? (size_t)size : room - 1;
+	kept = used + size > room ? room - size : used;
+	memmove(collected, collected + used - kept, kept);
+	memcpy(collected + kept, message, size);
+	used = kept + size;
+	free(message);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pellucid.libbpf._native import ffi, lib
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pellucid.libbpf.object import Program
+
+_CLOSERS = 32
 
 _ITERATOR_READ = 1 << 16
 """More than the kernel buffers at a time: 8 pages, kernel/bpf/bpf_iter.c."""
@@ -26,6 +29,12 @@ class Link:
     def close(self) -> None:
         """Detach."""
         self._release()
+
+
+def close_links(links: Sequence[Link]) -> None:
+    """Detach them all, many at a time: what each waits for, until no CPU runs its program, is the same."""
+    with ThreadPoolExecutor(_CLOSERS) as pool:
+        list(pool.map(Link.close, links))
 
 
 class Site(NamedTuple):
@@ -81,6 +90,14 @@ def _read_on(fd: int) -> bytes:
             return os.read(fd, _ITERATOR_READ)
         except BlockingIOError:
             continue
+
+
+def attach_cgroup(program: Program, cgroup_fd: int) -> Link:
+    """Attach to a cgroup of version 2, and so to all below it, beside whatever else is attached there."""
+    link = lib.bpf_program__attach_cgroup(program.handle, cgroup_fd)
+    if link == ffi.NULL:
+        raise BpfError(f"cannot attach {program.name} to a cgroup: {os.strerror(ffi.errno)}")
+    return Link(lambda: lib.bpf_link__destroy(link))
 
 
 def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:

@@ -57,7 +57,7 @@ class Http1(Protocol):
         self._limits = limits
         other = Direction.READ if direction is Direction.WRITE else Direction.WRITE
         requests, responses = (other, direction) if head.startswith(b"HTTP/") else (direction, other)
-        connection.role = "client" if requests is Direction.WRITE else "server"
+        connection.role = connection.role or ("client" if requests is Direction.WRITE else "server")
         self._requests = Side(requests, judge_request)
         self._responses = Side(responses, judge_response)
         self._waiting: deque[Exchange] = deque()

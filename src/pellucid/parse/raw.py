@@ -21,6 +21,8 @@ class Who(TypedDict):
     tid: int
     uid: int
     comm: str
+    executable: str | None
+    container: str | None
     library: str
     conn: int
     src: str | None
@@ -38,6 +40,8 @@ def who(connection: Connection) -> Who:
         "tid": connection.tid,
         "uid": connection.uid,
         "comm": connection.comm,
+        "executable": connection.program.executable,
+        "container": connection.program.container,
         "library": connection.library,
         "conn": connection.id,
         "src": src,
@@ -79,9 +83,15 @@ def lost(gap: Gap) -> Lost:
 
 def connection_event(connection: Connection, time: int, event: str) -> ConnectionEvent:
     """Say that a connection was `opened` or `closed` at `time`."""
+    start, session = connection.program.start, connection.session
     return ConnectionEvent(
         ts=rfc3339(time),
         event=event,
         started="mid" if connection.mid else "new",
+        process_start=None if start is None else rfc3339(start),
+        tls=session.version,
+        cipher=session.cipher,
+        server_name=session.server_name,
+        alpn=session.alpn,
         **who(connection),
     )

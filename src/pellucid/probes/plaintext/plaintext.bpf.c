@@ -21,7 +21,7 @@ struct point {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 16384);
 	__type(key, u32);
 	__type(value, struct point);
 } points SEC(".maps");
@@ -76,10 +76,24 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 	return count;
 }
 
+#define LOOKS 4 /* early data is written before the hello leaves */
+
+/*
+ * The connection's addresses, by what is surest: the hello that its own object remembers; the socket that
+ * this thread has used inside the call; the descriptor that the library was told.
+ */
 static __always_inline void find_addresses(struct connection *c, const struct frame *frame)
 {
-	struct sock *sk = (void *)frame->sk ?: socket_of(c->fd);
+	u32 server = 0;
+	struct sock *sk;
 
+	if (c->looked < LOOKS && read_fact(c->target, IS_SERVER, frame->handle, &server)) {
+		c->looked++;
+		c->role = server ? SERVER : CLIENT;
+		if (find_hello(c->target, frame->handle, server, &c->ends))
+			return;
+	}
+	sk = (void *)frame->sk ?: socket_of(c->fd);
 	if (sk)
 		read_endpoints(sk, &c->ends);
 }
@@ -119,7 +133,7 @@ int call_exit(struct pt_regs *ctx)
 	    .direction = point->direction & 1,
 	};
 	c->offset[rest.direction] += size;
-	if (announce(c))
+	if (announce(c, frame->handle))
 		send(&rest);
 	else
 		lose(RING_FULL, size);
@@ -204,6 +218,15 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 		if (thread->frames[i].sp && !thread->frames[i].sk && is_internet(sk))
 			thread->frames[i].sk = (u64)sk;
 	return 0;
+}
+
+/* Every packet that leaves a socket of the cgroup passes here, and goes on. */
+SEC("cgroup_skb/egress")
+int hello_sent(struct __sk_buff *skb)
+{
+	if (!stopped)
+		remember_hello(skb);
+	return 1;
 }
 
 SEC("raw_tp")

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the library's own connection object says, at places that attach/accessors.py has proven. */
+#pragma once
+
+#include "kernel/kernel.h"
+#include <bpf/bpf_helpers.h>
+
+#define STEPS 4
+
+/*
+ * From the object to a value: every step but the last leads to a pointer that is followed, the last one to
+ * the value. attach/loader.py writes it.
+ */
+struct field {
+	u32 mask; /* of an integer, after it was read */
+	u16 steps[STEPS];
+	u8 depth; /* how many steps; 0: not known */
+	u8 size;  /* bytes of the value */
+};
+
+/* The order is FACTS in attach/loader.py. */
+enum fact {
+	CLIENT_RANDOM,
+	SERVER_RANDOM,
+	IS_SERVER,
+	VERSION,
+	CIPHER,
+	SERVER_NAME,
+	SERVER_NAME_ELSEWHERE,
+	ALPN,
+	ALPN_LENGTH,
+	FACTS
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024 * FACTS);
+	__type(key, u32); /* target * FACTS + fact */
+	__type(value, struct field);
+} fields SEC(".maps");
+
+static __always_inline struct field *field_of(u32 target, enum fact fact)
+{
+	struct field *field = bpf_map_lookup_elem(&fields, &(u32){target * FACTS + fact});
+
+	return field && field->depth ? field : NULL;
+}
+
+/* The address of the value in the watched program; 0 where a pointer on the way cannot be read. */
+static __always_inline u64 place_of(const struct field *field, u64 object)
+{
+#pragma unroll
+	for (int i = 0; i < STEPS - 1; i++) {
+		if (i + 1 >= field->depth)
+			return object + field->steps[i];
+		if (bpf_probe_read_user(&object, sizeof(object), (void *)(object + field->steps[i])))
+			return 0;
+	}
+	return object + field->steps[STEPS - 1];
+}
+
+/* An integer of the object; false where it is not known. */
+static __always_inline bool read_fact(u32 target, enum fact fact, u64 object, u32 *value)
+{
+	const struct field *field = field_of(target, fact);
+	u32 read = 0, mask;
+
+	if (!field || field->size > sizeof(read))
+		return false;
+	mask = field->mask;
+	if (bpf_probe_read_user(&read, field->size, (void *)place_of(field, object)))
+		return false;
+	*value = read & mask;
+	return true;
+}
+
+/* What a pointer of the object leads to; 0 where it is not known, or leads nowhere. */
+static __always_inline u64 pointer_of(u32 target, enum fact fact, u64 object)
+{
+	const struct field *field = field_of(target, fact);
+	u64 pointer = 0;
+
+	if (field)
+		bpf_probe_read_user(&pointer, sizeof(pointer), (void *)place_of(field, object));
+	return pointer;
+}
