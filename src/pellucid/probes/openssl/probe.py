@@ -6,7 +6,7 @@ own, for `SSL_read_early_data` and `SSL_write_early_data` call the same inner fu
 
 from __future__ import annotations
 
-from pellucid.attach.boringssl import find_functions
+from pellucid.attach import boringssl, openssl
 from pellucid.attach.library import Library
 from pellucid.attach.sites import Call, Function
 from pellucid.model import Direction
@@ -28,5 +28,5 @@ PROBE = Library(
     socket=("SSL_set_fd", "SSL_set_rfd", "SSL_set_wfd"),
     unseen=("SSL_sendfile",),  # the kernel reads the file and encrypts it (kTLS)
     telltales=(b"ssl/ssl_lib.c",),  # __FILE__ in their error reports; BoringSSL's is ssl_lib.cc
-    finders=(find_functions,),
+    finders=(boringssl.find_functions, openssl.find_functions),
 )
