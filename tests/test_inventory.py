@@ -113,7 +113,7 @@ def test_a_refused_file_of_this_process(library, capfd):
     ctypes.CDLL(str(path))
     _, rows = listed(capfd, pid=os.getpid())
     [row] = [row for row in rows if row["path"] == str(path)]
-    assert row["why_not"] == "it does not name SSL_read and SSL_write: stripped"
+    assert row["why_not"].startswith("stripped, and OpenSSL's functions are not proven by its code: ")
     assert (row["how"], row["sites"], row["captures"]) == (
         None,
         [],

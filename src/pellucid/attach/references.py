@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LEA_RCX = b"\x48\x8d\x0d"  # lea place(%rip),%rcx: the fourth argument
 MOV_ECX = b"\xb9"  # mov $place,%ecx: the same in programs that are not relocated
+LEA_RDX = b"\x48\x8d\x15"  # the third
+MOV_EDX = b"\xba"
 CALL = b"\xe8"
 _DISTANCE = 4  # bytes
 _CHUNK = 1 << 20

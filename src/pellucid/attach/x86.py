@@ -101,17 +101,17 @@ def callees(elf: Elf, function: Symbol) -> list[Callee]:
     return [Callee(target, arguments) for target, arguments in calls if isinstance(target, int)]
 
 
+def instructions(elf: Elf, extent: range) -> set[int]:
+    """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
+    code = elf.code(extent.start, len(extent))
+    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
+
+
 def conduct(elf: Elf, function: Symbol) -> Conduct:
     """What the function does. Where its calls lead need not be known, unlike for `callees`."""
     walk = _Walk(elf, function, pointers=True).run()
     calls = [(target if isinstance(target, int) else None, arguments) for target, arguments in walk.calls]
     return Conduct(calls, walk.stores, walk.balanced)
-
-
-def instructions(elf: Elf, extent: range) -> set[int]:
-    """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
-    code = elf.code(extent.start, len(extent))
-    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
 
 
 def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:

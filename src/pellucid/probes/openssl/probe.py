@@ -7,7 +7,7 @@ is an object with the same calls, and thereby a connection.
 
 from __future__ import annotations
 
-from pellucid.attach.boringssl import find_functions
+from pellucid.attach import boringssl, openssl
 from pellucid.attach.library import Library
 from pellucid.attach.sites import Call, Function
 from pellucid.model import Direction
@@ -30,5 +30,5 @@ PROBE = Library(
     socket=("SSL_set_fd", "SSL_set_rfd", "SSL_set_wfd"),
     unseen=("SSL_sendfile",),  # the kernel reads the file and encrypts it (kTLS)
     telltales=(b"ssl/ssl_lib.c",),  # __FILE__ in their error reports; BoringSSL's is ssl_lib.cc
-    finders=(find_functions,),
+    finders=(boringssl.find_functions, openssl.find_functions),
 )
