@@ -15,11 +15,11 @@ KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests -name '*.c' -o -name '*.h')
 
-.PHONY: help demo test unit setup bpf lint format bench kernels dist clean
+.PHONY: help demo test targets-big unit setup bpf lint format bench kernels dist clean
 
 # List these targets.
 help:
-	@awk '/^# / {text = substr($$0, 3)} /^[a-z]+:/ {split($$1, t, ":"); if (text) printf "%-8s %s\n", t[1], text} !/^# / {text = ""}' Makefile
+	@awk '/^# / {text = substr($$0, 3)} /^[a-z-]+:/ {split($$1, t, ":"); if (text) printf "%-11s %s\n", t[1], text} !/^# / {text = ""}' Makefile
 
 # Watch a real HTTPS exchange in plain text: sets up, captures, ends by itself.
 demo: setup
@@ -28,6 +28,10 @@ demo: setup
 # Run every test, those that need root and real programs too.
 test: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest
+
+# Watch Bun, Chromium and Envoy, whose TLS has no symbols (downloads some 250 MB the first time).
+targets-big: setup $(STAMPS)/test-packages
+	@$(BIN)/python -m pytest -m big
 
 # Run the tests that need neither root nor real programs.
 unit: setup

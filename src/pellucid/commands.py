@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
+from pellucid.attach.given import given_target, parse_addresses
 from pellucid.attach.images import Images
-from pellucid.attach.targets import find_targets
+from pellucid.attach.targets import check_process, find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
@@ -40,11 +41,12 @@ def capture(settings: Tls) -> None:
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = _specs(settings, list(sinks), files, also=settings.eventaddr)
+    given = _addresses(library, settings)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
-    targets = _targets(library, settings)
+    targets = _targets(library, settings, given)
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -131,15 +133,27 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
-def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
+def _targets(library: Library, settings: Tls, given: dict[str, int]) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
     files = settings.libssl or [None]
     try:
         with Images() as images:
+            if given:
+                check_process(settings.pid)
+                return [given_target(library, images, settings.libssl[0], given)]
             found = [target for file in files for target in find_targets(library, images, file, settings.pid)]
     except BpfError as error:
         raise missing_requirement() or error from error
     return list({target.key: target for target in found}.values())
+
+
+def _addresses(library: Library, settings: Tls) -> dict[str, int]:
+    """What --addr says, for the one file that it is about; none without it."""
+    if settings.addr is None:
+        return {}
+    if len(settings.libssl) != 1:
+        raise UsageError("--addr needs exactly one --libssl: the file that the addresses lie in")
+    return parse_addresses(settings.addr, library)
 
 
 def _specs(

@@ -65,6 +65,10 @@ class Tls(Show):
         "--libssl", default=(), multiple=True, metavar="FILE",
         help="Watch this library or program. Repeatable. [default: all there are]",
     )  # fmt: skip
+    addr: str | None = setting(
+        "--addr", default=None, metavar="NAME=ADDRESS,...",
+        help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
+    )  # fmt: skip
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
     )

@@ -40,29 +40,29 @@ def wheels(*requirements: str, python: str = f"{sys.version_info.major}.{sys.ver
     return _kept("-".join(requirements), fill)
 
 
-def debian(package: str) -> Path:
-    """The files of a package of the Debian that the tests run on."""
-
-    def fill(folder: Path) -> None:
-        _run(["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=", package], folder)
-        (archive,) = folder.glob("*.deb")
-        _run(["dpkg-deb", "-x", archive, folder], folder)
-        archive.unlink()
-
-    return _kept(package, fill)
-
-
 def npm(package: str) -> Path:
-    """The files of an npm package, `name@version`, without what it requires."""
+    """The folder that a package of npm unpacks to; without what it requires."""
 
     def fill(folder: Path) -> None:
         assert shutil.which("npm"), "npm is needed to fetch packages that tests use: install nodejs with npm"
         _run(["npm", "pack", "--silent", package], folder)
         (archive,) = folder.glob("*.tgz")
-        _run(["tar", "-xzf", archive, "--strip-components=1"], folder)
+        _run(["tar", "-xzf", archive], folder)
         archive.unlink()
 
     return _kept(package.replace("/", "-"), fill)
+
+
+def debian(*packages: str) -> Path:
+    """The files of packages of the Debian that the tests run on; without what they require."""
+
+    def fill(folder: Path) -> None:
+        _run(["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=", *packages], folder)
+        for archive in folder.glob("*.deb"):
+            _run(["dpkg-deb", "-x", archive, folder], folder)
+            archive.unlink()
+
+    return _kept(packages[0], fill)
 
 
 def debian_suite(suite: str, *packages: str) -> Path:
@@ -114,5 +114,8 @@ def _kept(name: str, fill: Callable[[Path], None]) -> Path:
 
 
 def _run(command: list[str | Path], folder: Path) -> None:
+    assert shutil.which(command[0]), (
+        f"{command[0]} is missing: install it, for tests download programs with it"
+    )
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(map(str, command))} failed: {done.stderr}"

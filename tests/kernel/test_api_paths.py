@@ -8,7 +8,7 @@ import pytest
 
 from tests.kernel import victims
 from tests.kernel.streams import Stream, streams
-from tests.kernel.victims import End, answered, asked
+from tests.kernel.victims import End, answered, asked, at, conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,17 +34,6 @@ def run_victim(tls: Tls, programs: Programs, capture: Callable[..., Capture], tm
         return ends, sorted(streams(messages))
 
     return run
-
-
-def at(end: End, asks: bytes, answers: bytes) -> Stream:
-    """What is to be seen at an end, when the client writes `asks` and the server `answers`."""
-    read, written = (answers, asks) if end.role == "client" else (asks, answers)
-    return Stream(end.pid, end.local, end.remote, read, written)
-
-
-def conversation(end: End) -> Stream:
-    """What is to be seen of the usual conversation."""
-    return at(end, asked(end.name), answered(end.name))
 
 
 @both_versions

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.kernel.streams import Stream
+
 if TYPE_CHECKING:
     from tests.kernel.running import Programs, Tls
 
@@ -56,3 +58,14 @@ def asked(name: str) -> bytes:
 def answered(name: str) -> bytes:
     """What the server writes in it, and the client reads."""
     return b"".join(b"%s answers %d\n" % (name.encode(), number) for number in range(ROUNDS))
+
+
+def at(end: End, asks: bytes, answers: bytes) -> Stream:
+    """What is to be seen at an end, when the client writes `asks` and the server `answers`."""
+    read, written = (answers, asks) if end.role == "client" else (asks, answers)
+    return Stream(end.pid, end.local, end.remote, read, written)
+
+
+def conversation(end: End) -> Stream:
+    """What is to be seen of the usual conversation."""
+    return at(end, asked(end.name), answered(end.name))

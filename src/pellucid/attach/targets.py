@@ -193,14 +193,19 @@ def _installed_image(library: Library, view: View, path: Path) -> Image | None:
     return Image(view.key(path), path, str(path), ())
 
 
+def check_process(pid: int | None) -> None:
+    """Raise `PellucidError` where there is no such process."""
+    if pid is not None and not Path(f"/proc/{pid}").exists():
+        raise PellucidError(f"there is no process {pid}")
+
+
 def find_targets(library: Library, view: View, libssl: Path | None, pid: int | None) -> list[FoundTarget]:
     """The files to watch from the beginning, each once; none where there are none yet.
 
     `libssl` names the file; else `pid` a process whose files are meant; else those of the dynamic linker's
     cache, to which `Roster` adds what processes map. Raises `PellucidError` where a named file or process is not usable.
     """
-    if pid is not None and not Path(f"/proc/{pid}").exists():
-        raise PellucidError(f"there is no process {pid}")
+    check_process(pid)
     if libssl is not None:
         return [named_target(library, view, libssl)]
     if pid is None:

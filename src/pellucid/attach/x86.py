@@ -90,6 +90,12 @@ def callees(elf: Elf, function: Symbol) -> list[Callee]:
     return [Callee(address, arguments) for address, arguments in walk.calls if address is not None]
 
 
+def instructions(elf: Elf, extent: range) -> set[int]:
+    """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
+    code = elf.code(extent.start, len(extent))
+    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
+
+
 def conduct(elf: Elf, function: Symbol) -> Conduct:
     """What the function does. Where its calls lead need not be known, unlike for `callees`."""
     walk = _Walk(elf, function, pointers=True)
