@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.attach.loader import find_fields, find_sites
 from pellucid.errors import PellucidError
+from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.model import Target
 
@@ -90,6 +91,7 @@ class Arrivals:
         self._roster = roster
         self._introduce = introduce
         self._waiting: deque[FoundTarget] = deque()
+        self._refused = False
         _allow_many_files()
         self.close = roster.close
         self.filenos = roster.filenos
@@ -100,7 +102,7 @@ class Arrivals:
             try:
                 target = self._attacher.attach(self._attacher.plan(found))
             except PellucidError as error:
-                self._roster.forget(found, error)
+                self._give_up(found, error)
             else:
                 self._roster.done(found)
                 yield target
@@ -124,11 +126,18 @@ class Arrivals:
                     return
                 self._attacher.attach(plan)
             except PellucidError as error:
-                self._roster.forget(found, error)
+                self._give_up(found, error)
             else:
                 log.info("watching %s (%s) too", found.display, found.library)
                 self._roster.done(found)
             self._waiting.popleft()
+
+    def _give_up(self, found: FoundTarget, why: PellucidError) -> None:
+        """A file may vanish at any time; that the kernel takes no more probes is said once."""
+        if isinstance(why, BpfError) and not self._refused:
+            self._refused = True
+            log.warning("%s is not watched: %s; further files may not be either", found.display, why)
+        self._roster.forget(found, why)
 
 
 def _allow_many_files() -> None:

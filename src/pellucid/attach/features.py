@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pellucid.attach import children, machine, rehearsal, trials
+from pellucid.attach import children, machine, mappings, rehearsal, trials
 from pellucid.errors import PellucidError, Unsupported
 
 if TYPE_CHECKING:
@@ -206,6 +206,27 @@ FEATURES = (
         without="such connections are not shown as closed",
         after=("bpf(2)",),
         commits=('69c087ba6225 "bpf: Add bpf_for_each_map_elem() helper" (5.13)',),
+    ),
+    Feature(
+        "memory iterators",
+        use="know which files programs have mapped, and which of them are the same file",
+        needs="Linux 5.12",
+        do="run Linux 5.12 or newer",
+        probe=mappings.iterator,
+        after=("bpf(2)", "BTF"),
+        commits=(
+            '3a7b35b899de "bpf: Introduce task_vma bpf_iter" (5.12)',
+            'f0d74c4da1f0 "bpf: Parameterize task iterators." (6.1)',
+        ),
+    ),
+    Feature(
+        "news of mappings",
+        use="watch files that programs begin to use while the capture runs",
+        needs="CONFIG_PERF_EVENTS=y, and a seccomp profile that allows perf_event_open(2)",
+        do="allow perf_event_open(2) (a container: --privileged)",
+        probe=mappings.news,
+        without="only files that were in use or installed at the start are watched",
+        after=("CAP_PERFMON",),
     ),
     Feature(
         "cgroup v2",

@@ -203,7 +203,8 @@ def find_targets(library: Library, view: View, libssl: Path | None, pid: int | N
     """The files to watch from the beginning, each once; none where there are none yet.
 
     `libssl` names the file; else `pid` a process whose files are meant; else those of the dynamic linker's
-    cache, to which `Roster` adds what processes map. Raises `PellucidError` where a named file or process is not usable.
+    cache, to which `Roster` adds what processes map. Raises `PellucidError` where a named file or process is
+    not usable.
     """
     check_process(pid)
     if libssl is not None:
