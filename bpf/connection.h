@@ -55,6 +55,7 @@ struct connection {
 	u8 looked;  /* how often its hello was looked for */
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
+	u8 unwanted; /* by its addresses: nothing more of it is copied, counted or numbered */
 	struct endpoints ends;
 };
 

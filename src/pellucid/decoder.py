@@ -12,6 +12,7 @@ from pellucid.attach.features import DECODER, unsupported
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
+from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.log import log, log_fds
 from pellucid.outputs import write_only
@@ -106,7 +107,8 @@ def _decode(
             said_enough = True
             channel.send(Enough())
 
-    pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count, enough)
+    wanted = ends(settings.port, settings.host)
+    pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count, enough, wanted)
     with closing(Live(channel)) as live:
         if outputs.recording is None:
             pipeline.run(live)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import UNSET
+
 from pellucid.model import Chunk, Close, Connection, Direction, Flow, Gap, Message, Open, Summary, Totals
 from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
@@ -176,6 +178,7 @@ class Parse:
                 targets=totals.targets,
                 seconds=totals.seconds,
                 complete=totals.complete,
+                undecided=UNSET if totals.undecided is None else totals.undecided,
             ),
         ]
 
