@@ -65,6 +65,14 @@ def test_result_of_a_call(function, tail):
     assert [Result(address, POINTER)] == [outcome.value for outcome in ends(path)]
 
 
+def test_conditional_tail_call(function):
+    """A jump that leaves the function under a condition is an outcome under that condition."""
+    found = ends(function("cmpl $0,8(%rdi); je g; xor %eax,%eax; ret"))
+    assert {(True, Result), (False, Constant)} == {
+        (condition.zero, type(outcome.value)) for outcome in found for condition in outcome.conditions
+    }
+
+
 @pytest.mark.parametrize(
     ("code", "stored"),
     [
