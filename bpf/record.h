@@ -18,7 +18,7 @@ struct head {
 };
 
 /* The order is LOSS_REASONS in model.py. */
-enum loss { RING_FULL, MAP_FULL, UNREADABLE, OVER_LIMIT, LOSSES };
+enum loss { RING_FULL, MAP_FULL, UNREADABLE, OVER_LIMIT, SENDFILE, LOSSES };
 
 struct totals {
 	u64 seen;	  /* bytes that programs passed to the library */

@@ -18,7 +18,9 @@ from pellucid.decoder import limits, options, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.libbpf import BpfError
+from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
+from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
@@ -48,12 +50,13 @@ def capture(settings: Tls) -> None:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings)
+    memory = divide(settings.memory, settings.max_body, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -76,6 +79,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
+    memory = divide(settings.memory, settings.max_body, this_process())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
@@ -90,7 +94,10 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         ]
         if drop_root and os.geteuid() == 0:
             _become_nobody()
-        pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count, ends=wanted)
+        pipeline = Pipeline(
+            [*parsers.values()], limits(settings, memory), opened, settings.count, ends=wanted
+        )
+        return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
 
 

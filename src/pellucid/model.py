@@ -152,7 +152,7 @@ RECORDS: tuple[type[Record], ...] = (Process, Gone, Opened, Data, Missed, Closed
 ROLES = (None, "client", "server")
 """The order of `enum role` in bpf/connection.h."""
 
-LOSS_REASONS = ("ring_full", "map_full", "unreadable", "over_limit")
+LOSS_REASONS = ("ring_full", "map_full", "unreadable", "over_limit", "sendfile")
 """Why the kernel could not hand over bytes: the order of `enum loss` in bpf/record.h."""
 
 
@@ -467,8 +467,9 @@ class Lost(Message, kw_only=True):
     size: int
     """Bytes that are missing."""
     reason: str
-    """`ring_full`, `map_full`, `unreadable` or `over_limit`; `undecided` (see `summary`) before the bytes of a
-    connection whose addresses became known late; `unknown_connection` is in the summary only."""
+    """`ring_full`, `map_full`, `unreadable`, `over_limit`, or `sendfile` for a file that the kernel itself has sent;
+    `undecided` (see `summary`) before the bytes of a connection whose addresses became known late;
+    `unknown_connection` is in the summary only."""
 
 
 class Summary(Message, kw_only=True):

@@ -179,6 +179,22 @@ def test_the_filter_is_the_childs(monkeypatch):
     assert children._answer(GETPPID) == 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "number", "words"),
+    [
+        ("fpu vme", GETPPID, "programs have no shadow stacks here"),
+        ("fpu user_shstk", GETPPID, "return probes keep shadow stacks in step"),
+        ("fpu user_shstk", NO_SYSTEM_CALL, "nothing shows that return probes respect them"),
+    ],
+)
+def test_shadow_stacks(monkeypatch, tmp_path, flags, number, words):
+    """They are in danger where the processor has them, and the kernel lacks what came with their protection."""
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    machine.CPUINFO.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setitem(children.URETPROBE, os.uname().machine, number)
+    assert words in str(answer(children.return_probes_with_shadow_stacks))
+
+
 class AbsentError(PellucidError):
     """An error that equals one with the same words."""
 

@@ -40,6 +40,28 @@ write_ex(1, b" again", 6)
     assert messages[-1]["lost"] == {"untracked_calls": 2}
 
 
+def test_files_that_the_kernel_sends(puppet, watch):
+    """What SSL_sendfile sends is lost, and said to be: how many bytes, and at which place of the stream."""
+    run = watch()
+    puppet("""
+write(1, b"header")
+sendfile(1, 70_000)
+write(1, b"trailer")
+""").end()
+    messages = run.stop()
+
+    assert written(messages) == [b"header", b"trailer"]
+    (hole,) = [message for message in messages if message["type"] == "lost"]
+    assert (hole["direction"], hole["offset"], hole["size"], hole["reason"]) == (
+        "write",
+        6,
+        70_000,
+        "sendfile",
+    )
+    assert [message["offset"] for message in messages if message["type"] == "data"] == [0, 70_006]
+    assert (messages[-1]["bytes"], messages[-1]["lost"]) == (70_013, {"sendfile": 70_000})
+
+
 def test_calls_left_by_longjmp(puppet, watch):
     """A call that never returns gives no bytes, and however many there were, later calls are whole."""
     run = watch()

@@ -33,11 +33,13 @@ class End(NamedTuple):
     remote: str
 
 
-def build(name: str, folder: Path) -> Path:
-    """Compile a victim into `folder`."""
-    program = folder / name
+def build(
+    name: str, folder: Path, *flags: str, libraries: tuple[str | Path, ...] = ("-lssl", "-lcrypto")
+) -> Path:
+    """Compile a victim, named by its path below `SOURCES`, into `folder`."""
+    program = folder / Path(name).name
     command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program,
-               SOURCES / f"{name}.c", "-lssl", "-lcrypto"]  # fmt: skip
+               SOURCES / f"{name}.c", *libraries, *flags]  # fmt: skip
     subprocess.run(command, check=True)
     return program
 

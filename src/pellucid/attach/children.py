@@ -14,6 +14,7 @@ import struct
 import traceback
 from typing import TYPE_CHECKING
 
+from pellucid.attach import machine
 from pellucid.errors import PellucidError
 from pellucid.privileges import decoder_ids, give_up_privileges
 
@@ -86,6 +87,19 @@ def return_probes_in_sandboxes() -> str:
     if in_child(filtered) == errno.EPERM:
         raise PellucidError("return probes are a system call here, which seccomp filters can refuse")
     return "return probes are a system call here, which no seccomp filter sees"
+
+
+def return_probes_with_shadow_stacks() -> str:
+    """Whether the kernel keeps shadow stacks in step when a return probe changes a return address."""
+    if not machine.has_shadow_stacks():
+        return "programs have no shadow stacks here"
+    number = URETPROBE.get(os.uname().machine)
+    # The two came in one series, this one first. A stable release may have it without the system call.
+    if number is None or in_child(lambda: _answer(number)) == errno.ENOSYS:
+        raise PellucidError(
+            "programs can have shadow stacks, and nothing shows that return probes respect them"
+        )
+    return "return probes keep shadow stacks in step"
 
 
 def _answer(number: int) -> int:

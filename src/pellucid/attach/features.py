@@ -235,6 +235,15 @@ FEATURES = (
             'cf6cb56ef244 "seccomp: passthrough uretprobe systemcall without filtering" (6.14)',
         ),
     ),
+    Feature(
+        "shadow stacks",
+        use="watch programs that the processor guards against changed return addresses (CET)",
+        needs="on x86-64 a kernel without them (before 6.6), or Linux 6.11, or its fix in a stable release",
+        do="run Linux 6.11 or newer, or watch programs that were not built for them",
+        probe=children.return_probes_with_shadow_stacks,
+        without="a program with a shadow stack may be killed when a call returns",
+        commits=('1713b63a07a2 "x86/shstk: Make return uprobe work with shadow stack" (6.11)',),
+    ),
 )
 """The kernel, and what it lets this process do."""
 

@@ -27,6 +27,9 @@ class Library:
     """Functions that return a new connection object."""
     freed: tuple[str, ...] = ()
     """Functions that give back a reference to the object in their first argument; the last one ends it."""
+    sendfile: tuple[str, ...] = ()
+    """Functions (object, descriptor, offset, size, ...) that have the kernel send a file, and return how many
+    bytes: these are in no memory of the program, so they are counted as lost."""
     shared: tuple[str, ...] = ()
     """Functions that take one more reference to the object in their first argument."""
     reset: tuple[str, ...] = ()
@@ -47,4 +50,4 @@ class Library:
     def functions(self) -> tuple[str, ...]:
         """Every function that a probe may go to."""
         called = tuple(function.name for call in self.calls for function in call.functions)
-        return called + self.created + self.freed + self.shared + self.reset + self.socket
+        return called + self.sendfile + self.created + self.freed + self.shared + self.reset + self.socket

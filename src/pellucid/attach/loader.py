@@ -149,6 +149,7 @@ class Tracing:
             value=point.value,
             size=point.size,
             count=point.count,
+            absent=point.absent,
         )
         self._object.map("points").update(_KEY.pack(cookie), value)
         return cookie

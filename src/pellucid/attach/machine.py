@@ -21,6 +21,7 @@ CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 STATUS = Path("/proc/self/status")
 MOUNTS = Path("/proc/self/mountinfo")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
+CPUINFO = Path("/proc/cpuinfo")
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 
 
@@ -73,6 +74,14 @@ def mounted(kind: str) -> Callable[[], str]:
         return ", ".join(places)
 
     return probe
+
+
+def has_shadow_stacks() -> bool:
+    """Whether programs can have shadow stacks: this kernel was built for them, and the processor has them.
+
+    The flag came with them: Linux kernel commit 2d39a6add422 "x86/shstk: Add user-mode shadow stack support".
+    """
+    return "user_shstk" in CPUINFO.read_text().split()
 
 
 def perf_uprobe() -> str:

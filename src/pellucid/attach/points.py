@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.model import Direction
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,6 +38,8 @@ class Point:
     """The buffer; in a setter the file descriptor."""
     size: int = 2
     count: int = NO_ARGUMENT
+    absent: int = 0
+    """1 where the bytes are nowhere in the program's memory."""
 
 
 def points_of(functions: Mapping[str, Symbol], library: Library, sites: list[Site]) -> list[Point]:
@@ -44,6 +48,11 @@ def points_of(functions: Mapping[str, Symbol], library: Library, sites: list[Sit
         Point("call", site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count))
         for site in sites
     ]
+    files = [
+        Point("call", functions[name].offset, Direction.WRITE, size=3, absent=1)
+        for name in library.sendfile
+        if name in functions
+    ]
     others = {
         "new": library.created,
         "share": library.shared,
@@ -51,12 +60,13 @@ def points_of(functions: Mapping[str, Symbol], library: Library, sites: list[Sit
         "reset": library.reset,
         "descriptor": library.socket,
     }
-    return calls + [
+    rest = [
         Point(kind, functions[name].offset)
         for kind, names in others.items()
         for name in names
         if name in functions
     ]
+    return calls + files + rest
 
 
 def _position(count: int | None) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "clear", "connected", "free", "library", "new", "numbered", "pause", "read", "set_fd", "share", "write",
+    "clear", "connected", "free", "library", "new", "numbered", "pause", "read", "sendfile", "set_fd", "share", "write",
     "write_and_leave", "write_ex",
 ]  # fmt: skip
 
@@ -29,6 +29,7 @@ for name, arguments in {
     "SSL_clear": [_POINTER],
     "SSL_set_fd": [_POINTER, _INT],
     "SSL_write_ex": [_POINTER, ctypes.c_char_p, ctypes.c_size_t, _POINTER],
+    "SSL_sendfile": [_POINTER, _INT, ctypes.c_long, ctypes.c_size_t, _INT],
     "SSL_read": [_POINTER, ctypes.c_char_p, _INT],
     "SSL_write": [_POINTER, ctypes.c_char_p, _INT],
     "write_and_leave": [_POINTER, ctypes.c_char_p, _INT],
@@ -53,6 +54,11 @@ def read(handle: int, data: bytes, inside: Callable[[], Any] | None = None) -> N
 def write_ex(handle: int, data: bytes, count: int) -> None:
     """Write `data`, of which the library then says that it was `count` bytes (at least as many)."""
     library.SSL_write_ex(handle, data, len(data), ctypes.byref(ctypes.c_size_t(count)))
+
+
+def sendfile(handle: int, size: int) -> None:
+    """Send that many bytes of a file, by the kernel."""
+    library.SSL_sendfile(handle, 0, 0, size, 0)
 
 
 def write_and_leave(handle: int, data: bytes) -> None:

@@ -1,7 +1,8 @@
 """OpenSSL, and what keeps its interface: LibreSSL, BoringSSL, aws-lc.
 
 `SSL_peek` is left out on purpose: what it shows, a later read returns. Early data needs nothing of its
-own, for `SSL_read_early_data` and `SSL_write_early_data` call the same inner functions.
+own, for `SSL_read_early_data` and `SSL_write_early_data` call the same inner functions. Of QUIC, each stream
+is an object with the same calls, and thereby a connection.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ PROBE = Library(
             (Function("SSL_write"), Function("SSL_write_ex", count=3), Function("SSL_write_ex2", count=4)),
         ),
     ),
-    created=("SSL_new",),
+    sendfile=("SSL_sendfile",),
+    created=("SSL_new", "SSL_new_stream", "SSL_accept_stream", "SSL_accept_connection"),
     freed=("SSL_free",),
     shared=("SSL_up_ref",),
     reset=("SSL_clear",),

@@ -26,6 +26,7 @@ struct point {
 	u8 value;     /* position of the buffer; of the file descriptor in a setter */
 	u8 size;      /* position of the number of bytes asked for */
 	u8 count;     /* position of the pointer to the count; NO_ARGUMENT: the return value is it */
+	u8 absent;    /* the bytes are nowhere in the program's memory: the kernel sends a file */
 };
 
 #define NO_ARGUMENT 255
@@ -106,10 +107,12 @@ static __always_inline void transfer(const struct point *point, const struct fra
 	    .direction = point->direction & 1,
 	};
 	c->offset[rest.direction] += size;
-	if (announce(c, frame->handle))
-		send(&rest);
-	else
+	if (!announce(c, frame->handle))
 		lose(RING_FULL, size);
+	else if (point->absent)
+		miss(&rest, size, SENDFILE);
+	else
+		send(&rest);
 }
 
 static __always_inline void call_ends(struct pt_regs *ctx, const struct point *point)
