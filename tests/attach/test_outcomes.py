@@ -37,6 +37,7 @@ def ends(path, name="f"):
         ("mov $-1,%eax; ret", Constant(0xFFFFFFFF)),
         ("xor %eax,%eax; ret", Constant(0)),
         ("mov 8(%rdi),%al; ret", Low(Load(SSL, 8, 1), 1)),
+        ("mov 8(%rdi),%ax; ret", Low(Load(SSL, 8, 2), 2)),
         ("mov 8(%rdi),%al; shr $3,%al; and $1,%eax; ret", Bits(Load(SSL, 8, 1), 8, 3)),
         ("mov 8(%rdi),%al; movzbl %al,%eax; ret", Load(SSL, 8, 1)),
         ("mov 8(%rdi),%al; and $0x101,%eax; ret", None),
