@@ -183,6 +183,36 @@ def test_boringssl(library, level, compiler, linking):
     assert found.fields["is_server"][0].mask == 0b1000
 
 
+@LEVELS
+@COMPILERS
+def test_null_is_not_followed(library, level, compiler):
+    """What lies behind the handshake's state is no candidate: it is null when the handshake is over."""
+    session = """
+    __attribute__((noinline, visibility("hidden"))) void *in_handshake(void *h) { return PTR(h, 0x5e0); }
+    void *SSL_get_session(void *s)
+    { if (PTR(S3, 0x1d0)) return PTR(S3, 0x1d0); return PTR(HS, 0x5d8) ? PTR(HS, 0x5d8) : in_handshake(HS); }
+    """
+    source = BORINGSSL.replace("void *SSL_get_session(", session + "void *old_session(")
+    assert [((0x30, 0x1D0), 8)] == shape(told(build(library, source, compiler, level)))["session"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("return AT(unsigned long, s, 8) >> 40 & 1;", "cannot be followed"),
+        ("return AT(int, s, 16) == 0 && AT(int, s, 20) == 0 ? AT(int, s, 8) : 0;", "tests 2 words"),
+        ("\n".join(f"if (AT(int, s, 4) == {n}) return AT(int, s, {8 * n});" for n in range(20)) + "return 0;",
+         "different things"),
+    ],
+)  # fmt: skip
+def test_unusual_roles_are_refused(library, body, reason):
+    """A bit that an integer has not, an object with two types, and a hundred answers are not taken for a role."""
+    source = MINIMAL.replace("return AT(int, s, 8);", body)
+    found = told(library(source, "-O1", "-fno-jump-tables", "-fno-if-conversion"))
+    assert "is_server" not in found.fields
+    assert reason in found.refused["is_server"]
+
+
 @pytest.mark.parametrize(("source", "reason"), REFUSED.values(), ids=REFUSED.keys())
 def test_doubt_is_a_refusal(library, source, reason):
     """What an accessor's code does not prove is not told; the reason is."""

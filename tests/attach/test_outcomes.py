@@ -37,6 +37,7 @@ def ends(path, name="f"):
         ("mov $-1,%eax; ret", Constant(0xFFFFFFFF)),
         ("xor %eax,%eax; ret", Constant(0)),
         ("mov 8(%rdi),%al; ret", Low(Load(SSL, 8, 1), 1)),
+        ("mov 8(%rdi),%ax; ret", Low(Load(SSL, 8, 2), 2)),
         ("mov 8(%rdi),%al; shr $3,%al; and $1,%eax; ret", Bits(Load(SSL, 8, 1), 8, 3)),
         ("mov 8(%rdi),%al; movzbl %al,%eax; ret", Load(SSL, 8, 1)),
         ("mov 8(%rdi),%al; and $0x101,%eax; ret", None),
@@ -63,6 +64,14 @@ def test_result_of_a_call(function, tail):
     with Elf(path) as elf:
         address = elf.symbol("g").address
     assert [Result(address, POINTER)] == [outcome.value for outcome in ends(path)]
+
+
+def test_conditional_tail_call(function):
+    """A jump that leaves the function under a condition is an outcome under that condition."""
+    found = ends(function("cmpl $0,8(%rdi); je g; xor %eax,%eax; ret"))
+    assert {(True, Result), (False, Constant)} == {
+        (condition.zero, type(outcome.value)) for outcome in found for condition in outcome.conditions
+    }
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ Path = tuple[int, ...]
 
 _LONGEST_PATH = 4
 _FARTHEST = 1 << 16  # bytes; the largest object on the way, an `SSL_CONNECTION`, has about 8 KiB
+_MOST_ANSWERS = 16  # of one function; the most known is 6, and a file may be made to waste our time
 _SSL = Argument(0)
 
 
@@ -136,6 +137,8 @@ class _Reader:
     def begin(self) -> dict[str, tuple[Field, ...]]:
         """Learn what the paths rest on: that the object is a connection, and its handshake over."""
         types = self._types()
+        if len(types) > 1:
+            raise OpaqueError(f"SSL_is_server tests {len(types)} words of the object, not its type alone")
         self._excluded |= {Condition(type, zero=False) for type in types}
         over = [outcome.conditions for outcome in self._ends("SSL_in_init") if outcome.value == Constant(0)]
         self._excluded |= {
@@ -218,6 +221,8 @@ class _Reader:
             for outcome in self._ends(name)
             if place is None or place in outcome.stored
         }
+        if len(told) > _MOST_ANSWERS:
+            raise OpaqueError(f"{name} can tell {len(told)} different things")
         return {value for value in told if not isinstance(value, Constant)}
 
     def _fields(self, value: Value, deeper: int = _LONGEST_PATH) -> Iterator[Field]:
@@ -257,9 +262,10 @@ def _as_wanted(field: Field, wanted: Wanted, name: str) -> Field:
         return replace(field, size=wanted.size, mask=_all(wanted.size))
     if wanted.size == 8 != field.size:
         raise OpaqueError(f"{name} tells {field.size} bytes, and no pointer")
-    if field.mask != _all(field.size) and not wanted.truth:
-        raise OpaqueError(f"{name} tells only some bits of a word")
     size = min(field.size, wanted.size)
+    bits = field.mask != _all(field.size)
+    if bits and (not wanted.truth or field.mask > _all(size)):
+        raise OpaqueError(f"{name} tells only some bits of a word")
     return replace(field, size=size, mask=field.mask & _all(size))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from capstone import CS_AC_WRITE
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG
 
+from pellucid.attach.registers import REGISTERS
 from pellucid.attach.symbolic import (
     Address,
     Argument,
@@ -96,31 +97,10 @@ def forget_stack(state: State) -> None:
         del state[offset]
 
 
-def _register_names() -> dict[str, str]:
-    """Every name of a general register, to its 64-bit name."""
-    names = {f"r{n}{part}": f"r{n}" for n in range(8, 16) for part in ("", "d", "w", "b")}
-    for letter in "abcd":
-        names |= dict.fromkeys(
-            (f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x"
-        )
-    for pair in ("si", "di", "bp", "sp"):
-        names |= dict.fromkeys((f"r{pair}", f"e{pair}", pair, f"{pair}l"), f"r{pair}")
-    return names
-
-
-def _vector_names() -> dict[str, str]:
-    """Every name of a vector register, to its shortest one."""
-    return {f"{size}mm{n}": f"xmm{n}" for size in "xyz" for n in range(32)}
-
-
-_REGISTERS = _register_names() | _vector_names()
-VECTORS = frozenset(_vector_names().values())
-
-
 def _place(insn: Any, operand: Any, state: State) -> Key | None:
     """The key of an operand in the state, or None where nothing is known of the place."""
     if operand.type == X86_OP_REG:
-        return _REGISTERS.get(insn.reg_name(operand.reg))
+        return REGISTERS.get(insn.reg_name(operand.reg))
     if operand.type == X86_OP_MEM and not operand.mem.segment:
         base, index = _register(insn, operand.mem.base, state), _register(insn, operand.mem.index, state)
         displacement = operand.mem.disp
@@ -134,7 +114,7 @@ def _place(insn: Any, operand: Any, state: State) -> Key | None:
 
 def _register(insn: Any, number: int, state: State) -> Value:
     """What is known of a register by capstone's number; 0 is none."""
-    return state.get(_REGISTERS.get(insn.reg_name(number) or "", ""))
+    return state.get(REGISTERS.get(insn.reg_name(number) or "", ""))
 
 
 def _read(insn: Any, operand: Any, state: State) -> Value:
@@ -187,7 +167,7 @@ def _unknown(insn: Any, state: State) -> None:
             _write(insn, operand, state, None)
             forget_stack(state)  # anywhere: a string instruction writes more than its operand
     for register in insn.regs_access()[1]:
-        state.pop(_REGISTERS.get(insn.reg_name(register), ""), None)
+        state.pop(REGISTERS.get(insn.reg_name(register), ""), None)
 
 
 def _move(insn: Any, state: State) -> None:
@@ -290,7 +270,7 @@ def _copy_string(insn: Any, state: State) -> None:
     """A block copy; upwards, for the ABI wants the direction flag clear at every call."""
     copy(state)
     for register in insn.regs_access()[1]:
-        state.pop(_REGISTERS.get(insn.reg_name(register), ""), None)
+        state.pop(REGISTERS.get(insn.reg_name(register), ""), None)
 
 
 def _exclusive_or(insn: Any, state: State) -> None:

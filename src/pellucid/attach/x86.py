@@ -20,7 +20,6 @@ from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM
 
 from pellucid.attach.instructions import (
-    VECTORS,
     ZERO,
     State,
     apply,
@@ -29,6 +28,7 @@ from pellucid.attach.instructions import (
     copy,
     writes_elsewhere,
 )
+from pellucid.attach.registers import VECTORS
 from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
@@ -224,17 +224,13 @@ class _Walk:
         if insn.group(CS_GRP_CALL):
             self._call(insn, point.state)
         elif insn.group(CS_GRP_JUMP):
-            inside = [point.branch(address, insn, taken=True) for address in self._jump(insn, point)]
-            return (
-                inside
-                if insn.mnemonic.endswith("jmp")
-                else [*inside, point.branch(following, insn, taken=False)]
-            )
+            passed = [] if insn.mnemonic.endswith("jmp") else [point.branch(following, insn, taken=False)]
+            return self._jump(insn, point) + passed
         elif insn.mnemonic.startswith("cmov"):
-            both = [point.branch(following, insn, taken=taken) for taken in (True, False)]
-            for branch, taken in zip(both, (True, False), strict=True):
-                choose(insn, branch.state, taken=taken)
-            return both
+            moved, kept = (point.branch(following, insn, taken=taken) for taken in (True, False))
+            choose(insn, moved.state, taken=True)
+            choose(insn, kept.state, taken=False)
+            return [moved, kept]
         else:
             self.stores |= writes_elsewhere(insn, point.state)
             apply(insn, point.state)
@@ -251,19 +247,20 @@ class _Walk:
         called(state)
         state["rax"] = returned
 
-    def _jump(self, insn: Any, point: _Point) -> list[int]:
-        """The target if it is in this function. Elsewhere, with the stack as it was at the entry, it
-        is a tail call; else it is the function's own part for rare cases (`.cold`): errors.
+    def _jump(self, insn: Any, point: _Point) -> list[_Point]:
+        """Where a jump that is taken goes on in this function. Elsewhere, with the stack as it was at the
+        entry, it is a tail call; else it is the function's own part for rare cases (`.cold`): errors.
         """
         at_entry = point.state.get("rsp") == Stack(0)
         target = self._target(insn) if at_entry else self._destination(insn)  # in mid-frame: a table of cases
         if isinstance(target, int) and target in self._addresses:
-            return [target]
-        if not at_entry:
-            self._end(point, None)
-            return []
-        self._report(target, point.state)
-        self._end(point, None if target is None else result(target, point.state.get("rdi")))
+            return [point.branch(target, insn, taken=True)]
+        leaving = point.branch(insn.address, insn, taken=True)
+        if at_entry:
+            self._report(target, leaving.state)
+            self._end(leaving, None if target is None else result(target, leaving.state.get("rdi")))
+        else:
+            self._end(leaving, None)
         return []
 
     def _report(self, target: Target | None, state: State) -> None:
