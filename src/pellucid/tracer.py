@@ -158,11 +158,14 @@ class Tracer:
         deadline = time.monotonic() + (self._settings.duration or float("inf"))
         with _process(self._settings.pid) as ends:
             while (left := deadline - time.monotonic()) > 0 and not self._heard:
-                ready = self._attend({interrupted, *ends}, min(TICK_MS, left * 1000))
+                overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
+                ready = self._attend({interrupted, *ends, *overwrites}, min(TICK_MS, left * 1000))
                 if ready & ends:
                     log.info("process %d has ended", self._settings.pid)
-                if ready:
+                if ready - overwrites:
                     return
+                if self._tracing and ready:
+                    _leave_overwritten(self._tracing)
                 self._tell_clock()
                 if self._tracing and not self._untold:
                     self._tell_unsaid_ends(self._tracing)
@@ -241,6 +244,15 @@ class Tracer:
         self._channel.send(Finish(), wait=False)
         self._channel.close()
         _reap(self._decoder)
+
+
+def _leave_overwritten(tracing: Tracing) -> None:
+    for path in tracing.detach_overwritten():
+        log.warning(
+            "%s was written into: it is watched no more, for probes on what was there before "
+            "would harm programs that load it",
+            path,
+        )
 
 
 def _reap(pid: int) -> None:

@@ -96,7 +96,9 @@ def return_probes_with_shadow_stacks() -> str:
     number = URETPROBE.get(os.uname().machine)
     # The two came in one series, this one first. A stable release may have it without the system call.
     if number is None or in_child(lambda: _answer(number)) == errno.ENOSYS:
-        raise PellucidError("programs can have shadow stacks, and nothing shows that return probes respect them")
+        raise PellucidError(
+            "programs can have shadow stacks, and nothing shows that return probes respect them"
+        )
     return "return probes keep shadow stacks in step"
 
 

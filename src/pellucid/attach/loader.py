@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.attach.overwrites import Overwrites
 from pellucid.attach.points import AT_RETURN, UPROBES, Probe, probes_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
@@ -65,7 +66,12 @@ class Tracing:
         decoders(self._types, RECORDS)  # refuses an object whose records are not those of model.py
         self._who = who
         self._multi = has_uprobe_multi()
+        self.overwrites = Overwrites()
+        """Of the files that were attached to."""
         self._links: list[Link] = []
+        self._probes: dict[int, list[Link]] = defaultdict(list)
+        """By the number of the target; in the order in which they were attached."""
+        self._names: dict[int, str] = {}
         self._points: list[Probe] = []
         self._configure(ring_size)
         self._object.load()
@@ -110,12 +116,14 @@ class Tracing:
 
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file."""
+        self.overwrites.watch(target.path, target_id)
+        self._names[target_id] = target.display
         by_program: dict[str, list[Site]] = defaultdict(list)
         for row in probes_of(target.functions, library, sites):
             by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
         for name in UPROBES:
             if by_program[name]:
-                self._links += attach_uprobes(
+                self._probes[target_id] += attach_uprobes(
                     self._object.program(name),
                     str(target.path),
                     by_program[name],
@@ -188,14 +196,28 @@ class Tracing:
         for key, raw in self._object.map("unsaid").take():
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
+    def detach_target(self, target_id: int) -> None:
+        """Remove the probes of one file, entries first."""
+        for link in reversed(self._probes.pop(target_id, [])):
+            link.close()
+
+    def detach_overwritten(self) -> Iterator[str]:
+        """Remove the probes of the files that somebody writes into; their names."""
+        for target_id in self.overwrites.take():
+            self.detach_target(target_id)
+            yield self._names[target_id]
+
     def detach(self) -> None:
         """Remove every probe, entries first."""
+        for target_id in list(self._probes):
+            self.detach_target(target_id)
         while self._links:
             self._links.pop().close()
 
     def close(self) -> None:
         """Remove every probe and free the object."""
         self.detach()
+        self.overwrites.close()
         self._object.close()
 
 
