@@ -55,6 +55,7 @@ struct connection {
 	u8 looked;  /* how often its hello was looked for */
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
+	u8 unwanted; /* by its addresses: nothing more of it is copied, counted or numbered */
 	struct endpoints ends;
 };
 
@@ -174,18 +175,23 @@ static __always_inline struct connection *open_connection(u64 handle, u32 target
 /* What the library's object says of the session; what it does not say is 0. */
 static __always_inline void read_session(struct opened *r, u64 handle)
 {
-	u32 value = 0;
-	u64 name = pointer_of(r->target, SERVER_NAME, handle)
-		       ?: pointer_of(r->target, SERVER_NAME_ELSEWHERE, handle);
-	u64 alpn = pointer_of(r->target, ALPN, handle);
+	u32 target = r->target, value = 0;
+	u64 name, alpn;
 
+	r->version = r->cipher = 0;
 	__builtin_memset(r->server_name, 0, sizeof(r->server_name));
 	__builtin_memset(r->alpn, 0, sizeof(r->alpn));
-	r->version = read_fact(r->target, VERSION, handle, &value) ? value : 0;
-	r->cipher = read_fact(r->target, CIPHER, handle, &value) ? value : 0;
+	if (!is_connection(target, handle))
+		return;
+	if (read_fact(target, VERSION, handle, &value))
+		r->version = value;
+	if (read_fact(target, CIPHER, handle, &value))
+		r->cipher = value;
+	name = pointer_of(target, SERVER_NAME, handle) ?: pointer_of(target, SERVER_NAME_ELSEWHERE, handle);
 	if (name)
 		bpf_probe_read_user_str(r->server_name, sizeof(r->server_name), (void *)name);
-	if (alpn && read_fact(r->target, ALPN_LENGTH, handle, &value))
+	alpn = pointer_of(target, ALPN, handle);
+	if (alpn && read_fact(target, ALPN_LENGTH, handle, &value))
 		bpf_probe_read_user(r->alpn, value & 255, (void *)alpn);
 }
 

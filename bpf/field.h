@@ -9,7 +9,7 @@
 
 /*
  * From the object to a value: every step but the last leads to a pointer that is followed, the last one to
- * the value. attach/loader.py writes it.
+ * the value. attach/facts.py writes it.
  */
 struct field {
 	u32 mask; /* of an integer, after it was read */
@@ -18,8 +18,9 @@ struct field {
 	u8 size;  /* bytes of the value */
 };
 
-/* The order is FACTS in attach/loader.py. */
+/* The order is FACTS in attach/facts.py. */
 enum fact {
+	OBJECT_TYPE, /* where it is known and not 0, the object is none that the others are about */
 	CLIENT_RANDOM,
 	SERVER_RANDOM,
 	IS_SERVER,
@@ -72,6 +73,14 @@ static __always_inline bool read_fact(u32 target, enum fact fact, u64 object, u3
 		return false;
 	*value = read & mask;
 	return true;
+}
+
+/* Whether the object is a connection: OpenSSL has QUIC streams and others that it calls by the same type. */
+static __always_inline bool is_connection(u32 target, u64 object)
+{
+	u32 type = 0;
+
+	return !read_fact(target, OBJECT_TYPE, object, &type) || !type;
 }
 
 /* What a pointer of the object leads to; 0 where it is not known, or leads nowhere. */

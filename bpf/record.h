@@ -24,6 +24,7 @@ struct totals {
 	u64 seen;	  /* bytes that programs passed to the library */
 	u64 lost[LOSSES]; /* bytes */
 	u64 untracked;	  /* calls whose bytes are not known: no free frame, or a count that makes no sense */
+	u64 unfollowed;	  /* forks of a followed process whose child is not: no room */
 };
 
 /* Whether helpers that not all supported kernels have may be used; tests say no. */
@@ -56,6 +57,14 @@ static __always_inline void untracked(void)
 
 	if (t)
 		__sync_fetch_and_add(&t->untracked, 1);
+}
+
+static __always_inline void see(u64 size)
+{
+	struct totals *t = sums();
+
+	if (t)
+		__sync_fetch_and_add(&t->seen, size);
 }
 
 static __always_inline void lose(enum loss reason, u64 size)

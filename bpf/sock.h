@@ -28,8 +28,8 @@ static __always_inline void read_endpoints(struct sock *sk, struct endpoints *to
 {
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 
-	if (!BPF_CORE_READ(sk, __sk_common.skc_dport))
-		return; /* not connected: nothing true to say */
+	if (!BPF_CORE_READ(sk, __sk_common.skc_dport) || !BPF_CORE_READ(sk, __sk_common.skc_num))
+		return; /* not connected, or not any more: a reset takes the port away. Nothing true to say */
 	if (family == AF_INET) {
 		BPF_CORE_READ_INTO((u32 *)to->local, sk, __sk_common.skc_rcv_saddr);
 		BPF_CORE_READ_INTO((u32 *)to->remote, sk, __sk_common.skc_daddr);

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
+from pellucid.attach.containers import find_container
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
+from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.libbpf import BpfError
+from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
+from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
@@ -43,13 +48,15 @@ def capture(settings: Tls) -> None:
         raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
+    settings = _resolved(settings)
     targets = _targets(library, settings)
+    memory = divide(settings.memory, settings.max_body, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -71,6 +78,8 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
+    wanted = ends(settings.port, resolved(settings.host))
+    memory = divide(settings.memory, settings.max_body, this_process())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
@@ -85,7 +94,10 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         ]
         if drop_root and os.geteuid() == 0:
             _become_nobody()
-        pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count)
+        pipeline = Pipeline(
+            [*parsers.values()], limits(settings, memory), opened, settings.count, ends=wanted
+        )
+        return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
 
 
@@ -130,10 +142,20 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
+def _resolved(settings: Tls) -> Tls:
+    """The settings with what only this process can look up: names of hosts, and a container's cgroup."""
+    if settings.follow and settings.pid is None:
+        raise UsageError("--follow needs --pid: whose descendants are meant?")
+    if settings.container is not None and settings.cgroup_path is not None:
+        raise UsageError("--container and --cgroup_path exclude each other: a container is a cgroup")
+    group = settings.cgroup_path if settings.container is None else find_container(settings.container)
+    return dataclasses.replace(settings, host=resolved(settings.host), cgroup_path=group)
+
+
 def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
-    files = settings.libssl or [None]
-    found = [target for file in files for target in find_targets(library, file, settings.pid)]
+    pid = None if settings.follow else settings.pid  # a child may run another program than its parent
+    found = [target for file in settings.libssl or [None] for target in find_targets(library, file, pid)]
     return list({target.key: target for target in found}.values())
 
 

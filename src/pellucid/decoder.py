@@ -12,7 +12,9 @@ from pellucid.attach.features import DECODER, unsupported
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
+from pellucid.ends import ends
 from pellucid.errors import PellucidError
+from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
 from pellucid.outputs import write_only
 from pellucid.parse import Limits
@@ -25,6 +27,7 @@ from pellucid.sink.style import has_colors
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from pellucid.memory import Memory
     from pellucid.model import Summary
     from pellucid.parse import Protocol
     from pellucid.privileges import Ids
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 def run_decoder(
     channel: Channel,
     settings: Tls,
+    memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
     ids: Ids,
@@ -46,7 +50,7 @@ def run_decoder(
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
         _change_user(ids, tracer)
-        _decode(channel, settings, parsers, sinks)
+        _decode(channel, settings, memory, parsers, sinks)
         status = 0
     except PellucidError as error:
         channel.send(Failed(str(error)))
@@ -89,7 +93,11 @@ def _close_all_but(*kept: int) -> None:
 
 
 def _decode(
-    channel: Channel, settings: Tls, parsers: dict[str, type[Protocol]], sinks: dict[str, type[Sink]]
+    channel: Channel,
+    settings: Tls,
+    memory: Memory,
+    parsers: dict[str, type[Protocol]],
+    sinks: dict[str, type[Sink]],
 ) -> None:
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
@@ -106,8 +114,11 @@ def _decode(
             said_enough = True
             channel.send(Enough())
 
-    pipeline = Pipeline([*parsers.values()], limits(settings), opened, settings.count, enough)
-    with closing(Live(channel)) as live:
+    wanted = ends(settings.port, settings.host)
+    bounds = limits(settings, memory)
+    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, wanted)
+    return_memory_early()
+    with closing(Live(channel, memory.drain)) as live:
         if outputs.recording is None:
             pipeline.run(live)
         else:
@@ -164,6 +175,6 @@ def options(settings: Show, fd: int) -> SinkOptions:
     )
 
 
-def limits(settings: Show) -> Limits:
+def limits(settings: Show, memory: Memory) -> Limits:
     """The bounds of the parse stage."""
-    return Limits(max_body=settings.max_body, max_decoded=settings.max_body)
+    return Limits(max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held)

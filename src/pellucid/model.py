@@ -189,6 +189,8 @@ class Drops(Context, frozen=True):
     """Bytes by reason (`LOSS_REASONS`)."""
     untracked_calls: int = 0
     """Calls that began while the kernel's map of threads was full: their bytes are not known."""
+    unfollowed_forks: int = 0
+    """Forks of a followed process while the map of these was full: what the child does is not seen."""
 
 
 class Offsets(Context, frozen=True):
@@ -302,9 +304,11 @@ class Totals(NamedTuple):
     targets: int
     seen_bytes: int
     lost: dict[str, int]
-    """By reason, in bytes; `untracked_calls` in calls."""
+    """By reason, in bytes; `untracked_calls` in calls, `unfollowed_forks` in forks."""
     complete: bool = True
     """False when the stream broke off, as in `Summary`."""
+    undecided: int | None = None
+    """As in `Summary`; None where connections are not selected."""
 
 
 Flow = Open | Chunk | Gap | Close | Totals
@@ -464,6 +468,7 @@ class Lost(Message, kw_only=True):
     """Bytes that are missing."""
     reason: str
     """`ring_full`, `map_full`, `unreadable`, `over_limit`, or `sendfile` for a file that the kernel itself has sent;
+    `undecided` (see `summary`) before the bytes of a connection whose addresses became known late;
     `unknown_connection` is in the summary only."""
 
 
@@ -473,13 +478,17 @@ class Summary(Message, kw_only=True):
     captured: dict[str, int]
     """Messages by type."""
     bytes: int
-    """Plaintext bytes that watched programs passed to their libraries."""
+    """Plaintext bytes that watched programs passed to their libraries, on connections that are not known to be
+    unwanted."""
     lost: dict[str, int]
     """Bytes by reason as in `lost`, or `unknown_connection`: those of connections whose opening was itself lost;
-    `untracked_calls` in calls. Empty when nothing was lost."""
+    `undecided`: those of connections whose addresses were not known in time for `--port` and `--host`;
+    `untracked_calls` in calls, `unfollowed_forks` in forks. Empty when nothing was lost."""
     targets: int
     """Files that were watched."""
     seconds: float
     """From the beginning of the capture to its end."""
     complete: bool = True
     """False when the stream broke off: a recording at its limit or cut short, a tracer that was killed."""
+    undecided: int | UnsetType = UNSET
+    """Connections with bytes lost as `undecided`; absent without `--port` and `--host`."""

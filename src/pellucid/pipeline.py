@@ -1,6 +1,6 @@
 """The way a datum takes, on one screen.
 
-    capture --Envelope--> decode --Record, Context--> join --Flow--> parse --Message--> sink
+    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> sink
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -16,7 +16,7 @@ import msgspec
 from pellucid.capture.envelope import HEADER, split
 from pellucid.decode import Decode
 from pellucid.errors import PellucidError
-from pellucid.join import Join
+from pellucid.join import Join, Select
 from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary
 from pellucid.parse import Limits, Parse
 from pellucid.sink import OutputClosed
@@ -24,6 +24,8 @@ from pellucid.sink import OutputClosed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pellucid.ends import Ends
+    from pellucid.model import Flow
     from pellucid.parse import Protocol
     from pellucid.sink import Sink
 
@@ -41,9 +43,11 @@ class Pipeline:
         sinks: Sequence[Sink],
         count: int | None = None,
         enough: Callable[[], None] = lambda: None,
+        ends: Ends | None = None,
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
+        self._select: Callable[[Iterable[Flow]], Iterable[Flow]] = Select(ends) if ends else iter
         self._parse = Parse(parsers, limits).parse
         self._sinks = list(sinks)
         self._left = count
@@ -79,14 +83,15 @@ class Pipeline:
         for batch in batches:
             for envelope in split(batch):
                 for value in self._decode(envelope):
-                    for flow in self._join(value):
-                        for message in self._parse(flow):
-                            self._deliver(message)
+                    self._show(self._join(value))
             self._each_sink(lambda sink: sink.flush())
-        for flow in self._join.finish():
+        self._show(self._join.finish())
+        self._each_sink(lambda sink: sink.close())
+
+    def _show(self, flows: Iterable[Flow]) -> None:
+        for flow in self._select(flows):
             for message in self._parse(flow):
                 self._deliver(message)
-        self._each_sink(lambda sink: sink.close())
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):

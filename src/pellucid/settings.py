@@ -41,6 +41,10 @@ class Show:
         "--max-body", default=_MIB, metavar="BYTES", most=1 << 30,
         help="Bytes kept of each HTTP body; the rest is counted and hashed.",
     )  # fmt: skip
+    memory: int = setting(
+        "--memory", default=120, metavar="MIB", least=80, most=1 << 20,
+        help="Both processes together take at most so much, without the ring; bodies are cut before they do.",
+    )  # fmt: skip
     connections: bool = setting(
         "--connections", default=False, help="Show in text when connections open and close."
     )
@@ -51,6 +55,14 @@ class Show:
         least=1,
         help="End after N messages: HTTP exchanges, or pieces of other data.",
     )
+    port: tuple[int, ...] = setting(
+        "--port", default=(), multiple=True, metavar="PORT", least=1, most=65535,
+        help="Show connections with this port at either end only. Repeatable.",
+    )  # fmt: skip
+    host: tuple[str, ...] = setting(
+        "--host", default=(), multiple=True, metavar="HOST",
+        help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
+    )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
     logaddr: Path | None = setting(
         "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."
@@ -68,6 +80,7 @@ class Tls(Show):
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
     )
+    follow: bool = setting("--follow", default=False, help="With --pid: watch its descendants too.")
     uid: int | None = setting(
         "-u",
         "--uid",
@@ -77,8 +90,17 @@ class Tls(Show):
         help="Watch this user's programs only (a number).",
     )
     cgroup_path: Path | None = setting(
-        "--cgroup_path", default=None, metavar="DIR", help="Watch programs in this cgroup (v2) only."
-    )
+        "--cgroup_path", default=None, metavar="DIR",
+        help="Watch programs in this cgroup (v2) and those below it only.",
+    )  # fmt: skip
+    container: str | None = setting(
+        "--container", default=None, metavar="ID",
+        help="Watch this container only: its id, or enough of its beginning to be the only one.",
+    )  # fmt: skip
+    comm: tuple[str, ...] = setting(
+        "--comm", default=(), multiple=True, metavar="NAME",
+        help="Watch threads, or processes, of exactly this name (15 bytes at most) only. Repeatable.",
+    )  # fmt: skip
     duration: float | None = setting(
         "--duration", default=None, metavar="SECONDS", least=0.001, help="End after this time."
     )

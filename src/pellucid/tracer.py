@@ -11,9 +11,11 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, cgroup_of, root
-from pellucid.attach.loader import Filter, Tracing, find_sites, ring_bytes
+from pellucid.attach.filters import Filter, comms
+from pellucid.attach.loader import Tracing, find_sites, ring_bytes
 from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
+from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
@@ -83,18 +85,29 @@ class Tracer:
     def _load(self) -> Tracing:
         settings = self._settings
         with cgroup(settings.cgroup_path) as cgroup_fd:
-            who = Filter(settings.pid, settings.uid, cgroup_fd)
+            who = Filter(
+                pid=settings.pid,
+                follow=settings.follow,
+                uid=settings.uid,
+                comms=comms(settings.comm),
+                cgroup_fd=cgroup_fd,
+                ends=ends(settings.port, settings.host),
+            )
             self._tracing = tracing = Tracing(OBJECT, ring_bytes(settings.mapsize), who)
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
+        if settings.follow and settings.pid is not None:
+            number = tracing.follow(settings.pid)
+            log.debug("following process %d, with %d descendants so far", settings.pid, number)
         self._attach_hello(tracing)
         return tracing
 
     def _attach_hello(self, tracing: Tracing) -> None:
         """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""
         settings = self._settings
-        path = settings.cgroup_path or (cgroup_of(settings.pid) if settings.pid else None) or root()
+        alone = settings.pid if not settings.follow else None  # a child may move to any cgroup
+        path = settings.cgroup_path or (cgroup_of(alone) if alone else None) or root()
         reason = "cgroup v2 is not mounted"
         with cgroup(path) as fd:
             if fd is not None:
@@ -153,22 +166,29 @@ class Tracer:
 
     def wait(self, interrupted: int) -> None:
         """Until a signal (a byte in the pipe `interrupted`), `--duration`, the end of the process that `--pid`
-        names, or until the decoder has had enough.
+        names (with `--follow` of the last descendant too), or until the decoder has had enough.
         """
         deadline = time.monotonic() + (self._settings.duration or float("inf"))
-        with _process(self._settings.pid) as ends:
+        with _process(None if self._settings.follow else self._settings.pid) as process:
             while (left := deadline - time.monotonic()) > 0 and not self._heard:
                 overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
-                ready = self._attend({interrupted, *ends, *overwrites}, min(TICK_MS, left * 1000))
-                if ready & ends:
+                ready = self._attend({interrupted, *process, *overwrites}, min(TICK_MS, left * 1000))
+                if ready & process:
                     log.info("process %d has ended", self._settings.pid)
-                if ready - overwrites:
+                if ready - overwrites or self._all_have_ended():
                     return
                 if self._tracing and ready:
                     _leave_overwritten(self._tracing)
                 self._tell_clock()
                 if self._tracing and not self._untold:
                     self._tell_unsaid_ends(self._tracing)
+
+    def _all_have_ended(self) -> bool:
+        """Whether nobody is left of those that `--follow` means."""
+        if not self._settings.follow or (self._tracing and self._tracing.follows_anybody()):
+            return False
+        log.info("process %d and all its descendants have ended", self._settings.pid)
+        return True
 
     def _attend(self, others: set[int], patience_ms: float | None) -> set[int]:
         """Wait for the decoder, and for `others` to be readable; which of these are."""

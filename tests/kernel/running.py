@@ -121,14 +121,16 @@ class Capture:
         assert self.process.poll() is None, self.log.read_text()
         return self
 
-    def stop(self, number: signal.Signals = signal.SIGINT) -> list[dict[str, Any]]:
+    def stop(
+        self, number: signal.Signals = signal.SIGINT, patience: float = PATIENCE
+    ) -> list[dict[str, Any]]:
         """End it as a user does; return its messages. Fails if it does not end well."""
         self.process.send_signal(number)
-        return self.ended()
+        return self.ended(patience)
 
-    def ended(self) -> list[dict[str, Any]]:
+    def ended(self, patience: float = PATIENCE) -> list[dict[str, Any]]:
         """Wait until it has ended by itself, with status 0; return its messages."""
-        status = self.process.wait(PATIENCE)
+        status = self.process.wait(patience)
         assert status == 0, self.log.read_text()
         return self.messages()
 

@@ -23,7 +23,8 @@ pid {folder}/pid;
 error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
-    log_format told '$pid $remote_port $connection_requests $request_method $uri $request_body_file';
+    log_format told '$pid $remote_port $connection_requests $request_method $uri $request_body_file '
+        '$request_length $bytes_sent';
     access_log {folder}/access.log told;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
@@ -34,6 +35,8 @@ http {{
     client_max_body_size 64m;
     server {{
         listen 127.0.0.1:{port} ssl;
+        listen [::1]:{port} ssl;
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {cert};
         ssl_certificate_key {key};
         location / {{ return 200 "{hello}"; }}
@@ -67,6 +70,10 @@ class Access(NamedTuple):
     path: str
     body_file: str
     """Where nginx has stored the request's body; `-` where it has not."""
+    received: int
+    """Bytes of the request, its head among them."""
+    sent: int
+    """Bytes of the response, its head among them."""
 
 
 class Nginx:
@@ -86,14 +93,18 @@ class Nginx:
         self._process = programs.start("nginx", "-p", folder, "-c", folder / "nginx.conf")
         wait_for_port(self.port)
 
+    def logged(self) -> int:
+        """Bytes of its access log so far."""
+        return self._log.stat().st_size
+
     def stop(self) -> list[Access]:
         """End it gracefully, so that every request is in its log; return that, in the order of their ends."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(PATIENCE)
         rows = [line.split() for line in self._log.read_text().splitlines()]
         return [
-            Access(int(pid), int(port), int(number), method, path, body_file)
-            for pid, port, number, method, path, body_file in rows
+            Access(int(pid), int(port), int(number), method, path, body_file, int(received), int(sent))
+            for pid, port, number, method, path, body_file, received, sent in rows
         ]
 
 

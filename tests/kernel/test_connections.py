@@ -170,6 +170,18 @@ for calls in {CALLS}:
     assert found == [(f"{SHOWN[address]}:{src}", f"{SHOWN[address]}:{dst}") for src, dst in ports]
 
 
+def test_a_socket_that_is_reset_inside_the_call(puppet, watch):
+    """A reset takes the local port away: the address is not known then, never one with port 0."""
+    run = watch()
+    puppet("""
+sock, peer = connected("127.0.0.1")
+peer.close()
+write(1, b"x", inside=lambda: sock.send(b"the answer to this is a reset"))
+""").end()
+
+    assert [(m["src"], m["dst"]) for m in run.stop() if m["type"] == "data"] == [(None, None)]
+
+
 @pytest.mark.parametrize("address", SHOWN)
 def test_addresses_without_socket_tracepoints(address, puppet, watch):
     """On kernels that lack the tracepoints the setter is enough; a socket that is not known is null."""

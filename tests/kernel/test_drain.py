@@ -80,7 +80,9 @@ class Filler:
 
     def drain(self, **options):
         """Begin to drain the ring."""
-        self._drains.append(Drain(self.ring.fd, self.ring.max_entries, OBJECT, **options))
+        self._drains.append(
+            Drain(self.ring.fd, self.ring.max_entries, OBJECT, **{"capacity": 1 << 20, **options})
+        )
         return self._drains[-1]
 
     def close(self):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pellucid.attach.loader import Filter, Tracing, find_sites
+from pellucid.attach.filters import Filter
+from pellucid.attach.loader import Tracing, find_sites
 from pellucid.attach.targets import find_targets
 from pellucid.probes.openssl.probe import PROBE
 from pellucid.probes.plaintext import OBJECT

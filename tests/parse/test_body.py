@@ -96,3 +96,38 @@ def test_max_decoded_bounds_each_coding_and_max_body_what_is_shown():
 def test_a_coding_that_fails():
     """The bytes as sent are shown, whole."""
     assert Shown("no gzip", size=7) == body(b"no gzip").show("gzip")
+
+
+@pytest.mark.parametrize("most", [0, 2, 4])
+def test_a_body_that_is_shortened(most):
+    """What is kept shrinks for good; size and digest are those of all bytes, before and after."""
+    made = body(b"abc", b"d")
+    made.shorten(most)
+    made.add(b"ef")
+    shown = made.show(None)
+    assert Shown("abcdef"[:most], UNSET, 6, hashlib.sha256(b"abcdef").hexdigest(), True) == shown
+    assert made.shortened
+
+
+def test_a_body_that_need_not_be_shortened():
+    """One that has ended within what it may keep is whole."""
+    made = body(b"abcd")
+    made.shorten(4)
+    assert Shown("abcd", size=4) == made.show(None)
+    assert not made.shortened
+
+
+def test_a_shortened_body_with_a_hole():
+    """No digest is claimed where bytes are missing, and what is before the hole is decoded as far as it is kept."""
+    coded = gzip.compress(b"a" * 100, 0)
+    made = body(coded[:60], 5, coded[65:])
+    made.shorten(30)
+    shown = made.show("gzip")
+    assert ("a" * 15, UNSET, len(coded)) == (shown.body, shown.sha256, shown.size)
+
+
+def test_a_shortened_coded_body():
+    """Its beginning is decoded."""
+    made = body(gzip.compress(b"a" * 100, 0))
+    made.shorten(30)
+    assert "a" * 15 == made.show("gzip").body

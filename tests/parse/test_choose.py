@@ -23,7 +23,7 @@ from pellucid.model import (
     Summary,
     Totals,
 )
-from pellucid.parse import Ending, Limits, Parse, Protocol, ProtocolError, Verdict
+from pellucid.parse import Ending, Held, Limits, Parse, Protocol, ProtocolError, Verdict
 from pellucid.parse.http1 import Http1
 from pellucid.parse.raw import raw_all
 
@@ -41,7 +41,7 @@ class Lines(Protocol):
             return Verdict.MORE
         return Verdict.YES if head.startswith((b"L", b"HL")) else Verdict.NO
 
-    def __init__(self, connection, limits, direction, head):
+    def __init__(self, connection, limits, budget, direction, head):
         self.seen = []
 
     def feed(self, chunk):
@@ -58,6 +58,13 @@ class Lines(Protocol):
     def close(self, time, ending):
         """Show what was kept."""
         return raw_all(self.seen)
+
+    def holds(self):
+        """Count what was kept."""
+        return Held(0, sum(len(chunk.data) for chunk in self.seen))
+
+    def shorten(self, most):
+        """Has no bodies."""
 
 
 def shown(messages):

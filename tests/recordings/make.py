@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDER = Path(__file__).parent
+PYTHON = "/usr/bin/python3"
+"""The distribution's: its path is recorded."""
 
 
 class Stage(NamedTuple):
@@ -57,10 +59,10 @@ def python_asyncio(stage: Stage) -> None:
     """Requests by memory BIOs, with bodies of text and of bytes."""
     port = free_port()
     words = (str(port), stage.tls.cert)
-    server = (sys.executable, victims.SOURCES / "https_server.py", "asyncio", *words, stage.tls.key)
+    server = (PYTHON, victims.SOURCES / "https_server.py", "asyncio", *words, stage.tls.key)
     stage.programs.start(*server)
     wait_for_port(port)
-    stage.programs.run(sys.executable, victims.SOURCES / "https_client.py", "asyncio", *words)
+    stage.programs.run(PYTHON, victims.SOURCES / "https_client.py", "asyncio", *words)
 
 
 def victim(name: str) -> Callable[[Stage], None]:

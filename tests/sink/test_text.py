@@ -142,6 +142,18 @@ def test_summary(render: Render) -> None:
     assert expected == render(TextSink, summary())
     expected = f"{captured}02:57:42.123 LOST 4096 bytes (ring_full), 3 calls (untracked_calls)\n"
     assert expected == render(TextSink, summary(lost={"ring_full": 4096, "untracked_calls": 3}))
+    assert "\n02:57:42.123 LOST 2 forks (unfollowed_forks)\n" in render(
+        TextSink, summary(lost={"unfollowed_forks": 2})
+    )
+
+
+def test_undecided_connections(render: Render) -> None:
+    """Where connections were selected, the end says of how many it was not known whether they are wanted."""
+    assert "undecided" not in render(TextSink, summary(undecided=0))
+    shown = render(TextSink, summary(lost={"undecided": 7}, undecided=1))
+    assert shown.endswith(
+        "LOST 7 bytes (undecided)\n02:57:42.123 undecided: 1 connection whose address was not known in time\n"
+    )
 
 
 def test_summary_without_messages(render: Render) -> None:

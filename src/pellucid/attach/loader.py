@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from pellucid.attach import follow
+from pellucid.attach.accessors import FUNCTIONS, find_accessors
+from pellucid.attach.facts import rows_of
 from pellucid.attach.overwrites import Overwrites
-from pellucid.attach.points import AT_RETURN, UPROBES, Probe, probes_of
+from pellucid.attach.points import KINDS, PROGRAMS, Point, points_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pellucid.attach.accessors import Accessors
+    from pellucid.attach.filters import Filter
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
     from pellucid.attach.targets import FoundTarget
@@ -42,18 +47,11 @@ TRACEPOINTS = (
 )
 SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
 
+DETACHERS = 64
+"""Threads that remove probes; they only wait."""
+
 _U64 = (1 << 64) - 1
 _KEY = struct.Struct("<I")
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Who is watched; None for everybody."""
-
-    pid: int | None = None
-    uid: int | None = None
-    cgroup_fd: int | None = None
-    """A descriptor of a directory of cgroup v2; the groups below it are meant too."""
 
 
 class Tracing:
@@ -70,27 +68,24 @@ class Tracing:
         """Of the files that were attached to."""
         self._links: list[Link] = []
         self._probes: dict[int, list[Link]] = defaultdict(list)
-        """By the number of the target; in the order in which they were attached."""
+        """By the number of the target."""
         self._names: dict[int, str] = {}
-        self._points: list[Probe] = []
+        self._points: list[Point] = []
         self._configure(ring_size)
         self._object.load()
-        if who.cgroup_fd is not None:
-            self._object.map("cgroups").update(_KEY.pack(0), _KEY.pack(who.cgroup_fd))
+        who.fill(self._object)
         self.ring = self._object.map("ring")
         self._point = MapValue(self._types, "point")
+        self._field = MapValue(self._types, "field")
 
     def _configure(self, ring_size: int) -> None:
-        who, ring = self._who, self._object.map("ring")
-        ring.resize(ring_size)
-        self._set_constant("wake_mark", min(1 << 20, ring_size // 4))
-        if who.pid is not None:
-            self._set_constant("filter_pid", who.pid)
-        if who.uid is not None:
-            self._set_constant("filter_uid", who.uid)
-        self._set_constant("filter_cgroup", who.cgroup_fd is not None)
+        self._object.map("ring").resize(ring_size)
+        self._who.size_maps(self._object)
+        constants = {"wake_mark": min(1 << 20, ring_size // 4), **self._who.constants()}
+        for name, value in constants.items():
+            self._set_constant(name, value)
         if self._multi:
-            for name in UPROBES:
+            for name in PROGRAMS:
                 self._object.program(name).for_uprobe_multi()
 
     def _set_constant(self, name: str, value: int) -> None:
@@ -103,6 +98,9 @@ class Tracing:
         missing = []
         for program, tracepoint in TRACEPOINTS:
             self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
+        if self._who.follow:
+            fork = self._object.program("process_fork")
+            self._links.append(attach_raw_tracepoint(fork, "sched_process_fork"))
         for tracepoint in SOCKET_TRACEPOINTS:
             try:
                 self._links.append(attach_raw_tracepoint(self._object.program("socket_used"), tracepoint))
@@ -114,36 +112,53 @@ class Tracing:
         """Watch handshakes leave the sockets of a cgroup: the addresses of TLS that goes through memory."""
         self._links.append(attach_cgroup(self._object.program("hello_sent"), cgroup_fd))
 
+    def follow(self, pid: int) -> int:
+        """Begin with this process and the descendants that it has; how many these are.
+
+        PellucidError if there is none.
+        """
+        return len(follow.seed(self._object.map("followed"), pid)) - 1
+
+    def follows_anybody(self) -> bool:
+        """Whether a process that is to be followed is left."""
+        return any(self._object.map("followed").values())
+
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file."""
         self.overwrites.watch(target.path, target_id)
         self._names[target_id] = target.display
-        by_program: dict[str, list[Site]] = defaultdict(list)
-        for row in probes_of(target.functions, library, sites):
-            by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
-        for name in UPROBES:
-            if by_program[name]:
-                self._probes[target_id] += attach_uprobes(
-                    self._object.program(name),
-                    str(target.path),
-                    by_program[name],
-                    pid=self._who.pid or 0,
-                    at_return=name in AT_RETURN,
-                    multi=self._multi,
-                )
+        for key, field in rows_of(target_id, _accessors(target).fields, self._field):
+            self._object.map("fields").update(_KEY.pack(key), field)
+        points = points_of(target.functions, library, sites)
+        cookies = [self._add_point(point, target_id) for point in points]
+        for name, kinds in PROGRAMS.items():
+            places = [
+                Site(point.offset, cookie)
+                for point, cookie in zip(points, cookies, strict=True)
+                if point.kind in kinds
+            ]
+            self._probes[target_id] += attach_uprobes(
+                self._object.program(name),
+                str(target.path),
+                places,
+                pid=self._who.only_pid or 0,
+                at_return=name == "returned",
+                multi=self._multi,
+            )
 
-    def _add_point(self, row: Probe, target_id: int) -> int:
-        """Enter the row into the map of points; its index there is the probe's cookie."""
+    def _add_point(self, point: Point, target_id: int) -> int:
+        """Enter the point into the kernel's map; its index there is its probes' cookie."""
         cookie = len(self._points)
-        self._points.append(row)
+        self._points.append(point)
         value = self._point.write(
             target=target_id,
-            direction=row.direction,
-            handle=row.handle,
-            value=row.value,
-            size=row.size,
-            count=row.count,
-            absent=row.absent,
+            kind=KINDS.index(point.kind),
+            direction=point.direction,
+            handle=point.handle,
+            value=point.value,
+            size=point.size,
+            count=point.count,
+            absent=point.absent,
         )
         self._object.map("points").update(_KEY.pack(cookie), value)
         return cookie
@@ -181,6 +196,7 @@ class Tracing:
             seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
             lost=dict(zip(LOSS_REASONS, lost, strict=True)),
             untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
+            unfollowed_forks=sum(totals.read(cpu, "unfollowed")[0] for cpu in each),
         )
 
     def offsets(self) -> Iterator[tuple[int, int, int]]:
@@ -197,9 +213,8 @@ class Tracing:
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
     def detach_target(self, target_id: int) -> None:
-        """Remove the probes of one file, entries first."""
-        for link in reversed(self._probes.pop(target_id, [])):
-            link.close()
+        """Remove the probes of one file."""
+        _close(self._probes.pop(target_id, []))
 
     def detach_overwritten(self) -> Iterator[str]:
         """Remove the probes of the files that somebody writes into; their names."""
@@ -208,17 +223,30 @@ class Tracing:
             yield self._names[target_id]
 
     def detach(self) -> None:
-        """Remove every probe, entries first."""
-        for target_id in list(self._probes):
-            self.detach_target(target_id)
-        while self._links:
-            self._links.pop().close()
+        """Remove every probe."""
+        _close(self._links + [link for links in self._probes.values() for link in links])
+        self._links.clear()
+        self._probes.clear()
 
     def close(self) -> None:
         """Remove every probe and free the object."""
         self.detach()
         self.overwrites.close()
         self._object.close()
+
+
+def _close(links: list[Link]) -> None:
+    """Close them all at once: for each the kernel waits some 30 ms, until nobody uses it."""
+    if links:
+        with ThreadPoolExecutor(min(len(links), DETACHERS)) as pool:
+            for _ in pool.map(Link.close, links):
+                pass
+
+
+def _accessors(target: FoundTarget) -> Accessors:
+    """Where the library keeps what is known of a connection."""
+    with Elf(target.path) as elf:
+        return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS))
 
 
 def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pellucid import plugins
-from pellucid.attach.loader import Filter, Tracing, find_sites, ring_bytes
+from pellucid.attach.filters import Filter
+from pellucid.attach.loader import Tracing, find_sites, ring_bytes
 from pellucid.attach.targets import find_targets
 from pellucid.errors import PellucidError
 from pellucid.probes.plaintext import OBJECT

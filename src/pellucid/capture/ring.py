@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """Iterate to get batches of envelopes until the tracer ends the stream, or ends itself."""
+    """Iterate to get batches of envelopes, of up to `capacity` bytes, until the tracer ends the stream, or itself."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, capacity: int) -> None:
         self._channel = channel
+        self._capacity = capacity
         self._drains: dict[int, Drain] = {}
         self._finished = False
         self.tracer_gone = False
@@ -60,7 +61,7 @@ class Live:
                 yield pack_context(message.context)
             case Ring():
                 yield pack(Kind.OBJECT, message.btf, message.object)
-                drain = Drain(fds[0], message.size, message.object)
+                drain = Drain(fds[0], message.size, message.object, self._capacity)
                 os.close(fds[0])
                 self._drains[message.object] = drain
                 poll.register(drain.ready_fd, select.POLLIN)

@@ -202,6 +202,8 @@ class Join:
         lost = {reason: size for reason, size in self._drops.lost.items() if size}
         if self._drops.untracked_calls:
             lost["untracked_calls"] = self._drops.untracked_calls
+        if self._drops.unfollowed_forks:
+            lost["unfollowed_forks"] = self._drops.unfollowed_forks
         if self._stray:
             lost["unknown_connection"] = self._stray
         yield Totals(

@@ -64,6 +64,7 @@ const uint8_t *drain_take(struct drain *d, int settle, size_t *size);
 uint64_t drain_produced(const struct drain *d);
 uint64_t drain_taken(const struct drain *d);
 void drain_stop(struct drain *d);
+void return_memory_early(void);
 
 int end_after(int parent, long microseconds);
 """

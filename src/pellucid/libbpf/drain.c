@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 
 #define DRAIN_INTERVAL_MS 10 /* the kernel wakes nobody below its fill mark */
 #define ENVELOPE_RECORD 2
+#define BIG_BLOCK (128 << 10) /* glibc's own first value: setting it keeps it there */
 
 struct envelope {
 	uint32_t size;
@@ -181,6 +183,12 @@ static void release(struct drain *d)
 	if (d->ready_fd >= 0)
 		close(d->ready_fd);
 	free(d);
+}
+
+void return_memory_early(void)
+{
+	mallopt(M_MMAP_THRESHOLD, BIG_BLOCK);
+	mallopt(M_TRIM_THRESHOLD, BIG_BLOCK);
 }
 
 static bool map_ring(struct drain *d, int map_fd)

@@ -28,5 +28,8 @@ const uint8_t *drain_take(struct drain *d, int settle, size_t *size);
 uint64_t drain_produced(const struct drain *d);
 uint64_t drain_taken(const struct drain *d);
 
+/* From now on free(3) gives blocks of BIG_BLOCK bytes and more back to the system. */
+void return_memory_early(void);
+
 /* Stop the thread and unmap the ring; what was not taken is gone. */
 void drain_stop(struct drain *d);

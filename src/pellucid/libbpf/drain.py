@@ -19,7 +19,7 @@ class Drain:
     records stay in the ring, and when that is full the kernel counts what is lost.
     """
 
-    def __init__(self, map_fd: int, ring_size: int, object_id: int, capacity: int = 16 << 20) -> None:
+    def __init__(self, map_fd: int, ring_size: int, object_id: int, capacity: int) -> None:
         self._handle = lib.drain_start(map_fd, ring_size, capacity, object_id)
         if self._handle == ffi.NULL:
             raise PellucidError(f"cannot map the ring buffer: {os.strerror(ffi.errno)}")
@@ -51,3 +51,12 @@ class Drain:
         if self._handle is not None:
             lib.drain_stop(self._handle)
         self._handle = None
+
+
+def return_memory_early() -> None:
+    """Have the allocator give big blocks back to the system as soon as they are free, for the rest of the process.
+
+    glibc's own rule (mallopt(3), M_MMAP_THRESHOLD) raises the size from which it does so with every big block
+    that is freed; then the memory of bodies is scattered over a heap that can no longer shrink.
+    """
+    lib.return_memory_early()

@@ -91,6 +91,11 @@ class BpfMap:
         if lib.bpf_map_update_elem(self.fd, ffi.from_buffer(key), ffi.from_buffer(value), BPF_ANY):
             raise BpfError(f"cannot write map {self.name}: {os.strerror(ffi.errno)}")
 
+    def delete(self, key: bytes) -> None:
+        """Remove one element, where it is there."""
+        if lib.bpf_map_delete_elem(self.fd, ffi.from_buffer(key)) and ffi.errno != errno.ENOENT:
+            raise BpfError(f"cannot write map {self.name}: {os.strerror(ffi.errno)}")
+
     def lookup(self, key: bytes, values: int = 1) -> bytes | None:
         """One element's value, `values` of them (each padded to 8 bytes) in a per-CPU map; None if absent."""
         size = self.value_size if values == 1 else (self.value_size + 7 & ~7) * values

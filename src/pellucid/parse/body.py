@@ -32,10 +32,11 @@ class Body:
     Hashing costs more than parsing, so it begins only when a byte is not kept.
     """
 
-    __slots__ = ("_hash", "_hole", "_kept", "_limits", "lost", "size")
+    __slots__ = ("_hash", "_hole", "_kept", "_limits", "_most", "lost", "shortened", "size")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._most = limits.max_body
         self._kept: bytes | bytearray = b""
         self._hash: hashlib._Hash | None = None
         self._hole: int | None = None
@@ -43,13 +44,29 @@ class Body:
         self.size = 0
         """Bytes sent, those that are missing included."""
         self.lost = 0
+        self.shortened = False
+        """Less than `max_body` is kept, for want of memory."""
+
+    @property
+    def kept(self) -> int:
+        """Bytes of memory that the body takes."""
+        return self._kept.__sizeof__()
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than the first `most` bytes from here on."""
+        self._most = min(self._most, most)
+        if len(self._kept) > most:
+            self._overflow(b"")
+            self._kept = bytes(self._kept[:most])
+            self.shortened = True
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes."""
         self.size += len(piece)
-        room = self._limits.max_body - len(self._kept)
+        room = self._most - len(self._kept)
         if len(piece) > room:
             self._overflow(piece)
+            self.shortened = self._most < self._limits.max_body
             piece = piece[:room]
         if not self._kept:
             self._kept = piece  # most bodies come in one piece: no copy

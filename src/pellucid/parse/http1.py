@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.body import Body
+from pellucid.parse.budget import PARSER_COST
 from pellucid.parse.http1_exchange import AnyPart, Exchange, Part, switches
 from pellucid.parse.http1_framing import Chunked, ChunkError, Framing, Sized, UntilClose
 from pellucid.parse.http1_head import (
@@ -31,12 +32,13 @@ from pellucid.parse.http1_head import (
     judge_response,
 )
 from pellucid.parse.http1_side import Side, after_empty_lines
-from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Verdict
+from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Verdict
 from pellucid.parse.raw import raw_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
 
 _HEAD_END_SIZE = 3
@@ -52,9 +54,13 @@ class Http1(Protocol):
         request = judge_request(head)
         return judge_response(head) if request is Verdict.NO else request
 
-    def __init__(self, connection: Connection, limits: Limits, direction: Direction, head: bytes) -> None:
+    def __init__(
+        self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
+    ) -> None:
         self._connection = connection
         self._limits = limits
+        self._budget = budget
+        budget.charge(PARSER_COST)
         other = Direction.READ if direction is Direction.WRITE else Direction.WRITE
         requests, responses = (other, direction) if head.startswith(b"HTTP/") else (direction, other)
         connection.role = connection.role or ("client" if requests is Direction.WRITE else "server")
@@ -93,13 +99,37 @@ class Http1(Protocol):
             part = side.part
             if part and not (isinstance(part.framing, UntilClose) and ending is Ending.CLOSED):
                 part.cut = ending
-        pending = dict.fromkeys((self._responses.exchange, *self._waiting, self._requests.exchange))
-        for exchange in pending:
-            if exchange:
-                exchange.unanswered(ending)
-                self._show(exchange)
+        for exchange in self._pending():
+            exchange.unanswered(ending)
+            self._show(exchange)
         self._waiting.clear()
         return [*self._take(), *raw_all(self._held())]
+
+    def holds(self) -> Held:
+        """Add up what is pending."""
+        bodies = 0
+        other = PARSER_COST + self._requests.held.__sizeof__() + self._responses.held.__sizeof__()
+        pending = self._pending()
+        for exchange in pending:
+            for part in exchange.parts:
+                held = part.holds()
+                bodies += held.bodies
+                other += held.other
+        return Held(bodies, other, idle=not (pending or self._requests.held or self._responses.held))
+
+    def shorten(self, most: int) -> None:
+        """Let the oldest exchanges keep what they have."""
+        pending = self._pending()
+        for exchange in pending:
+            for part in exchange.parts:
+                if part.framing:
+                    part.framing.body.shorten(most)
+                    most = max(most - part.framing.body.kept, 0)
+
+    def _pending(self) -> list[Exchange]:
+        """Exchanges that are not shown yet, in order."""
+        pending = dict.fromkeys((self._responses.exchange, *self._waiting, self._requests.exchange))
+        return [exchange for exchange in pending if exchange]
 
     def _side(self, direction: Direction) -> Side:
         return self._requests if direction is self._requests.direction else self._responses
@@ -185,6 +215,7 @@ class Http1(Protocol):
 
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
         part = Part(head, self._request_framing(head), began, now)
+        self._budget.charged += head.cost
         exchange = Exchange(part)
         self._requests.part = part
         self._requests.exchange = exchange
@@ -195,6 +226,7 @@ class Http1(Protocol):
     def _begin_response(self, head: ResponseHead, began: int, now: int) -> None:
         if head.status < 200 and head.status != 101:
             return
+        self._budget.charged += head.cost
         exchange = self._answered()
         exchange.response = Part(head, self._response_framing(head, exchange.method), began, now)
         self._responses.part = exchange.response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -10,11 +10,9 @@ from pellucid.model import Connection, Headers, Http, Request, Response
 from pellucid.parse.body import Shown
 from pellucid.parse.http1_framing import Chunked, Framing
 from pellucid.parse.http1_head import RequestHead, ResponseHead
+from pellucid.parse.protocol import Ending, Held
 from pellucid.parse.raw import who
 from pellucid.parse.times import milliseconds, rfc3339
-
-if TYPE_CHECKING:
-    from pellucid.parse.protocol import Ending
 
 _NO_BODY = Shown()
 
@@ -49,6 +47,12 @@ class Part(Generic[H]):
         shown = self.framing.body.show(self.head.codings)
         return shown._replace(truncated=True) if self.cut else shown
 
+    def holds(self) -> Held:
+        """Bytes of memory that this half takes."""
+        if self.framing is None:
+            return Held(0, self.head.cost)
+        return Held(self.framing.body.kept, self.head.cost + self.framing.cost)
+
     def trailers(self) -> Headers | UnsetType:
         """Return the trailer fields, unset where there are none."""
         trailers = self.framing.trailers if isinstance(self.framing, Chunked) else []
@@ -61,6 +65,8 @@ class Part(Generic[H]):
             problems.append(f"{self.framing.body.lost} bytes of the {name} body were lost")
         if self.cut:
             problems.append(f"the {name} body was incomplete when {self.cut}")
+        if self.framing is not None and self.framing.body.shortened:
+            problems.append(f"the {name} body is cut: {Ending.MEMORY}")
         return problems
 
 
@@ -87,6 +93,11 @@ class Exchange:
     def sent(self) -> bool:
         """Nothing more of the request comes."""
         return self.request is None or self.request.complete
+
+    @property
+    def parts(self) -> list[AnyPart]:
+        """What there is of the two halves."""
+        return [part for part in (self.request, self.response) if part is not None]
 
     @property
     def finished(self) -> bool:

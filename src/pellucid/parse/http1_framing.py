@@ -1,7 +1,7 @@
 """Where the body of an HTTP/1 message ends (RFC 9112 sections 6 and 7).
 
-A framing takes bytes until it is `done`, and passes the body's own to its `body`. `feed(data, at)`
-returns the index after what it took. `gap(size)` says whether it still knows, after `size` missing
+A framing takes bytes until it is `done`, and passes the body's own to its `body`; `cost` is the memory, in
+bytes, that it takes above that of the body. `feed(data, at)` returns the index after what it took. `gap(size)` says whether it still knows, after `size` missing
 bytes, where the body ends.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pellucid.parse.budget import FIELD_COST
 from pellucid.parse.http1_head import Fields
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class Sized:
     """Content-Length: so many bytes."""
 
     __slots__ = ("_left", "body")
+
+    cost = 0
 
     def __init__(self, length: int, body: Body) -> None:
         self._left = length
@@ -50,6 +53,7 @@ class UntilClose:
 
     __slots__ = ("body",)
 
+    cost = 0
     done = False
 
     def __init__(self, body: Body) -> None:
@@ -101,6 +105,12 @@ class Chunked:
     def held(self) -> bytes:
         """Bytes taken that are in no complete line, or in trailers not yet complete."""
         return bytes(self._trailers + self._line)
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory that lines and trailers take, above those of the body."""
+        trailers = sum(len(name) + len(value) + FIELD_COST for name, value in self.trailers)
+        return self._line.__sizeof__() + self._trailers.__sizeof__() + trailers
 
     def feed(self, data: bytes, at: int) -> int:
         """Take bytes up to the end of the trailers. Raises `ChunkError`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from pellucid.parse.budget import CHARACTER_COST, FIELD_COST, HEAD_COST
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.text import field_text
 
@@ -126,11 +127,13 @@ def _joined(before: str | None, line: str) -> str:
 class Head:
     """The head of a request or a response."""
 
-    __slots__ = ("fields", "version")
+    __slots__ = ("cost", "fields", "version")
 
-    def __init__(self, version: bytes, fields: Fields) -> None:
+    def __init__(self, version: bytes, fields: Fields, size: int) -> None:
         self.version = version.decode()
         self.fields = fields
+        self.cost = HEAD_COST + CHARACTER_COST * size + FIELD_COST * len(fields.fields)
+        """Bytes of memory that the head and what comes with it take."""
 
     @property
     def chunked(self) -> bool:
@@ -163,7 +166,7 @@ class RequestHead(Head):
         if line is None:
             raise HeadError("no request line")
         method, target, version = line.groups()
-        super().__init__(version, Fields(memoryview(head)[line.end() :]))
+        super().__init__(version, Fields(memoryview(head)[line.end() :]), len(head))
         self.method = method.decode()
         self.url = field_text(target)
 
@@ -189,6 +192,6 @@ class ResponseHead(Head):
         if line is None:
             raise HeadError("no status line")
         version, status, reason = line.groups()
-        super().__init__(version, Fields(memoryview(head)[line.end() :]))
+        super().__init__(version, Fields(memoryview(head)[line.end() :]), len(head))
         self.status = int(status)
         self.reason = field_text(reason or b"")

@@ -31,3 +31,7 @@ class Limits:
     max_sniff: int = 16 * _KIB
     """Held of a connection before a parser claims it: a request line with the longest URL that servers take
     (8 KiB), twice."""
+
+    max_held: int = 32 * _MIB
+    """Memory that all connections together may take, objects included; what happens beyond it is in `evict.py`.
+    Part of `--memory`."""

@@ -13,19 +13,21 @@ A parser is one subclass of `Protocol` in one file, named by an entry point in t
 
 It must be right when fed byte by byte, when its connection began before the capture (it is then made at
 a chunk that it claims, and the other direction may begin anywhere), and when fed garbage. Its buffers
-are bounded by `Limits`. The one exception it may raise is `ProtocolError`.
+are bounded by `Limits`, and those of all connections together by the stage, which asks what each of them
+`holds()`, and has bodies `shorten()`ed when it is too much. The one exception it may raise is `ProtocolError`.
 """
 
 from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.model import Chunk, Connection, Direction, Gap, Message
+    from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
 
 
@@ -44,6 +46,17 @@ class Ending(enum.StrEnum):
     CLOSED = "the connection closed"
     CAPTURE = "the capture ended"
     LEFT = "the connection left this protocol"
+    MEMORY = "memory ran short (--memory)"
+
+
+class Held(NamedTuple):
+    """Bytes of memory that something takes."""
+
+    bodies: int
+    """What shortening bodies to nothing would give back."""
+    other: int
+    idle: bool = False
+    """Nothing is pending: what comes next can be understood by another instance as well."""
 
 
 class ProtocolError(Exception):
@@ -71,8 +84,13 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def __init__(self, connection: Connection, limits: Limits, direction: Direction, head: bytes) -> None:
+    def __init__(
+        self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
+    ) -> None:
         """Begin a connection: `head`, the first bytes of `direction`, is what was claimed, not yet fed.
+
+        The bytes of each chunk are charged to `budget` already; what is made of them and takes more must be
+        charged too.
 
         Sets `connection.role` where the protocol tells it; every later message of the connection shows it.
         """
@@ -93,4 +111,15 @@ class Protocol(ABC):
         """Return everything that is pending, bytes that are in no message as raw data. Never raises.
 
         `time` is in nanoseconds since 1970, UTC.
+        """
+
+    @abstractmethod
+    def holds(self) -> Held:
+        """Bytes of memory that the connection takes, about; objects count too. Called rarely."""
+
+    @abstractmethod
+    def shorten(self, most: int) -> None:
+        """Keep of bodies that have not ended, or wait to be shown, the first `most` bytes in all.
+
+        Their messages must still tell the size and SHA-256 of all bytes, and that they are cut.
         """

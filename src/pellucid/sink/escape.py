@@ -12,6 +12,9 @@ _IN_LINE = re.compile(f"[\x00-\x1f{_HARMFUL}]")
 _IN_BODY = re.compile(f"[\x00-\x08\x0b-\x1f{_HARMFUL}]")
 """The same without TAB and LF."""
 
+_PIECE = 16 * 1024
+"""Characters of a body that are escaped at once: each one that is takes 80 bytes until all are joined."""
+
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -30,7 +33,8 @@ def escape_body(text: str) -> str:
         text = text.replace("\r\n", "\n")
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return _IN_BODY.sub(_visible, text)
+    pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
+    return "".join(_IN_BODY.sub(_visible, piece) for piece in pieces)
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -33,7 +33,14 @@ class Output:
         self._buffer = bytearray()
 
     def write(self, data: bytes | bytearray) -> None:
-        """Append bytes; they reach the kernel at the next flush or when the buffer is full."""
+        """Append bytes; they reach the kernel at the next flush or when the buffer is full.
+
+        More than the buffer may hold is written at once: a copy would double the memory of a long message.
+        """
+        if len(data) > BUFFER_LIMIT:
+            self.flush()
+            self._write_through(data)
+            return
         self._buffer += data
         if len(self._buffer) > BUFFER_LIMIT:
             self.flush()
@@ -43,7 +50,7 @@ class Output:
         with self._reporting():
             while self._buffer:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
-                del self._buffer[: self._send()]
+                del self._buffer[: self._send(self._buffer)]
 
     def close(self) -> None:
         """Flush and close the descriptor; closing again does nothing."""
@@ -56,10 +63,16 @@ class Output:
             with self._reporting():
                 os.close(fd)  # NFS and quotas may refuse only here (close(2))
 
-    def _send(self) -> int:
+    def _write_through(self, data: bytes | bytearray) -> None:
+        at = 0
+        with self._reporting(), memoryview(data) as view:
+            while at < len(view):
+                at += self._send(view[at:])
+
+    def _send(self, data: bytearray | memoryview) -> int:
         """Bytes taken by one write(2). Python itself repeats it after EINTR (PEP 475)."""
         try:
-            return os.write(self._fd, self._buffer)
+            return os.write(self._fd, data)
         except BlockingIOError:
             # Another program sharing our terminal or pipe has set O_NONBLOCK on it.
             poll = select.poll()

@@ -30,8 +30,8 @@ _NOUNS = {"http": "HTTP exchange", "data": "data message", "websocket": "WebSock
 _ASIDES = {"connection", "lost"}
 """Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
 
-_CALLS = "untracked_calls"
-"""The one reason of a loss that counts calls, since their bytes are not known (`model.Totals`)."""
+_UNITS = {"untracked_calls": "call", "unfollowed_forks": "fork"}
+"""Reasons of a loss that do not count bytes, since these are not known (`model.Totals`)."""
 _INCOMPLETE = "INCOMPLETE: the stream ends here, what follows was not recorded"
 
 
@@ -110,6 +110,11 @@ class TextSink(Sink):
         sizes = ", ".join(f"{_lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
         lost = self._paint("warning", escape(f"LOST {sizes}")) if sizes else "nothing lost"
         yield f"{self._time(message)} {lost}"
+        if message.undecided:
+            undecided = (
+                f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
+            )
+            yield f"{self._time(message)} {self._paint('warning', undecided)}"
         if not message.complete:
             yield f"{self._time(message)} {self._paint('warning', _INCOMPLETE)}"
 
@@ -182,7 +187,7 @@ def _captured(message: Summary) -> str:
     """Say what was captured: messages, or the bytes that were kept where no message was made of them."""
     shown = {kind: number for kind, number in message.captured.items() if kind not in _ASIDES}
     kinds = ", ".join(count(number, _NOUNS.get(kind, kind)) for kind, number in shown.items())
-    lost = sum(size for reason, size in message.lost.items() if reason != _CALLS)
+    lost = sum(size for reason, size in message.lost.items() if reason not in _UNITS)
     seconds, targets = f"{message.seconds:.1f} s", count(message.targets, "target")
     if not kinds and message.bytes > lost:
         return f"captured {count(message.bytes - lost, 'byte')} in {seconds} from {targets}"
@@ -191,4 +196,4 @@ def _captured(message: Summary) -> str:
 
 def _lost_size(reason: str, number: int) -> str:
     """Say how much was lost, in the unit of its reason."""
-    return count(number, "call" if reason == _CALLS else "byte")
+    return count(number, _UNITS.get(reason, "byte"))

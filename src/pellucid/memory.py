@@ -1,0 +1,75 @@
+"""How `--memory` is divided: both processes together, without the ring, which is the kernel's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.errors import UsageError
+
+_MIB = 1 << 20
+
+TRACER = 8 * _MIB
+"""What the tracer comes to hold after the fork: the BPF object, sites, maps (6 MiB measured with one target)."""
+
+SHOWN = 16
+"""How many times `--max-body` one message may take while it is shown: two bodies, each as sent, decoded, as
+text, as JSON, and in the buffer of the output (8 measured where every byte has to be escaped)."""
+
+LEAST_SHOWN = 8 * _MIB
+LEAST_HELD = 8 * _MIB
+
+DRAINED = 1 / 8
+"""Of what is left after the processes themselves: the two buffers of the drain thread. The ring stands behind
+them, so they need to last only as long as the interpreter is away; more would only make the end longer."""
+
+USABLE = 3 / 4
+"""Of what connections may hold: the rest is what the allocator cannot give back, for something lies between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes."""
+
+    drain: int
+    """Of each of the two buffers that the ring is drained into."""
+    held: int
+    """Of all that connections hold (`parse.Limits.max_held`)."""
+
+
+def divide(mebibytes: int, max_body: int, processes: int) -> Memory:
+    """Divide what `--memory` gives, of which the processes take so many bytes before they hold anything.
+
+    UsageError where it is too little for this `--max-body`.
+    """
+    shown = max(SHOWN * max_body, LEAST_SHOWN)
+    buffers = mebibytes * _MIB - processes
+    least = int((LEAST_HELD / USABLE + shown) / (1 - DRAINED))
+    if buffers < least:
+        raise UsageError(
+            f"--memory {mebibytes} is too little for --max-body {max_body}: "
+            f"give it at least {-(-(least + processes) // _MIB)} (MiB), or a smaller --max-body"
+        )
+    drained = int(buffers * DRAINED)
+    return Memory(drained // 2, int((buffers - drained - shown) * USABLE))
+
+
+def this_process() -> int:
+    """Bytes that this process takes now."""
+    return sum(_own_and_shared())
+
+
+def tracer_and_decoder() -> int:
+    """Bytes of both without any buffer, seen from a process that is about to fork.
+
+    They share their code; everything else is soon each one's own.
+    """
+    own, shared = _own_and_shared()
+    return 2 * own + shared + TRACER
+
+
+def _own_and_shared() -> tuple[int, int]:
+    _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    page = os.sysconf("SC_PAGE_SIZE")
+    return (resident - shared) * page, shared * page
