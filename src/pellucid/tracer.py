@@ -184,6 +184,8 @@ class Tracer:
                     log.info("process %d has ended", self._settings.pid)
                 if ready & {interrupted, *process} or self._all_have_ended():
                     return
+                if ready and self._tracing:
+                    _leave_overwritten(self._tracing)
                 if self._arrivals:
                     self._arrivals.meet()
                 if time.monotonic() >= tick:
@@ -191,7 +193,9 @@ class Tracer:
                     self._at_tick()
 
     def _expecting(self) -> set[int]:
-        return self._arrivals.filenos() if self._arrivals else set()
+        """What is readable when a file turns up, or one that is watched is written into."""
+        overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
+        return overwrites | (self._arrivals.filenos() if self._arrivals else set())
 
     def _at_tick(self) -> None:
         self._tell_clock()
@@ -283,6 +287,15 @@ class Tracer:
         self._channel.send(Finish(), wait=False)
         self._channel.close()
         _reap(self._decoder)
+
+
+def _leave_overwritten(tracing: Tracing) -> None:
+    for path in tracing.detach_overwritten():
+        log.warning(
+            "%s was written into: it is watched no more, for probes on what was there before "
+            "would harm programs that load it",
+            path,
+        )
 
 
 def _reap(pid: int) -> None:

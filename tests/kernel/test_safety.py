@@ -191,6 +191,35 @@ def test_a_library_that_is_replaced(
     assert conversations(done.stdout) == {"inner": 1}
 
 
+@pytest.fixture
+def versions(tmp_path: Path) -> tuple[Path, Path]:
+    """A library, and another version of it."""
+    before, after = tmp_path / "before.so", tmp_path / "after.so"
+    for library, flags in ((before, ()), (after, ("-DAFTER",))):
+        source = victims.SOURCES / "safety" / "versions.S"
+        subprocess.run(["gcc", "-shared", *flags, "-o", library, source], check=True)
+    return before, after
+
+
+def test_a_library_that_is_overwritten(
+    versions: tuple[Path, Path], programs: Programs, capture: Callable[..., Capture]
+) -> None:
+    """When somebody writes another version into the library's file, its probes go, and programs that load it then
+    run what is in the file; the capture goes on.
+    """
+    library, after = versions
+    command = (sys.executable, "-c", f"import ctypes; print(ctypes.CDLL({str(library)!r}).SSL_read(0, 0, 0))")
+    run = capture(libssl=library)
+    first = programs.run(*command).stdout
+    with library.open("r+b") as file:
+        file.write(after.read_bytes())
+        file.flush()
+        wait_for(lambda: "was written into" in run.log.read_text(), "the probes to go")
+    second = programs.run(*command).stdout
+    run.stop()
+    assert (first, second) == (b"1\n", b"2\n")
+
+
 # --- what Pellucid does to it ----------------------------------------------------------------------------
 
 

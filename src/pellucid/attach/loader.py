@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pellucid.attach import follow
 from pellucid.attach.accessors import FUNCTIONS, find_accessors
 from pellucid.attach.facts import rows_of
+from pellucid.attach.overwrites import Overwrites
 from pellucid.attach.points import KINDS, PROGRAMS, Point, points_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
@@ -59,7 +60,12 @@ class Tracing:
         decoders(self._types, RECORDS)  # refuses an object whose records are not those of model.py
         self._who = who
         self._multi = has_uprobe_multi()
+        self.overwrites = Overwrites()
+        """Of the files that were attached to."""
         self._links: list[Link] = []
+        self._probes: dict[int, list[Link]] = {}
+        """By the number of the target."""
+        self._names: dict[int, str] = {}
         self._points: list[Point] = []
         self._configure(ring_size)
         self._object.load()
@@ -122,6 +128,8 @@ class Tracing:
         fields: Mapping[str, tuple[Field, ...]],
     ) -> None:
         """Attach to every point of one file, or raise BpfError and to none."""
+        self.overwrites.watch(target.path, target_id)
+        self._names[target_id] = target.display
         for key, field in rows_of(target_id, fields, self._field):
             self._object.map("fields").update(_KEY.pack(key), field)
         points = points_of(target.functions, library, sites)
@@ -145,7 +153,7 @@ class Tracing:
         except BpfError:
             close_links(links)
             raise
-        self._links += links
+        self._probes[target_id] = links
 
     def _add_point(self, point: Point, target_id: int) -> int:
         """Enter the point into the kernel's map; its index there is its probes' cookie."""
@@ -213,14 +221,26 @@ class Tracing:
         for key, raw in self._object.map("unsaid").take():
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
+    def detach_target(self, target_id: int) -> None:
+        """Remove the probes of one file."""
+        close_links(self._probes.pop(target_id, []))
+
+    def detach_overwritten(self) -> Iterator[str]:
+        """Remove the probes of the files that somebody writes into; their names."""
+        for target_id in self.overwrites.take():
+            self.detach_target(target_id)
+            yield self._names[target_id]
+
     def detach(self) -> None:
         """Remove every probe."""
-        close_links(self._links)
+        close_links([*self._links, *(link for links in self._probes.values() for link in links)])
         self._links.clear()
+        self._probes.clear()
 
     def close(self) -> None:
         """Remove every probe and free the object."""
         self.detach()
+        self.overwrites.close()
         self._object.close()
 
 
