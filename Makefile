@@ -13,7 +13,7 @@ BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev p
 TEST_PACKAGES := nginx apache2 apache2-utils wrk tshark strace gdb iproute2 bsdextrautils
 KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
-C_SOURCES := $(shell find src bpf tests -name '*.c' -o -name '*.h')
+C_SOURCES := $(shell find src bpf tests bench -name '*.c' -o -name '*.h')
 
 .PHONY: help demo test targets-big unit setup bpf lint format bench kernels dist clean
 
@@ -58,6 +58,7 @@ format: setup
 # Measure what capturing costs (about four minutes).
 bench: setup $(STAMPS)/test-packages
 	@$(BIN)/python bench/nginx.py
+	@$(BIN)/python bench/rate.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
 kernels: setup $(STAMPS)/kernel-packages

@@ -15,7 +15,8 @@ TRACER = 8 * _MIB
 
 SHOWN = 16
 """How many times `--max-body` one message may take while it is shown: two bodies, each as sent, decoded, as
-text, as JSON, and in the buffer of the output (8 measured where every byte has to be escaped)."""
+text, and as JSON (for one body 12 measured at worst: one emoji in text, which makes all of it four times as wide;
+9 where every byte has to be escaped; 3 to 5 otherwise)."""
 
 LEAST_SHOWN = 8 * _MIB
 LEAST_HELD = 8 * _MIB

@@ -370,7 +370,8 @@ class Request(Struct, kw_only=True):
     headers: Headers
     """In order, with their own case."""
     body: Text = ""
-    """Content codings undone where that is possible within the limits; at most `--max-body` bytes."""
+    """Content codings undone where that is possible within the limits; at most `--max-body` bytes,
+    fewer where memory (`--memory`) ran short; `error` says so."""
     encoding: str | UnsetType = UNSET
     """`base64` where the bytes are not UTF-8."""
     size: int = 0

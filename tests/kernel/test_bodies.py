@@ -17,7 +17,7 @@ MIB = 1 << 20
 UPLOAD, DOWNLOAD = os.urandom(MIB), os.urandom(10 * MIB)
 
 
-@pytest.mark.parametrize("flags", [(), ("--max-body", str(32 * MIB))])
+@pytest.mark.parametrize("flags", [(), ("--max-body", str(32 * MIB), "--memory", "900")])
 def test_upload_and_download(flags, programs, tls, capture, tmp_path):
     """A POST of 1 MiB and a response of 10 MiB: at both ends their hashes are those of what was sent."""
     nginx = Nginx(programs, tls, tmp_path / "nginx")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 from tests.kernel.memory import MIB, Watcher
 from tests.kernel.processes import decoder_of
 from tests.kernel.running import PATIENCE, http, wait_for
-from tests.kernel.servers import Nginx
+from tests.kernel.servers import HELLO, Nginx
 
+PACED = Path(__file__).parents[2] / "bench" / "paced.c"
 MEMORY = 120
 CONNECTIONS = 32
 PAGE = b"a line of a page\n" * 180
@@ -31,6 +33,22 @@ def accounted(messages, requests, responses):
         elif message["type"] in {"data", "lost"}:
             counted[message["conn"]] += message["size"]
     return counted
+
+
+def test_constant_rate(programs, tls, capture, tmp_path):
+    """At 5,000 exchanges a second, decoded at both ends, nothing is lost."""
+    client = tmp_path / "paced"
+    programs.run("gcc", "-O2", "-o", client, PACED, "-lssl", "-lcrypto")
+    nginx = Nginx(programs, tls, tmp_path / "nginx")
+    run = capture()
+    programs.run(client, nginx.port, CONNECTIONS, 5000, 2)
+    messages = run.stop()
+
+    assert messages[-1]["lost"] == {}
+    for role in ("client", "server"):
+        exchanges = http(messages, role)
+        assert len(exchanges) == 10_000
+        assert {message["response"]["body"] for message in exchanges} == {HELLO}
 
 
 def test_full_load(programs, tls, capture, tmp_path):

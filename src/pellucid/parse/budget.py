@@ -31,18 +31,18 @@ CHARACTER_COST = 4
 
 
 class Budget:
-    """`charged` bytes of `limit`: one for all connections of a stage, which looks when the first is the greater."""
+    """Of `limit` bytes so many are `left` to be charged: one for all connections of a stage, which looks below 0."""
 
-    __slots__ = ("charged", "limit")
+    __slots__ = ("left", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.charged = 0
+        self.left = limit
 
     def charge(self, size: int) -> None:
         """Count what may be held from now on."""
-        self.charged += size
+        self.left -= size
 
     def settle(self, held: int) -> None:
         """Go on from what is really held."""
-        self.charged = held
+        self.left = self.limit - held

@@ -47,7 +47,7 @@ class Parse:
     def parse(self, flow: Flow) -> Iterable[Message]:
         """Take the next value of the flow; return the messages it completes, in order."""
         messages = self._messages(flow)
-        if self._budget.charged > self._budget.limit:
+        if self._budget.left < 0:
             messages = [*messages, *make_room(self._streams.values(), self._budget, flow.time)]
         for message in messages:
             self._captured[type(message)] += 1
@@ -79,7 +79,7 @@ class Parse:
     def _chunk(self, stream: Stream, chunk: Chunk) -> Sequence[Message]:
         if not chunk.data:
             return []
-        self._budget.charged += (len(chunk.data) * GROWTH >> 3) + CHUNK_COST  # no call: this is the hot path
+        self._budget.left -= (len(chunk.data) * GROWTH >> 3) + CHUNK_COST  # no call: this is the hot path
         if stream.parser:
             return self._parsed(stream, stream.parser, chunk)
         if stream.decided:

@@ -83,6 +83,8 @@ class Http1(Protocol):
                 at = self._seek(side, chunk)
             else:
                 at = self._head(side, chunk, at)
+        if side.part:
+            self._budget.charge(side.part.head.cost)
         return self._take()
 
     def gap(self, gap: Gap) -> Sequence[Message]:
@@ -215,7 +217,6 @@ class Http1(Protocol):
 
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
         part = Part(head, self._request_framing(head), began, now)
-        self._budget.charged += head.cost
         exchange = Exchange(part)
         self._requests.part = part
         self._requests.exchange = exchange
@@ -226,7 +227,6 @@ class Http1(Protocol):
     def _begin_response(self, head: ResponseHead, began: int, now: int) -> None:
         if head.status < 200 and head.status != 101:
             return
-        self._budget.charged += head.cost
         exchange = self._answered()
         exchange.response = Part(head, self._response_framing(head, exchange.method), began, now)
         self._responses.part = exchange.response
@@ -253,6 +253,8 @@ class Http1(Protocol):
         side.part = side.exchange = None
         if exchange and exchange.finished:
             self._show(exchange)
+        else:  # it waits for its other half
+            self._budget.charge(part.head.cost)
 
     def _lose_track(self, side: Side) -> None:
         """Start over after a gap that may hide the beginnings and ends of messages."""

@@ -61,11 +61,12 @@ class Part(Generic[H]):
     def problems(self, name: str) -> list[str]:
         """Say in words what is missing of this half."""
         problems = []
-        if self.framing is not None and self.framing.body.lost:
-            problems.append(f"{self.framing.body.lost} bytes of the {name} body were lost")
+        body = self.framing.body if self.framing else None
+        if body and body.lost:
+            problems.append(f"{body.lost} bytes of the {name} body were lost")
         if self.cut:
             problems.append(f"the {name} body was incomplete when {self.cut}")
-        if self.framing is not None and self.framing.body.shortened:
+        if body and body.shortened:
             problems.append(f"the {name} body is cut: {Ending.MEMORY}")
         return problems
 

@@ -127,13 +127,17 @@ def _joined(before: str | None, line: str) -> str:
 class Head:
     """The head of a request or a response."""
 
-    __slots__ = ("cost", "fields", "version")
+    __slots__ = ("_size", "fields", "version")
 
     def __init__(self, version: bytes, fields: Fields, size: int) -> None:
         self.version = version.decode()
         self.fields = fields
-        self.cost = HEAD_COST + CHARACTER_COST * size + FIELD_COST * len(fields.fields)
+        self._size = size
+
+    @property
+    def cost(self) -> int:
         """Bytes of memory that the head and what comes with it take."""
+        return HEAD_COST + CHARACTER_COST * self._size + FIELD_COST * len(self.fields.fields)
 
     @property
     def chunked(self) -> bool:
