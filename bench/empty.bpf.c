@@ -9,13 +9,8 @@
 		return 0;                                                                                    \
 	}
 
-EMPTY("uprobe", call_enter)
-EMPTY("uprobe", handle_share)
-EMPTY("uprobe", handle_free)
-EMPTY("uprobe", handle_reset)
-EMPTY("uprobe", handle_fd)
-EMPTY("uretprobe", call_exit)
-EMPTY("uretprobe", handle_new)
+EMPTY("uprobe", entered)
+EMPTY("uretprobe", returned)
 EMPTY("raw_tp", socket_used)
 EMPTY("raw_tp", thread_exit)
 EMPTY("raw_tp", process_exec)

@@ -12,12 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
 from pathlib import Path
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, find_sites
-from pellucid.attach.points import AT_RETURN, UPROBES, probes_of
+from pellucid.attach.points import PROGRAMS, points_of
 from pellucid.attach.targets import find_targets
 from pellucid.libbpf import (
     BpfObject,
@@ -42,7 +41,7 @@ def load(folder: Path) -> BpfObject:
     subprocess.run([*command, "-c", HERE / "empty.bpf.c", "-o", path], check=True)
     loaded = BpfObject(path)
     if has_uprobe_multi():
-        for name in UPROBES:
+        for name in PROGRAMS:
             loaded.program(name).for_uprobe_multi()
     loaded.load()
     return loaded
@@ -56,20 +55,16 @@ def attach(programs: BpfObject, library: Path) -> list[Link]:
         if fd is not None:
             links.append(attach_cgroup(programs.program("hello_sent"), fd))
     (target,) = find_targets(PROBE, library, None)
-    by_program: dict[str, list[Site]] = defaultdict(list)
-    for row in probes_of(target.functions, PROBE, find_sites(target, PROBE)):
-        by_program[row.program].append(Site(row.offset, 0))
-    for name in UPROBES:
-        if by_program[name]:
-            program, sites = programs.program(name), by_program[name]
-            links += attach_uprobes(
-                program,
-                str(library),
-                sites,
-                pid=0,
-                at_return=name in AT_RETURN,
-                multi=has_uprobe_multi(),
-            )
+    points = points_of(target.functions, PROBE, find_sites(target, PROBE))
+    for name, kinds in PROGRAMS.items():
+        links += attach_uprobes(
+            programs.program(name),
+            str(library),
+            [Site(point.offset, 0) for point in points if point.kind in kinds],
+            pid=0,
+            at_return=name == "returned",
+            multi=has_uprobe_multi(),
+        )
     return links
 
 

@@ -99,19 +99,18 @@ static __always_inline void remember_hello(struct __sk_buff *skb)
 		bpf_map_update_elem(&hellos, &hello.random, &ends, BPF_ANY);
 }
 
-/* The addresses of the connection whose own hello this is. */
-static __always_inline bool find_hello(u32 target, u64 object, bool server, struct endpoints *ends)
+/* The addresses of the connection whose own hello this was; left alone where nobody has seen it. */
+static __always_inline void find_hello(u32 target, u64 object, bool server, struct endpoints *ends)
 {
 	const struct field *field = field_of(target, server ? SERVER_RANDOM : CLIENT_RANDOM);
 	struct endpoints *found;
 	struct random random;
 
 	if (!field || bpf_probe_read_user(&random, sizeof(random), (void *)place_of(field, object)))
-		return false;
+		return;
 	found = bpf_map_lookup_elem(&hellos, &random);
 	if (!found)
-		return false;
+		return;
 	*ends = *found;
 	bpf_map_delete_elem(&hellos, &random);
-	return true;
 }

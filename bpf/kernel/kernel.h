@@ -133,9 +133,9 @@ struct mm_struct {
 
 struct task_struct {
 	int tgid;
-	char comm[16];
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
+	char comm[16];
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;

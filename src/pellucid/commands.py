@@ -147,9 +147,8 @@ def _resolved(settings: Tls) -> Tls:
 
 def _targets(library: Library, settings: Tls) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
-    files = settings.libssl or [None]
     pid = None if settings.follow else settings.pid  # a child may run another program than its parent
-    found = [target for file in files for target in find_targets(library, file, pid)]
+    found = [target for file in settings.libssl or [None] for target in find_targets(library, file, pid)]
     return list({target.key: target for target in found}.values())
 
 

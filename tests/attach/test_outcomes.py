@@ -2,7 +2,7 @@
 
 import pytest
 
-from pellucid.attach.symbolic import Address, Argument, Bits, Constant, Load, Result
+from pellucid.attach.symbolic import Address, Argument, Bits, Constant, Load, Low, Result
 from pellucid.attach.symbols import Elf
 from pellucid.attach.x86 import Condition, OpaqueError, outcomes
 
@@ -29,10 +29,18 @@ def ends(path, name="f"):
         ("lea 0xb8(%rdi),%rax; ret", Address(SSL, 0xB8)),
         ("movzbl 8(%rdi),%eax; and $1,%eax; ret", Bits(Load(SSL, 8, 1), 1)),
         ("mov 8(%rdi),%eax; shr $11,%eax; and $1,%eax; ret", Bits(WORD, 1 << 11, 11)),
+        ("movzbl 8(%rdi),%eax; shr $3,%al; and $1,%eax; ret", Bits(Load(SSL, 8, 1), 8, 3)),
+        ("mov 8(%rdi),%eax; shr $3,%al; ret", Low(Bits(Load(SSL, 8, 1), 0xF8, 3), 1)),
+        ("mov 8(%rdi),%eax; shr %eax; ret", Bits(WORD, 0xFFFFFFFE, 1)),
+        ("mov $2,%edx; mov 4(%rdi,%rdx,2),%eax; ret", WORD),
         ("mov $7,%eax; ret", Constant(7)),
         ("mov $-1,%eax; ret", Constant(0xFFFFFFFF)),
         ("xor %eax,%eax; ret", Constant(0)),
-        ("mov 8(%rdi),%al; ret", None),
+        ("mov 8(%rdi),%al; ret", Low(Load(SSL, 8, 1), 1)),
+        ("mov 8(%rdi),%al; shr $3,%al; and $1,%eax; ret", Bits(Load(SSL, 8, 1), 8, 3)),
+        ("mov 8(%rdi),%al; movzbl %al,%eax; ret", Load(SSL, 8, 1)),
+        ("mov 8(%rdi),%al; and $0x101,%eax; ret", None),
+        ("mov 8(%rdi),%al; mov (%rax),%eax; ret", None),
         ("movsbl 8(%rdi),%eax; ret", None),
         ("mov 8(%rdi),%eax; cltq; ret", None),
         ("mov 8(%rdi,%rsi),%eax; ret", None),
@@ -40,7 +48,7 @@ def ends(path, name="f"):
         ("mov 8(%rdi),%eax; mov (%rax),%eax; ret", None),
         ("mov 8(%rdi),%eax; or $1,%eax; ret", None),
         ("mov 8(%rdi),%eax; mov %eax,-8(%rsp); mov -8(%rsp),%rax; ret", None),
-        ("lea 8(%rdi),%rax; add $8,%rax; ret", None),
+        ("lea 8(%rdi),%rax; add $8,%rax; ret", Address(SSL, 16)),
     ],
 )
 def test_what_is_returned(function, code, value):
@@ -62,6 +70,7 @@ def test_result_of_a_call(function, tail):
     [
         ("mov 8(%rdi),%eax; mov %eax,(%rsi); ret", {OUT: WORD}),
         ("movl $0,(%rsi); mov 8(%rdi),%eax; mov %eax,(%rsi); ret", {OUT: WORD}),
+        ("mov %rsi,%rax; lea 8(%rdi),%rsi; mov %rax,%rdi; rep movsb; ret", {OUT: Load(SSL, 8, 1)}),
         ("movdqu 8(%rdi),%xmm0; movups %xmm0,(%rsi); ret", {OUT: Load(SSL, 8, 16)}),
         ("vmovdqu 8(%rdi),%ymm1; vmovdqu %ymm1,(%rsi); ret", {OUT: Load(SSL, 8, 32)}),
         ("movdqu 8(%rdi),%xmm0; pxor %xmm1,%xmm0; movups %xmm0,(%rsi); ret", {OUT: None}),
@@ -124,10 +133,17 @@ def test_value_that_was_found_to_be_zero(function):
 
 
 def test_walk_over_a_list_ends(function):
-    """A loop over a linked list, or an array, is followed until nothing more can be said."""
+    """A loop over a linked list is followed until nothing more can be said; one over an array is refused."""
     found = ends(function("1: mov (%rdi),%rdi; test %rdi,%rdi; jne 1b; mov 8(%rdi),%rax; ret"))
     assert None in {outcome.value for outcome in found}
-    assert ends(function("1: add $8,%rdi; cmp %rsi,%rdi; jne 1b; mov (%rdi),%rax; ret"))
+    with pytest.raises(OpaqueError, match="cannot be followed"):
+        ends(function("1: add $8,%rdi; cmp %rsi,%rdi; jne 1b; mov (%rdi),%rax; ret"))
+
+
+def test_rare_part_of_a_function_is_unknown(function):
+    """What is returned behind a jump out of the function, its frame in place, is not known."""
+    found = ends(function("push %rbx; mov 8(%rdi),%eax; test %esi,%esi; js g; pop %rbx; ret"))
+    assert {None, WORD} == {outcome.value for outcome in found}
 
 
 def test_end_of_the_program_is_none(function):

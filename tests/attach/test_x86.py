@@ -52,9 +52,27 @@ def test_what_one_call_is_handed(function, code, expected):
 
 
 def test_call_clobbers_what_it_may(function):
-    """After a call the caller-saved registers and the stack are unknown, the callee-saved are not."""
+    """After a call the caller-saved registers are unknown; the callee-saved and the frame are not."""
     path = function("push %rbx; push %rdi; mov %rsi,%rbx; call g; pop %rdi; mov %rbx,%rsi; call g; ret")
-    assert [("g", ARGUMENTS), ("g", (None, Argument(1), None, None))] == calls(path)
+    assert [("g", ARGUMENTS), ("g", (Argument(0), Argument(1), None, None))] == calls(path)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "mov %rsp,%rsi; call g",
+        "lea 8(%rsp),%rsi; xor %esi,%esi; call g",
+        "lea (%rsp,%rdx),%rsi; call g",
+        "mov %rsp,%rbp; lea -8(%rbp),%rax; call g",
+        "mov %rsp,%rbp; mov %rbp,(%rsi); mov %rdi,(%rsp); call g",
+        "mov %rsp,%rbp; push %rbp; pop %rax; call g",
+        "mov %rsp,%rbp; and $-16,%rsp; mov %rsp,%rsi; call g; mov %rbp,%rsp; mov %rdi,(%rsp); call g",
+    ],
+)
+def test_call_may_write_to_a_frame_that_it_can_know(function, code):
+    """When an address in the frame has left the stack pointers, what is spilled is unknown after a call."""
+    path = function(f"push %rdi; {code}; pop %rdi; call g; ret")
+    assert calls(path)[-1][1][0] is None
 
 
 def test_both_sides_of_a_branch(function):

@@ -10,12 +10,15 @@ from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG
 from pellucid.attach.symbolic import (
     Address,
     Argument,
+    Bits,
     Constant,
+    Load,
     Result,
     Stack,
     Value,
     cut,
     load,
+    low,
     masked,
     place,
     plus,
@@ -34,8 +37,14 @@ State = dict[Key, Value]
 was written through a pointer."""
 
 
+EXPOSED = "exposed"
+"""The key that is there when somebody else may know an address in the frame."""
+
+
 def apply(insn: Any, state: State) -> None:
     """Change the state as an instruction does that is no jump, call or return."""
+    if _exposes(insn, state):
+        state[EXPOSED] = None
     _EFFECTS.get(insn.mnemonic, _unknown)(insn, state)
 
 
@@ -43,6 +52,32 @@ def choose(insn: Any, state: State, *, taken: bool) -> None:
     """The effect of a conditional move."""
     destination, source = insn.operands
     _write(insn, destination, state, _read(insn, source if taken else destination, state))
+
+
+def called(state: State) -> None:
+    """A function was called: it may have written to the frame, if it can know where that is."""
+    if EXPOSED in state or not isinstance(state.get("rsp"), Stack):
+        state[EXPOSED] = None
+        forget_stack(state)
+
+
+def _exposes(insn: Any, state: State) -> bool:
+    """Whether an address in the frame gets into anything but the stack and frame pointers."""
+    first = insn.operands[0] if insn.operands else None
+    if first and first.type == X86_OP_REG and insn.reg_name(first.reg) in {"rsp", "rbp"}:
+        return bool(insn.mnemonic == "push")
+    named = [operand.reg for operand in insn.operands if operand.type == X86_OP_REG]
+    if insn.mnemonic == "lea":
+        named += [insn.operands[1].mem.base, insn.operands[1].mem.index]
+    return any(isinstance(_register(insn, number, state), Stack) for number in named)
+
+
+def copy(state: State) -> None:
+    """What `memcpy(rdi, rsi, rdx)` does: the first byte of its destination is that of its source."""
+    destination, source = place(state.get("rdi"), 0), place(state.get("rsi"), 0)
+    if destination is not None:
+        state[destination] = None if source is None else load(source, 1)
+    forget_stack(state)
 
 
 def forget_stack(state: State) -> None:
@@ -76,10 +111,20 @@ def _place(insn: Any, operand: Any, state: State) -> Key | None:
     """The key of an operand in the state, or None where nothing is known of the place."""
     if operand.type == X86_OP_REG:
         return _REGISTERS.get(insn.reg_name(operand.reg))
-    if operand.type == X86_OP_MEM and not operand.mem.index and not operand.mem.segment:
-        base = state.get(_REGISTERS.get(insn.reg_name(operand.mem.base) or "", ""))
-        return base.offset + operand.mem.disp if isinstance(base, Stack) else place(base, operand.mem.disp)
+    if operand.type == X86_OP_MEM and not operand.mem.segment:
+        base, index = _register(insn, operand.mem.base, state), _register(insn, operand.mem.index, state)
+        displacement = operand.mem.disp
+        if operand.mem.index:
+            if not isinstance(index, Constant):
+                return None
+            displacement += _signed(index.number) * operand.mem.scale
+        return base.offset + displacement if isinstance(base, Stack) else place(base, displacement)
     return None
+
+
+def _register(insn: Any, number: int, state: State) -> Value:
+    """What is known of a register by capstone's number; 0 is none."""
+    return state.get(_REGISTERS.get(insn.reg_name(number) or "", ""))
 
 
 def _read(insn: Any, operand: Any, state: State) -> Value:
@@ -101,13 +146,20 @@ def _high(insn: Any, operand: Any) -> bool:
 def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
     key = _place(insn, operand, state)
     if isinstance(key, str):
-        state[key] = value if operand.size >= 4 else None  # of a shorter one the rest stays as it was
+        part = operand.size < 4 and not _fits(state.get(key), operand.size)
+        state[key] = low(value, operand.size) if part else value
     elif isinstance(key, int):
         _store(state, key, operand.size, value)
     elif operand.type == X86_OP_MEM:
         forget_stack(state)  # through a pointer that may point at the stack
         if key is not None:
             state[key] = value
+
+
+def _fits(value: Value, size: int) -> bool:
+    """Whether a register is zero above `size` bytes, which stay as they are when these are written."""
+    source = value.source if isinstance(value, Bits) else value
+    return isinstance(source, Load) and source.size <= size
 
 
 def _store(state: State, offset: int, size: int, value: Value) -> None:
@@ -144,11 +196,7 @@ def _extend_sign(insn: Any, state: State) -> None:
 def _address(insn: Any, state: State) -> None:
     destination, source = insn.operands
     key = _place(insn, source, state)
-    value: Value = None
-    if isinstance(key, int):
-        value = Stack(key)
-    elif isinstance(key, Address):
-        value = key if key.offset else key.base
+    value = Stack(key) if isinstance(key, int) else plus(key, 0) if isinstance(key, Address) else None
     _write(insn, destination, state, cut(value, destination.size))
 
 
@@ -214,7 +262,6 @@ def _compare(insn: Any, state: State) -> None:
 
 def _and(insn: Any, state: State) -> None:
     destination, mask = (_read(insn, operand, state) for operand in insn.operands)
-    _unknown(insn, state)
     value = masked(destination, mask.number) if isinstance(mask, Constant) else None
     _write(insn, insn.operands[0], state, value)
     state[ZERO] = value
@@ -222,9 +269,16 @@ def _and(insn: Any, state: State) -> None:
 
 def _shift_right(insn: Any, state: State) -> None:
     destination, count = (_read(insn, operand, state) for operand in insn.operands)
-    _unknown(insn, state)
     value = shifted(destination, count.number) if isinstance(count, Constant) else None
     _write(insn, insn.operands[0], state, value)
+    state[ZERO] = None
+
+
+def _copy_string(insn: Any, state: State) -> None:
+    """A block copy; upwards, for the ABI wants the direction flag clear at every call."""
+    copy(state)
+    for register in insn.regs_access()[1]:
+        state.pop(_REGISTERS.get(insn.reg_name(register), ""), None)
 
 
 def _exclusive_or(insn: Any, state: State) -> None:
@@ -252,6 +306,9 @@ _EFFECTS: dict[str, Callable[[Any, State], None]] = dict.fromkeys(_MOVES, _move)
     "and": _and,
     "shr": _shift_right,
     "xor": _exclusive_or,
+    "rep movsb": _copy_string,
+    "rep movsd": _copy_string,
+    "rep movsq": _copy_string,
     "nop": _nothing,
     "endbr64": _nothing,
 }

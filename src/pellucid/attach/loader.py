@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pellucid.attach import follow
 from pellucid.attach.accessors import FUNCTIONS, find_accessors
 from pellucid.attach.facts import rows_of
-from pellucid.attach.points import AT_RETURN, UPROBES, Probe, probes_of
+from pellucid.attach.points import KINDS, PROGRAMS, Point, points_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
@@ -64,7 +63,7 @@ class Tracing:
         self._who = who
         self._multi = has_uprobe_multi()
         self._links: list[Link] = []
-        self._points: list[Probe] = []
+        self._points: list[Point] = []
         self._configure(ring_size)
         self._object.load()
         who.fill(self._object)
@@ -79,7 +78,7 @@ class Tracing:
         for name, value in constants.items():
             self._set_constant(name, value)
         if self._multi:
-            for name in UPROBES:
+            for name in PROGRAMS:
                 self._object.program(name).for_uprobe_multi()
 
     def _set_constant(self, name: str, value: int) -> None:
@@ -102,6 +101,10 @@ class Tracing:
                 missing.append(tracepoint)
         return missing
 
+    def attach_hello(self, cgroup_fd: int) -> None:
+        """Watch handshakes leave the sockets of a cgroup: the addresses of TLS that goes through memory."""
+        self._links.append(attach_cgroup(self._object.program("hello_sent"), cgroup_fd))
+
     def follow(self, pid: int) -> int:
         """Begin with this process and the descendants that it has; how many these are.
 
@@ -113,39 +116,39 @@ class Tracing:
         """Whether a process that is to be followed is left."""
         return any(self._object.map("followed").values())
 
-    def attach_hello(self, cgroup_fd: int) -> None:
-        """Watch handshakes leave the sockets of a cgroup: the addresses of TLS that goes through memory."""
-        self._links.append(attach_cgroup(self._object.program("hello_sent"), cgroup_fd))
-
     def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file."""
         for key, field in rows_of(target_id, _accessors(target).fields, self._field):
             self._object.map("fields").update(_KEY.pack(key), field)
-        by_program: dict[str, list[Site]] = defaultdict(list)
-        for row in probes_of(target.functions, library, sites):
-            by_program[row.program].append(Site(row.offset, self._add_point(row, target_id)))
-        for name in UPROBES:
-            if by_program[name]:
-                self._links += attach_uprobes(
-                    self._object.program(name),
-                    str(target.path),
-                    by_program[name],
-                    pid=self._who.only_pid or 0,
-                    at_return=name in AT_RETURN,
-                    multi=self._multi,
-                )
+        points = points_of(target.functions, library, sites)
+        cookies = [self._add_point(point, target_id) for point in points]
+        for name, kinds in PROGRAMS.items():
+            places = [
+                Site(point.offset, cookie)
+                for point, cookie in zip(points, cookies, strict=True)
+                if point.kind in kinds
+            ]
+            self._links += attach_uprobes(
+                self._object.program(name),
+                str(target.path),
+                places,
+                pid=self._who.only_pid or 0,
+                at_return=name == "returned",
+                multi=self._multi,
+            )
 
-    def _add_point(self, row: Probe, target_id: int) -> int:
-        """Enter the row into the map of points; its index there is the probe's cookie."""
+    def _add_point(self, point: Point, target_id: int) -> int:
+        """Enter the point into the kernel's map; its index there is its probes' cookie."""
         cookie = len(self._points)
-        self._points.append(row)
+        self._points.append(point)
         value = self._point.write(
             target=target_id,
-            direction=row.direction,
-            handle=row.handle,
-            value=row.value,
-            size=row.size,
-            count=row.count,
+            kind=KINDS.index(point.kind),
+            direction=point.direction,
+            handle=point.handle,
+            value=point.value,
+            size=point.size,
+            count=point.count,
         )
         self._object.map("points").update(_KEY.pack(cookie), value)
         return cookie

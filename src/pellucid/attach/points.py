@@ -1,4 +1,4 @@
-"""The attach points of a file: which program goes where, and what it must know there."""
+"""The attach points of a file: what its functions do, where they are, and which argument is what."""
 
 from __future__ import annotations
 
@@ -15,52 +15,48 @@ if TYPE_CHECKING:
 NO_ARGUMENT = 255
 """`struct point.count` where the return value is the count (plaintext.bpf.c)."""
 
-UPROBES = (
-    "handle_new",
-    "handle_share",
-    "handle_free",
-    "handle_reset",
-    "handle_fd",
-    "call_exit",
-    "call_enter",
-)
-"""In the order in which they are attached: who is to be there first when a call comes."""
+KINDS = ("call", "new", "share", "free", "reset", "descriptor")
+"""The order of `enum kind` in plaintext.bpf.c."""
 
-AT_RETURN = frozenset({"handle_new", "call_exit"})
+PROGRAMS = {"returned": frozenset({"call", "new"}), "entered": frozenset(KINDS) - {"new"}}
+"""Which kinds each program is for, in the order in which they are attached: a call that begins between the
+two is not seen, and none is seen without its end."""
 
 
 @dataclass(frozen=True)
-class Probe:
-    """One row of the table of attach points: a program, a place, and what the program must know there."""
+class Point:
+    """One function that is probed, and what the programs must know there; positions count from 0."""
 
-    program: str
+    kind: str
     offset: int
+    """In the file, in bytes."""
     direction: int = 0
     handle: int = 0
     value: int = 1
+    """The buffer; in a setter the file descriptor."""
     size: int = 2
     count: int = NO_ARGUMENT
 
 
-def probes_of(functions: Mapping[str, Symbol], library: Library, sites: list[Site]) -> list[Probe]:
+def points_of(functions: Mapping[str, Symbol], library: Library, sites: list[Site]) -> list[Point]:
     """All attach points of one file, which has these functions by name."""
-    rows = [
-        Probe(
-            program, site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count)
-        )
+    calls = [
+        Point("call", site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count))
         for site in sites
-        for program in ("call_enter", "call_exit")
     ]
-    named = {
-        "handle_new": library.created,
-        "handle_share": library.shared,
-        "handle_free": library.freed,
-        "handle_reset": library.reset,
-        "handle_fd": library.socket,
+    others = {
+        "new": library.created,
+        "share": library.shared,
+        "free": library.freed,
+        "reset": library.reset,
+        "descriptor": library.socket,
     }
-    for program, names in named.items():
-        rows += [Probe(program, functions[name].offset) for name in names if name in functions]
-    return rows
+    return calls + [
+        Point(kind, functions[name].offset)
+        for kind, names in others.items()
+        for name in names
+        if name in functions
+    ]
 
 
 def _position(count: int | None) -> int:

@@ -67,37 +67,39 @@ class Bits(NamedTuple):
     shift: int = 0
 
 
+class Low(NamedTuple):
+    """The lower bytes of a register, of which more is not known."""
+
+    value: Load | Bits
+    size: int
+    """In bytes: 1 or 2."""
+
+
 Target = int | str
 """A function: its virtual address in this file, or its name in another one."""
 Pointer = Argument | Result | Load
-Value = Pointer | Stack | Constant | Address | Bits | None
+Value = Pointer | Stack | Constant | Address | Bits | Low | None
 
 
 def cut(value: Value, size: int) -> Value:
     """What is known of a value's lower `size` bytes, zero-extended."""
+    if isinstance(value, Low):
+        return value if value.size < size else cut(value.value, size)
     if isinstance(value, Load):
         return value._replace(size=min(size, value.size))  # little endian
-    if size == 8 or value is None:
-        return value
     if isinstance(value, Constant):
-        return Constant(value.number & ((1 << 8 * size) - 1))
-    if isinstance(value, Bits) and value.source.size <= size:
+        return Constant(value.number & (1 << 8 * size) - 1)
+    if size == 8 or (isinstance(value, Bits) and value.source.size <= size):
         return value
-    if isinstance(value, Argument | Result) and size == 4:
-        return value._replace(whole=False)
-    return None
+    return value._replace(whole=False) if isinstance(value, Argument | Result) and size == 4 else None
 
 
 def plus(value: Value, amount: int) -> Value:
-    """A pointer moved by `amount` bytes.
-
-    A place is not moved again: nothing needs it, and a loop over an array would never come to an end.
-    """
+    """A pointer moved by `amount` bytes."""
     if isinstance(value, Stack):
         return Stack(value.offset + amount)
-    if _pointer(value):
-        return Address(value, amount) if amount else value
-    return None
+    moved = place(value, amount)
+    return moved.base if moved and moved.offset == 0 else moved
 
 
 def place(value: Value, displacement: int) -> Address | None:
@@ -118,10 +120,17 @@ def result(target: Target, argument: Value) -> Value:
     return Result(target, argument if _depth(argument) < DEEPEST else None)
 
 
+def low(value: Value, size: int) -> Value:
+    """A register of which only the lower `size` bytes were written."""
+    return Low(value, size) if isinstance(value, Load | Bits) else None
+
+
 def masked(value: Value, mask: int) -> Value:
     """The bits of a value that `mask` names."""
     if isinstance(value, Constant):
         return Constant(value.number & mask)
+    if isinstance(value, Low) and 0 <= mask < 1 << 8 * value.size:
+        value = value.value
     if isinstance(value, Load):
         value = _all_bits(value)
     if isinstance(value, Bits):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM
 
-from pellucid.attach.instructions import VECTORS, ZERO, State, apply, choose, forget_stack
-from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, load, place, result
+from pellucid.attach.instructions import VECTORS, ZERO, State, apply, called, choose, copy
+from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
     from pellucid.attach.symbols import Elf, Symbol
@@ -42,7 +42,7 @@ _EMULATED = re.compile(  # push; nop; call, jmp; jcc: arch/x86/kernel/uprobes.c,
 
 
 class OpaqueError(Exception):
-    """What a function does with its arguments cannot be proven from its code; the text says why."""
+    """What a function does cannot be proven from its code; the text says why."""
 
 
 class Callee(NamedTuple):
@@ -81,7 +81,10 @@ def callees(elf: Elf, function: Symbol) -> list[Callee]:
 
 
 def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
-    """All ways in which the function can end, one a path; those that end the program are left out."""
+    """All ways in which the function can end, one a path; those that end the program are left out.
+
+    Of one that goes on in the function's part for rare cases nothing is known: its value is None.
+    """
     return _Walk(elf, function).run().outcomes
 
 
@@ -126,7 +129,7 @@ class _Point:
 
 
 class _Walk:
-    """Interprets one function, collecting its calls."""
+    """Interprets one function, collecting its calls and its outcomes."""
 
     def __init__(self, elf: Elf, function: Symbol) -> None:
         if not 0 < function.size <= _LONGEST_FUNCTION:
@@ -188,10 +191,10 @@ class _Walk:
         self._report(target, state)
         returned = result(target, state.get("rdi"))
         if target in _COPIES:
-            _copy(state)
+            copy(state)
         for register in _CALLER_SAVED:
             state.pop(register, None)
-        forget_stack(state)  # the callee may hold the address of a local
+        called(state)
         state["rax"] = returned
 
     def _jump(self, insn: Any, point: _Point) -> list[int]:
@@ -201,9 +204,11 @@ class _Walk:
         target = self._target(insn)
         if isinstance(target, int) and target in self._addresses:
             return [target]
-        if point.state.get("rsp") == Stack(0):
-            self._report(target, point.state)
-            self._end(point, result(target, point.state.get("rdi")))
+        if point.state.get("rsp") != Stack(0):
+            self._end(point, None)
+            return []
+        self._report(target, point.state)
+        self._end(point, result(target, point.state.get("rdi")))
         return []
 
     def _report(self, target: Target, state: State) -> None:
@@ -239,10 +244,3 @@ class _Walk:
             raise OpaqueError(f"nothing says what the pointer at {slot:#x} leads to")
         symbol = self._elf.symbol(name)
         return symbol.address if symbol else name
-
-
-def _copy(state: State) -> None:
-    """What `memcpy(rdi, rsi, rdx)` does: the first byte of its destination is that of its source."""
-    destination, source = (place(state.get(register), 0) for register in ARGUMENTS[:2])
-    if destination is not None:
-        state[destination] = None if source is None else load(source, 1)

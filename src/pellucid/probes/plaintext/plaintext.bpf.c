@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Any library whose calls read and write plaintext: one program per kind of call, and what differs
- * between libraries (which argument is what) in `points`, chosen by the attach cookie.
+ * Any library whose calls read and write plaintext: what differs between libraries and functions (what it
+ * does, which argument is what) lies in `points`, chosen by the attach cookie.
  */
-#include "call.h"
+#include "addresses.h"
 #include "data.h"
-#include "ends.h"
 #include "filter.h"
+
+/* What a function does that is probed: at its entry, its return, or both. The order is KINDS in points.py. */
+enum kind {
+	CALL,	    /* reads or writes: both */
+	NEW,	    /* returns a new connection object: return */
+	SHARE,	    /* takes one more reference to it: entry */
+	FREE,	    /* gives one back */
+	RESET,	    /* makes it ready for another connection */
+	DESCRIPTOR, /* tells it its file descriptor */
+};
 
 /* One attach point; attach/loader.py writes it. */
 struct point {
 	u32 target;
+	u8 kind;
 	u8 direction; /* enum direction */
 	u8 handle;    /* position of the connection object among the arguments */
 	u8 value;     /* position of the buffer; of the file descriptor in a setter */
@@ -35,26 +45,18 @@ static __always_inline struct point *point_of(u64 index)
 	return bpf_map_lookup_elem(&points, &(u32){index});
 }
 
-static __always_inline struct point *here(struct pt_regs *ctx)
+static __always_inline void call_begins(struct pt_regs *ctx, const struct point *point)
 {
-	return stopped || !wanted() ? NULL : point_of(bpf_get_attach_cookie(ctx));
-}
-
-SEC("uprobe")
-int call_enter(struct pt_regs *ctx)
-{
-	struct point *point = here(ctx);
-	struct frame *frame = point ? push(ctx) : NULL;
+	struct frame *frame = push(ctx);
 
 	if (!frame)
-		return 0;
+		return;
 	frame->time = bpf_ktime_get_boot_ns();
 	frame->handle = argument(ctx, point->handle);
 	frame->buffer = argument(ctx, point->value);
 	frame->size = argument(ctx, point->size);
 	frame->count = point->count == NO_ARGUMENT ? 0 : argument(ctx, point->count);
 	frame->point = bpf_get_attach_cookie(ctx);
-	return 0;
 }
 
 /*
@@ -77,59 +79,24 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 	return count;
 }
 
-#define LOOKS 4 /* early data is written before the hello leaves */
-
-/*
- * The connection's addresses, by what is surest: the hello that its own object remembers; the socket that
- * this thread has used inside the call; the descriptor that the library was told.
- */
-static __always_inline void find_addresses(struct connection *c, const struct frame *frame)
+/* So many bytes have been read or written: send them, where their connection is wanted. */
+static __always_inline void transfer(const struct point *point, const struct frame *frame, u64 size)
 {
-	u32 server = 0;
-	struct sock *sk;
-
-	if (c->looked < LOOKS && is_connection(c->target, frame->handle) &&
-	    read_fact(c->target, IS_SERVER, frame->handle, &server)) {
-		c->looked++;
-		c->role = server ? SERVER : CLIENT;
-		if (find_hello(c->target, frame->handle, server, &c->ends))
-			return;
-	}
-	sk = (void *)frame->sk ?: socket_of(c->fd);
-	if (sk)
-		read_endpoints(sk, &c->ends);
-}
-
-SEC("uretprobe")
-int call_exit(struct pt_regs *ctx)
-{
-	struct frame *frame = returning(ctx);
+	struct connection *c =
+	    find_connection(frame->handle) ?: open_connection(frame->handle, point->target, 1);
 	struct rest rest;
-	u64 size;
-	struct point *point;
-	struct connection *c;
 
-	if (!frame)
-		return 0;
-	frame->sp = 0;
-	size = count_of(ctx, frame);
-	point = point_of(frame->point);
-	if (!size || !point || stopped)
-		return 0;
-	c = find_connection(frame->handle) ?: open_connection(frame->handle, point->target, 1);
-	if (c && !c->ends.family) {
+	if (c && !c->ends.family)
 		find_addresses(c, frame);
-		c->unwanted = c->ends.family && !wanted_ends(&c->ends);
-	}
 	if (c && c->unwanted) {
 		if (c->announced) /* while its addresses were not known */
 			announce(c, frame->handle);
-		return 0;
+		return;
 	}
 	see(size);
 	if (!c) {
 		lose(MAP_FULL, size);
-		return 0;
+		return;
 	}
 	rest = (struct rest){
 	    .connection = c->id,
@@ -143,69 +110,93 @@ int call_exit(struct pt_regs *ctx)
 		send(&rest);
 	else
 		lose(RING_FULL, size);
-	return 0;
 }
 
-SEC("uretprobe")
-int handle_new(struct pt_regs *ctx)
+static __always_inline void call_ends(struct pt_regs *ctx, const struct point *point)
 {
-	struct point *point = here(ctx);
+	struct frame *frame = returning(ctx);
+	u64 size;
 
-	if (point && PT_REGS_RC(ctx))
-		open_connection(PT_REGS_RC(ctx), point->target, 0);
-	return 0;
-}
-
-SEC("uprobe")
-int handle_share(struct pt_regs *ctx)
-{
-	struct point *point = here(ctx);
-	struct connection *c = point ? find_connection(argument(ctx, point->handle)) : NULL;
-
-	if (c)
-		__sync_fetch_and_add(&c->shared, 1);
-	return 0;
+	if (!frame)
+		return;
+	frame->sp = 0;
+	size = count_of(ctx, frame);
+	if (size && !stopped)
+		transfer(point, frame, size);
 }
 
 /* A free is the end only when nobody else holds a reference. */
-SEC("uprobe")
-int handle_free(struct pt_regs *ctx)
+static __always_inline void release(u64 handle)
 {
-	struct point *point = here(ctx);
-	u64 handle = point ? argument(ctx, point->handle) : 0;
-	struct connection *c = point ? find_connection(handle) : NULL;
+	struct connection *c = find_connection(handle);
 
 	if (c && c->shared)
 		__sync_fetch_and_add(&c->shared, -1);
 	else if (c)
 		close_connection(handle);
-	return 0;
 }
 
 /* The same object for another connection. Libraries also reset a new one: that changes nothing. */
-SEC("uprobe")
-int handle_reset(struct pt_regs *ctx)
+static __always_inline void reset(u64 handle, u32 target)
 {
-	struct point *point = here(ctx);
-	u64 handle = point ? argument(ctx, point->handle) : 0;
 	struct connection *c = find_connection(handle);
 
-	if (point && c && (c->offset[READ] || c->offset[WRITE] || c->unwanted))
-		open_connection(handle, point->target, 0);
+	if (c && (c->offset[READ] || c->offset[WRITE] || c->unwanted))
+		open_connection(handle, target, 0);
+}
+
+static __always_inline void set_descriptor(u64 handle, u32 target, s32 fd)
+{
+	struct connection *c = find_connection(handle) ?: open_connection(handle, target, 1);
+
+	if (c)
+		c->fd = fd;
+}
+
+/* Few programs at many points: detaching waits for each program of each file, some 30 ms. */
+SEC("uprobe")
+int entered(struct pt_regs *ctx)
+{
+	struct point *point = stopped || !wanted() ? NULL : point_of(bpf_get_attach_cookie(ctx));
+	struct connection *c;
+	u64 handle;
+
+	if (!point)
+		return 0;
+	if (point->kind == CALL) {
+		call_begins(ctx, point);
+		return 0;
+	}
+	handle = argument(ctx, point->handle);
+	switch (point->kind) {
+	case SHARE:
+		c = find_connection(handle);
+		if (c)
+			__sync_fetch_and_add(&c->shared, 1);
+		break;
+	case FREE:
+		release(handle);
+		break;
+	case RESET:
+		reset(handle, point->target);
+		break;
+	case DESCRIPTOR:
+		set_descriptor(handle, point->target, argument(ctx, point->value));
+	}
 	return 0;
 }
 
-SEC("uprobe")
-int handle_fd(struct pt_regs *ctx)
+SEC("uretprobe")
+int returned(struct pt_regs *ctx)
 {
-	struct point *point = here(ctx);
-	u64 handle = point ? argument(ctx, point->handle) : 0;
-	struct connection *c = find_connection(handle);
+	struct point *point = point_of(bpf_get_attach_cookie(ctx));
 
-	if (point && !c)
-		c = open_connection(handle, point->target, 1);
-	if (point && c)
-		c->fd = argument(ctx, point->value);
+	if (!point)
+		return 0;
+	if (point->kind == CALL)
+		call_ends(ctx, point);
+	else if (!stopped && wanted() && PT_REGS_RC(ctx))
+		open_connection(PT_REGS_RC(ctx), point->target, 0);
 	return 0;
 }
 

