@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pellucid import plugins
 from pellucid.attach.containers import find_container
 from pellucid.attach.features import ROOT, missing_requirement, unsupported
+from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, parse_addresses
 from pellucid.attach.images import Images
 from pellucid.attach.targets import check_process, find_targets
@@ -146,11 +147,15 @@ def _remove_stale(ready_file: Path | None) -> None:
 
 
 def _resolved(settings: Tls) -> Tls:
-    """The settings with what only this process can look up: names of hosts, and a container's cgroup."""
+    """The settings with what only this process can look up: names of hosts, and a container's cgroup.
+
+    UsageError for filters that cannot be.
+    """
     if settings.follow and settings.pid is None:
         raise UsageError("--follow needs --pid: whose descendants are meant?")
     if settings.container is not None and settings.cgroup_path is not None:
         raise UsageError("--container and --cgroup_path exclude each other: a container is a cgroup")
+    comms(settings.comm)  # refused here, before anything is opened
     group = settings.cgroup_path if settings.container is None else find_container(settings.container)
     return dataclasses.replace(settings, host=resolved(settings.host), cgroup_path=group)
 

@@ -214,9 +214,11 @@ def test_comm(puppet, watch):
     ],
     ids=["long", "empty"],
 )
-def test_comm_that_no_task_has(name, expected, fake_ssl):
-    """A name that the kernel cannot have is wrong usage, and says why."""
-    assert only_line(pellucid("tls", "--libssl", fake_ssl, "--comm", name), 2) == f"--comm {name}{expected}"
+def test_comm_that_no_task_has(name, expected, fake_ssl, tmp_path):
+    """A name that the kernel cannot have is wrong usage, says why, and leaves no output."""
+    command = ("tls", "--libssl", fake_ssl, "-o", f"json:{tmp_path}/events", "--comm", name)
+    assert only_line(pellucid(*command), 2) == f"--comm {name}{expected}"
+    assert not (tmp_path / "events").exists()
 
 
 def test_filters_together(puppet, watch):

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from tests.kernel.running import http
+from tests.kernel.running import free_port, http, wait_for_port
 from tests.kernel.servers import Nginx
 from tests.kernel.streams import streams
+from tests.kernel.victims import SOURCES
 from tests.shell import pellucid
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.3")
@@ -164,6 +165,21 @@ def test_connections_without_a_socket(flags, tls, programs, capture):
     else:
         assert (summary["lost"], summary.get("undecided")) == ({}, None)
         assert sorted(stream.read + stream.written for stream in streams(messages)) == [b"a" * 1000] * 2
+
+
+def test_asyncio(tls, programs, capture):
+    """TLS by memory BIOs that does reach a socket is decided: all of it is shown by its port, none by another."""
+    port = free_port()
+    script, words = SOURCES / "https_server.py", (str(port), tls.cert)
+    programs.start(sys.executable, script, "asyncio", *words, tls.key)
+    wait_for_port(port)
+    wanted, other = capture("--port", str(port)), capture("--port", str(free_port()))
+    programs.run(sys.executable, SOURCES / "https_client.py", "asyncio", *words)
+    messages, (nothing,) = wanted.stop(), other.stop()
+
+    assert len(http(messages, "client")) == len(http(messages, "server")) == 3
+    assert (messages[-1]["lost"], messages[-1]["undecided"]) == ({}, 0)
+    assert (nothing["bytes"], nothing["lost"], nothing["undecided"]) == (0, {}, 0)
 
 
 def test_nginx_and_replay(tls, programs, capture, tmp_path):
