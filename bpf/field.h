@@ -65,11 +65,16 @@ static __always_inline bool read_fact(u32 target, enum fact fact, u64 object, u3
 {
 	const struct field *field = field_of(target, fact);
 	u32 read = 0, mask;
+	u64 size;
 
-	if (!field || field->size > sizeof(read))
+	if (!field)
+		return false;
+	size = field->size;
+	barrier_var(size); /* one load: the verifier of 6.1 does not take the bounds of one for another's */
+	if (size > sizeof(read))
 		return false;
 	mask = field->mask;
-	if (bpf_probe_read_user(&read, field->size, (void *)place_of(field, object)))
+	if (bpf_probe_read_user(&read, size, (void *)place_of(field, object)))
 		return false;
 	*value = read & mask;
 	return true;
