@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from collections import deque
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ from pellucid.attach.cgroups import cgroup, cgroup_of, root
 from pellucid.attach.filters import Filter, comms
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
-from pellucid.channel import Done, Failed, Finish, Outputs, Ring, Settle, Tell
+from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
@@ -23,8 +21,8 @@ from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.model import End, Offsets, Target
 from pellucid.outputs import empty_output, name_of, open_output
+from pellucid.peer import Peer
 from pellucid.probes.plaintext import OBJECT
-from pellucid.signals import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,12 +30,11 @@ if TYPE_CHECKING:
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
-    from pellucid.channel import Anything, Channel
+    from pellucid.channel import Channel
     from pellucid.settings import Tls
     from pellucid.sink import SinkSpec
 
 OBJECT_ID = 1
-DECODER_GONE = "the decoder ended unexpectedly"
 TICK_MS = 1000
 """How often the clocks are compared, and what the kernel could not say is collected."""
 
@@ -45,26 +42,16 @@ LAST_WRITES_NS = 250_000_000
 """How long the end waits for writes in progress: what a peer has answered was written before."""
 
 OFFSETS_PER_MESSAGE = 1000
-SLOW_END = 2.0
-"""Seconds after which a user who waits for the end is told why, and may cut it short."""
-
-LAST_WORDS_MS = 1000
-"""How long the decoder may still take to end when nobody listens to it any more."""
 
 
 class Tracer:
     """One capture: `begin`, then `wait` for its end, then `finish`."""
 
     def __init__(self, channel: Channel, decoder: int, settings: Tls) -> None:
-        self._channel = channel
-        self._decoder = decoder
+        self._decoder = Peer(channel, decoder)
         self._settings = settings
         self._clocks = Clocks()
         self._tracing: Tracing | None = None
-        self._failure: str | None = None
-        self._done = False
-        self._heard = False
-        self._untold: deque[Anything] = deque()
         self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
@@ -78,17 +65,17 @@ class Tracer:
                 roster = Roster(
                     library, None if settings.follow else settings.pid, [found.key for found in targets]
                 )
-                self._arrivals = Arrivals(attacher, roster, self._introduce)
+                self._arrivals = Arrivals(attacher, roster, self._decoder.introduce)
                 known += self._arrivals.mapped()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
             for fd in fds:
                 empty_output(fd)
-            self._send(outputs, fds)
+            self._decoder.send(outputs, fds)
         self._tell_clock()
         for target in known:
-            self._tell(Tell(target))
-        self._send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
+            self._decoder.tell(Tell(target))
+        self._decoder.send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
         log.info("ready: watching %s", _count(known))
 
     def _load(self) -> Tracing:
@@ -128,10 +115,6 @@ class Tracer:
                     return
         log.debug("%s: TLS that goes through memory will have no addresses", reason)
 
-    def _introduce(self, target: Target) -> bool:
-        """Tell the decoder of a target before it can have records; false where it does not listen now."""
-        return not self._untold and self._channel.send(Tell(target), wait=False)
-
     @contextmanager
     def _outputs(self, specs: list[SinkSpec], recording: Path | None) -> Iterator[tuple[Outputs, list[int]]]:
         """Open every output; they are emptied once nothing else can fail."""
@@ -150,26 +133,11 @@ class Tracer:
         """Tell both clocks when the relation between them is not what it was."""
         clock = self._clocks.changed()
         if clock is not None:
-            self._tell(Tell(clock))
+            self._decoder.tell(Tell(clock))
 
     def _tell_unsaid_ends(self, tracing: Tracing) -> None:
         for some in _groups(tracing.unsaid_ends(), OFFSETS_PER_MESSAGE):
-            self._tell(Tell(Offsets(boot_ns(), some, closed=True)))
-
-    def _send(self, message: Anything, fds: Iterable[int] = ()) -> None:
-        """Send at the beginning, when the decoder does nothing but listen; descriptors only travel so."""
-        if not self._channel.send(message, list(fds)):
-            self._hear()
-            raise PellucidError(self._failure or DECODER_GONE)
-
-    def _tell(self, message: Anything) -> None:
-        """Send without waiting: what the decoder does not take yet, for its output is slow, follows later."""
-        self._untold.append(message)
-        self._tell_more()
-
-    def _tell_more(self) -> None:
-        while self._untold and self._channel.send(self._untold[0], wait=False):
-            self._untold.popleft()
+            self._decoder.tell(Tell(Offsets(boot_ns(), some, closed=True)))
 
     def wait(self, interrupted: int) -> None:
         """Until a signal (a byte in the pipe `interrupted`), `--duration`, the end of the process that `--pid`
@@ -178,8 +146,10 @@ class Tracer:
         tick = time.monotonic()
         deadline = tick + (self._settings.duration or float("inf"))
         with _process(None if self._settings.follow else self._settings.pid) as process:
-            while (left := deadline - time.monotonic()) > 0 and not self._heard:
-                ready = self._attend({interrupted, *process, *self._expecting()}, min(TICK_MS, left * 1000))
+            while (left := deadline - time.monotonic()) > 0 and not self._decoder.heard:
+                ready = self._decoder.attend(
+                    {interrupted, *process, *self._expecting()}, min(TICK_MS, left * 1000)
+                )
                 if ready & process:
                     log.info("process %d has ended", self._settings.pid)
                 if ready & {interrupted, *process} or self._all_have_ended():
@@ -199,7 +169,7 @@ class Tracer:
 
     def _at_tick(self) -> None:
         self._tell_clock()
-        if self._tracing and not self._untold:
+        if self._tracing and self._decoder.listens:
             self._tell_unsaid_ends(self._tracing)
         if self._arrivals:
             self._arrivals.renew()
@@ -211,57 +181,19 @@ class Tracer:
         log.info("process %d and all its descendants have ended", self._settings.pid)
         return True
 
-    def _attend(self, others: set[int], patience_ms: float | None) -> set[int]:
-        """Wait for the decoder, and for `others` to be readable; which of these are."""
-        poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._untold else 0))
-        for fd in others:
-            poll.register(fd, select.POLLIN)
-        ready = dict(poll.poll(patience_ms))
-        state = ready.pop(self._channel.fileno(), 0)
-        if state & (select.POLLIN | select.POLLHUP):
-            self._hear()
-        elif state:
-            self._tell_more()
-        return set(ready)
-
-    def _hear(self) -> None:
-        """Take one message of the decoder, and remember what it means."""
-        message, fds = self._channel.receive()
-        for fd in fds:  # the decoder has none to give
-            os.close(fd)
-        self._heard = True
-        if isinstance(message, Failed):
-            self._failure = message.reason
-        elif isinstance(message, Done):
-            self._done = True
-        elif message is None and not self._done and self._failure is None:
-            self._failure = DECODER_GONE
-
     def finish(self, interrupted: int) -> None:
         """Let the decoder write everything, then detach. Raises what went wrong on either side.
 
         `interrupted` is as for `wait`: when writing takes long, another signal ends it.
         """
         try:
-            if self._tracing and self._failure is None:
+            if self._tracing and self._decoder.failure is None:
                 self._end_stream(self._tracing)
-            self._wait_until_written(interrupted)
+            self._decoder.wait_until_done(interrupted)
         finally:
             self.abandon()
-        if self._failure is not None:
-            raise PellucidError(self._failure)
-
-    def _wait_until_written(self, interrupted: int) -> None:
-        deadline, may_interrupt = time.monotonic() + SLOW_END, False
-        while not self._done and self._failure is None:
-            left = None if may_interrupt else max(deadline - time.monotonic(), 0) * 1000
-            if self._attend({interrupted} if may_interrupt else set(), left):
-                self._failure = "interrupted again: not everything that was captured is written"
-            if not may_interrupt and time.monotonic() >= deadline:
-                log.warning("still writing what was captured; interrupt again to end without it")
-                forget(interrupted)
-                may_interrupt = True
+        if self._decoder.failure is not None:
+            raise PellucidError(self._decoder.failure)
 
     def _end_stream(self, tracing: Tracing) -> None:
         asked = boot_ns()
@@ -269,24 +201,22 @@ class Tracer:
             select.select([], [], [], 0.002)
         tracing.stop()
         end = boot_ns()
-        self._tell(Settle())
+        self._decoder.tell(Settle())
         self._tell_clock()
-        self._tell(Tell(tracing.drops()))
+        self._decoder.tell(Tell(tracing.drops()))
         self._tell_unsaid_ends(tracing)
         for some in _groups(tracing.offsets(), OFFSETS_PER_MESSAGE):
-            self._tell(Tell(Offsets(end, some)))
-        self._tell(Tell(End(end)))
-        self._tell(Finish())
+            self._decoder.tell(Tell(Offsets(end, some)))
+        self._decoder.tell(Tell(End(end)))
+        self._decoder.tell(Finish())
 
     def abandon(self) -> None:
-        """Detach, and end the decoder by closing the channel."""
+        """Detach, and end the decoder."""
         if self._arrivals:
             self._arrivals.close()
         if self._tracing:
             self._tracing.close()
-        self._channel.send(Finish(), wait=False)
-        self._channel.close()
-        _reap(self._decoder)
+        self._decoder.close()
 
 
 def _leave_overwritten(tracing: Tracing) -> None:
@@ -296,17 +226,6 @@ def _leave_overwritten(tracing: Tracing) -> None:
             "would harm programs that load it",
             path,
         )
-
-
-def _reap(pid: int) -> None:
-    """Wait for the decoder, which ends with the channel unless something holds it up."""
-    process = os.pidfd_open(pid)
-    poll = select.poll()
-    poll.register(process, select.POLLIN)
-    if not poll.poll(LAST_WORDS_MS):
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(process)
 
 
 def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:
