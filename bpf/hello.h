@@ -18,13 +18,25 @@ struct random {
 	u8 bytes[32];
 };
 
-/* Who has sent which hello. The oldest go first: a connection that asks too late has no addresses. */
+struct sent {
+	struct endpoints ends;
+	u32 pid; /* 0 where the kernel does not tell */
+};
+
+/*
+ * Which socket has sent a hello first: whoever forwards it does so later. The oldest go first: a connection
+ * that asks too late has no addresses.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct random);
-	__type(value, struct endpoints);
+	__type(value, struct sent);
 } hellos SEC(".maps");
+
+/* Whether a packet's program may ask who sends it, in whose call a hello leaves. Linux kernel commit
+ * eb166e522c77 "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types" (in v6.10) */
+const volatile u32 sender_known = 0;
 
 /* A record's beginning, up to the random bytes. */
 struct hello {
@@ -86,31 +98,35 @@ static __always_inline u32 payload_of(struct __sk_buff *skb, struct endpoints *e
 
 static __always_inline void remember_hello(struct __sk_buff *skb)
 {
-	struct endpoints ends = {};
+	struct sent sent = {};
 	struct hello hello;
 	u32 payload;
 
 	if (skb->len < sizeof(struct ipv4) + 20 + sizeof(hello)) /* most segments are acknowledgements */
 		return;
-	payload = payload_of(skb, &ends);
+	payload = payload_of(skb, &sent.ends);
 	if (!payload || bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)))
 		return;
-	if (hello.content == HANDSHAKE && (hello.message == CLIENT_HELLO || hello.message == SERVER_HELLO))
-		bpf_map_update_elem(&hellos, &hello.random, &ends, BPF_ANY);
+	if (hello.content != HANDSHAKE || (hello.message != CLIENT_HELLO && hello.message != SERVER_HELLO))
+		return;
+	if (sender_known)
+		sent.pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_map_update_elem(&hellos, &hello.random, &sent, BPF_NOEXIST);
 }
 
 /* The addresses of the connection whose own hello this was; left alone where nobody has seen it. */
 static __always_inline void find_hello(u32 target, u64 object, bool server, struct endpoints *ends)
 {
 	const struct field *field = field_of(target, server ? SERVER_RANDOM : CLIENT_RANDOM);
-	struct endpoints *found;
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct random random;
+	struct sent *found;
 
 	if (!field || bpf_probe_read_user(&random, sizeof(random), (void *)place_of(field, object)))
 		return;
 	found = bpf_map_lookup_elem(&hellos, &random);
-	if (!found)
+	if (!found || (sender_known && found->pid != pid)) /* sent by a proxy, which has it from a pipe */
 		return;
-	*ends = *found;
+	*ends = found->ends;
 	bpf_map_delete_elem(&hellos, &random);
 }

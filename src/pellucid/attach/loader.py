@@ -26,6 +26,7 @@ from pellucid.libbpf import (
     close_links,
     has_uprobe_multi,
     possible_cpus,
+    trial,
     wait_for_programs,
 )
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
@@ -77,7 +78,12 @@ class Tracing:
     def _configure(self, ring_size: int) -> None:
         self._object.map("ring").resize(ring_size)
         self._who.size_maps(self._object)
-        constants = {"wake_mark": min(1 << 20, ring_size // 4), **self._who.constants()}
+        sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
+        constants = {
+            "wake_mark": min(1 << 20, ring_size // 4),
+            "sender_known": int(sender_known),
+            **self._who.constants(),
+        }
         for name, value in constants.items():
             self._set_constant(name, value)
         if self._multi:

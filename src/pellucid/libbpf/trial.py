@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # enum bpf_prog_type and enum bpf_map_type of linux/bpf.h; uprobes run programs of the type KPROBE.
-SOCKET_FILTER, KPROBE, RAW_TRACEPOINT = 1, 2, 17
+SOCKET_FILTER, KPROBE, CGROUP_SKB, RAW_TRACEPOINT = 1, 2, 8, 17
 RING_BUFFER = 27
+GET_CURRENT_PID_TGID = 14
+"""enum bpf_func_id of linux/bpf.h."""
 
 _LOG_SIZE = 1 << 16
 _UNKNOWN_HELPER = ("invalid func ", "unknown func ", "program of this type cannot use helper ")
