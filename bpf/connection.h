@@ -28,9 +28,12 @@ struct opened {
 	u8 mid;
 	u8 local[16], remote[16];
 	char comm[16];
-	char server_name[256];
-	char alpn[256];
+	u16 server_name; /* bytes of it in `names`; the rest is the ALPN protocol */
+	u8 names[];
 };
+
+#define SERVER_NAME_SIZE 256 /* RFC 6066 section 3: a DNS name, and the NUL */
+#define ALPN_SIZE 255	     /* RFC 7301 section 3.1 */
 
 struct closed {
 	struct head head;
@@ -172,44 +175,60 @@ static __always_inline struct connection *open_connection(u64 handle, u32 target
 	return bpf_map_lookup_elem(&connections, &key);
 }
 
-/* What the library's object says of the session; what it does not say is 0. */
-static __always_inline void read_session(struct opened *r, u64 handle)
-{
-	u32 target = r->target, value = 0;
-	u64 name, alpn;
+/* What the library's object says of the session; 0 for what it does not say. */
+struct session {
+	u32 version, cipher, alpn_size;
+	u64 server_name, alpn; /* addresses in the program */
+};
 
-	r->version = r->cipher = 0;
-	__builtin_memset(r->server_name, 0, sizeof(r->server_name));
-	__builtin_memset(r->alpn, 0, sizeof(r->alpn));
+static __always_inline struct session read_session(u32 target, u64 handle)
+{
+	struct session session = {};
+
 	if (!is_connection(target, handle))
-		return;
-	if (read_fact(target, VERSION, handle, &value))
-		r->version = value;
-	if (read_fact(target, CIPHER, handle, &value))
-		r->cipher = value;
-	name = pointer_of(target, SERVER_NAME, handle) ?: pointer_of(target, SERVER_NAME_ELSEWHERE, handle);
-	if (name)
-		bpf_probe_read_user_str(r->server_name, sizeof(r->server_name), (void *)name);
-	alpn = pointer_of(target, ALPN, handle);
-	if (alpn && read_fact(target, ALPN_LENGTH, handle, &value))
-		bpf_probe_read_user(r->alpn, value & 255, (void *)alpn);
+		return session;
+	read_fact(target, VERSION, handle, &session.version);
+	read_fact(target, CIPHER, handle, &session.cipher);
+	session.server_name =
+	    pointer_of(target, SERVER_NAME, handle) ?: pointer_of(target, SERVER_NAME_ELSEWHERE, handle);
+	if (read_fact(target, ALPN_LENGTH, handle, &session.alpn_size))
+		session.alpn = pointer_of(target, ALPN, handle);
+	return session;
 }
 
-/* Tell user space about the connection, once, and once more when its addresses become known. */
-static __always_inline bool announce(struct connection *c, u64 handle)
+/* Fill in the session, in a record with room for `room` bytes of names (a constant). */
+static __always_inline void say_session(struct opened *r, const struct session *session, const u32 room)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct opened *r;
+	u32 alpn_size = session->alpn_size & ALPN_SIZE;
+	s64 size = 0;
 
-	if (c->announced && (c->resolved || !c->ends.family))
-		return true;
-	introduce(pid);
-	r = RECORD(opened, sizeof(*r));
+	r->version = session->version;
+	r->cipher = session->cipher;
+	r->server_name = 0;
+	r->head.size = __builtin_offsetof(struct opened, names);
+	if (!room)
+		return;
+	if (session->server_name)
+		size = bpf_probe_read_user_str(r->names, SERVER_NAME_SIZE, (void *)session->server_name);
+	if (size < 0 || size > SERVER_NAME_SIZE)
+		size = 0;
+	r->server_name = size;
+	if (session->alpn && !bpf_probe_read_user(r->names + size, alpn_size, (void *)session->alpn))
+		size += alpn_size;
+	r->head.size += size;
+}
+
+/* Who and where: one record, with room for names where there are any. */
+static __always_inline bool say_opened(const struct connection *c, const struct session *session,
+				       const u32 room)
+{
+	struct opened *r = RECORD(opened, sizeof(*r) + room);
+
 	if (!r)
-		return c->announced;
+		return false;
 	r->connection = c->id;
 	r->target = c->target;
-	r->pid = pid;
+	r->pid = bpf_get_current_pid_tgid() >> 32;
 	r->tid = bpf_get_current_pid_tgid();
 	r->uid = bpf_get_current_uid_gid();
 	r->family = c->ends.family;
@@ -220,8 +239,25 @@ static __always_inline bool announce(struct connection *c, u64 handle)
 	__builtin_memcpy(r->local, c->ends.local, sizeof(r->local));
 	__builtin_memcpy(r->remote, c->ends.remote, sizeof(r->remote));
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
-	read_session(r, handle);
+	say_session(r, session, room);
 	submit(r);
+	return true;
+}
+
+/* Tell user space about the connection, once, and once more when its addresses become known. */
+static __always_inline bool announce(struct connection *c, u64 handle)
+{
+	struct session session;
+	bool said;
+
+	if (c->announced && (c->resolved || !c->ends.family))
+		return true;
+	introduce(bpf_get_current_pid_tgid() >> 32);
+	session = read_session(c->target, handle);
+	said = session.server_name || session.alpn ? say_opened(c, &session, SERVER_NAME_SIZE + ALPN_SIZE)
+						   : say_opened(c, &session, 0);
+	if (!said)
+		return c->announced;
 	c->announced = 1;
 	c->resolved = c->ends.family != 0;
 	return true;

@@ -50,7 +50,6 @@ u32 = Annotated[int, "u32"]
 u64 = Annotated[int, "u64"]
 Comm = Annotated[bytes, "char[16]"]
 Address = Annotated[bytes, "u8[16]"]
-Name = Annotated[bytes, "char[256]"]
 Tail = Annotated[bytes, "u8[]"]
 """The variable end of a record: whatever follows the fixed fields, `head.size` long in all."""
 
@@ -106,10 +105,10 @@ class Opened(NamedTuple):
     """Network byte order; IPv4 uses the first four bytes."""
     remote: Address
     comm: Comm
-    server_name: Name
-    """RFC 6066 section 3; empty where there is none or it is not known."""
-    alpn: Name
-    """The protocol that was agreed on, RFC 7301; empty where there is none or it is not known."""
+    server_name: u16
+    """Bytes of `names` that are the server's name (RFC 6066 section 3) and a NUL; 0 where it is not known."""
+    names: Tail
+    """The rest is the protocol that was agreed on (RFC 7301); empty where it is not known."""
 
 
 class Data(NamedTuple):

@@ -2,15 +2,16 @@
 
 import pytest
 
+from pellucid.attach.emulation import cheap_entry
 from pellucid.attach.symbolic import Argument, Constant, Load, Stack
 from pellucid.attach.symbols import Elf
-from pellucid.attach.x86 import OpaqueError, callees, cheap_entry, conduct
+from pellucid.attach.x86 import OpaqueError, callees, conduct
 
 
 def calls(path):
     """(callee's name, first four arguments) of each call that `f` makes."""
     with Elf(path) as elf:
-        found = callees(elf, elf.symbol("f"))
+        found = callees(conduct(elf, elf.symbol("f")))
         return [(elf.function_at(callee.address).name, callee.arguments[:4]) for callee in found]
 
 

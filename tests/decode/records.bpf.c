@@ -46,8 +46,8 @@ struct opened {
 	u8 local[16];
 	u8 remote[16];
 	char comm[16];
-	char server_name[256];
-	char alpn[256];
+	u16 server_name;
+	u8 names[];
 };
 
 enum direction { READ, WRITE };

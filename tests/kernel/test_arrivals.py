@@ -61,11 +61,15 @@ def copy(tls: Tls, folder: Path) -> Tls:
 
 
 def told(messages, end):
-    """What was captured of one end of a victim, by direction. Its first call decides which end is `src`."""
-    place, other = end["local"], end["remote"]
-    data = [
-        each for each in messages if each["type"] == "data" and (each["src"], each["dst"]) == (place, other)
-    ]
+    """What was captured of one end of a victim, by direction; both ends are in one process."""
+
+    def own(message):
+        """The end's own address and the other one: `src` is the client's where the role is known."""
+        ends = message["src"], message["dst"]
+        return ends[::-1] if message["role"] == "server" else ends
+
+    place = end["local"], end["remote"]
+    data = [each for each in messages if each["type"] == "data" and own(each) == place]
     return {
         way: b"".join(shown(each, "data") for each in data if each["direction"] == way)
         for way in ("read", "write")

@@ -40,8 +40,9 @@ class Crowd:
 
 
 def ends(messages, role):
-    """The exchanges of one role by the client's port, which the request's path names."""
-    return {int(message["request"]["url"][1:]): message for message in http(messages, role)}
+    """The exchanges of one role by the client's port, which the request's path names; those whose request is known."""
+    exchanges = [message for message in http(messages, role) if message["request"]]
+    return {int(message["request"]["url"][1:]): message for message in exchanges}
 
 
 def test_a_thousand_compressed_answers(programs, tls, capture, tmp_path):
@@ -83,13 +84,17 @@ def test_uploads(programs, tls, capture):
 
     assert watcher.peak <= DEFAULT * MIB
     assert len(told) == 400
+    lost = {message["conn"] for message in messages if message["type"] == "lost"}
+    assert sum(messages[-1]["lost"].values()) == sum(
+        each["size"] for each in messages if each["type"] == "lost"
+    )
     for role in ("client", "server"):
+        # On a busy machine the ring may be full: then it is said of which connections, and the others are whole.
         seen = ends(messages, role)
-        assert seen.keys() == told.keys()
-        for port, message in seen.items():
-            request = message["request"]
-            if messages[-1]["lost"] and "were lost" in (message["error"] or ""):
-                continue  # the ring was full: a busy machine may be slower than the program
+        known = {port for port, message in seen.items() if message["conn"] not in lost}
+        assert len(known) + len(lost) >= len(told)
+        for port in known:
+            request = seen[port]["request"]
             assert request["size"] == MIB
             assert body_hash(request) == told[port]["served"]
-            assert message["truncated"] == ("sha256" in request)
+            assert seen[port]["truncated"] == ("sha256" in request)

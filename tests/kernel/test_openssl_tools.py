@@ -46,7 +46,7 @@ def test_reversed_lines(tls: Tls, programs: Programs, capture: Callable[..., Cap
     at_server, at_client = sorted(streams(messages), key=lambda stream: stream.pid != server.pid)
     assert at_client.written == at_server.read == b"forwards\nand again\nCLOSE\n"
     assert at_client.read == at_server.written == printed
-    assert (at_client.src, at_client.dst) == (at_server.dst, at_server.src)
+    assert (at_client.src, at_client.dst) == (at_server.src, at_server.dst)
     assert at_client.dst == f"127.0.0.1:{port}"
 
 

@@ -95,7 +95,7 @@ def test_replay_needs_no_root(recorded: Callable[..., Recorded], monkeypatch: py
         folder = Path(name)
         os.chown(folder, NOBODY, NOBODY)
         (folder / "recording").write_bytes(live.recording.read_bytes())
-        settings = Show(output=(f"json:{folder}/again",))
+        settings = Show(output=(f"json:{folder}/again",), memory=1000)
         error = inside(lambda: become(NOBODY), lambda: commands.replay(folder / "recording", settings))
         assert error is None
         assert (folder / "again").read_bytes() == live.json.read_bytes()
@@ -190,7 +190,7 @@ def test_damage_is_never_a_traceback(recorded: Callable[..., Recorded], tmp_path
     """Whatever single byte of a recording is wrong: it is shown, or refused in one line that is ours."""
     whole = recorded("--record-limit", "1").recording.read_bytes()
     dice, damaged = random.Random(SEED), tmp_path / "damaged"
-    settings = Show(output=(f"json:{tmp_path / 'shown'}",))
+    settings = Show(output=(f"json:{tmp_path / 'shown'}",), memory=1000)
     refusals = []
     for _ in range(300):
         content = bytearray(whole[: 64 << 10])

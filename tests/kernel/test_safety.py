@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from pellucid.attach.filters import Filter
+from pellucid.attach.images import Images
 from pellucid.attach.loader import Tracing, find_sites
-from pellucid.attach.targets import find_targets
+from pellucid.attach.targets import named_target
 from pellucid.probes.openssl.probe import PROBE
 from pellucid.probes.plaintext import OBJECT
 from tests.kernel import victims
@@ -234,7 +235,8 @@ def load(tls: Tls, programs: Programs, tmp_path: Path) -> Iterator[subprocess.Po
 
 def test_fifty_captures(tls: Tls, load: subprocess.Popen[bytes]) -> None:
     """While nginx serves, captures come and go fifty times, each of them in the middle of requests: none fails."""
-    (target,) = find_targets(PROBE, tls.libssl, None)
+    with Images() as images:
+        target = named_target(PROBE, images, tls.libssl)
     sites = find_sites(target, PROBE)
 
     def come_and_go(tracing: Tracing) -> None:

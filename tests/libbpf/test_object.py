@@ -64,7 +64,7 @@ def test_types(fill):
     """The object's BTF has its structs, read without loading it."""
     assert fill.btf()[:2] == b"\x9f\xeb"  # BTF_MAGIC of linux/btf.h, little endian
     names = [member.name for member in Btf(fill.btf()).struct("totals").members]
-    assert names == ["seen", "lost", "untracked"]
+    assert names == ["seen", "lost", "untracked", "unfollowed"]
 
 
 def test_maps_before_loading(fill):
@@ -77,7 +77,7 @@ def test_maps_before_loading(fill):
 
     assert ring.max_entries == 1 << 16
     assert int.from_bytes(value, "little") == 1 << 20
-    assert fill.map("totals").value_size == 48
+    assert fill.map("totals").value_size == 64
 
 
 @pytest.mark.parametrize("kind", ["map", "program"])

@@ -90,7 +90,7 @@ def expected_of(name: str) -> Path:
 
 def show(recording: Path, events: Path) -> None:
     """Replay a recording into a file of JSON lines."""
-    replay(recording, Show(output=(f"json:{events}",)))
+    replay(recording, Show(output=(f"json:{events}",), memory=1000))
 
 
 def record(name: str, folder: Path) -> None:

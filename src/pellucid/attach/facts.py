@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from pellucid.attach.accessors import Field
 
-    from pellucid.attach.accessors import Field
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pellucid.attach.values import MapValue
+
+Fields = Mapping[str, tuple[Field, ...]]
+"""What `find_accessors` has found, by name."""
 
 FACTS = (
     ("object_type", 0),
@@ -30,9 +35,7 @@ STEPS = 4
 _U32 = (1 << 32) - 1
 
 
-def rows_of(
-    target: int, fields: Mapping[str, tuple[Field, ...]], value: MapValue
-) -> Iterator[tuple[int, bytes]]:
+def rows_of(target: int, fields: Fields, value: MapValue) -> Iterator[tuple[int, bytes]]:
     """(key, value) of each fact that is known of a target; `value` writes a `struct field`."""
     for number, (name, which) in enumerate(FACTS):
         places = fields.get(name, ())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from capstone import CS_AC_WRITE
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG
 
-from pellucid.attach.registers import REGISTERS
+from pellucid.attach.registers import REGISTERS, register_name
 from pellucid.attach.symbolic import (
     Address,
     Argument,
@@ -75,7 +75,7 @@ def called(state: State) -> None:
 def _exposes(insn: Any, state: State) -> bool:
     """Whether an address in the frame gets into anything but the stack and frame pointers."""
     first = insn.operands[0] if insn.operands else None
-    if first and first.type == X86_OP_REG and insn.reg_name(first.reg) in {"rsp", "rbp"}:
+    if first and first.type == X86_OP_REG and register_name(insn, first.reg) in {"rsp", "rbp"}:
         return bool(insn.mnemonic == "push")
     named = [operand.reg for operand in insn.operands if operand.type == X86_OP_REG]
     if insn.mnemonic == "lea":
@@ -100,7 +100,7 @@ def forget_stack(state: State) -> None:
 def _place(insn: Any, operand: Any, state: State) -> Key | None:
     """The key of an operand in the state, or None where nothing is known of the place."""
     if operand.type == X86_OP_REG:
-        return REGISTERS.get(insn.reg_name(operand.reg))
+        return REGISTERS.get(register_name(insn, operand.reg))
     if operand.type == X86_OP_MEM and not operand.mem.segment:
         base, index = _register(insn, operand.mem.base, state), _register(insn, operand.mem.index, state)
         displacement = operand.mem.disp
@@ -114,7 +114,7 @@ def _place(insn: Any, operand: Any, state: State) -> Key | None:
 
 def _register(insn: Any, number: int, state: State) -> Value:
     """What is known of a register by capstone's number; 0 is none."""
-    return state.get(REGISTERS.get(insn.reg_name(number) or "", ""))
+    return state.get(REGISTERS.get(register_name(insn, number) or "", ""))
 
 
 def _read(insn: Any, operand: Any, state: State) -> Value:
@@ -130,7 +130,7 @@ def _read(insn: Any, operand: Any, state: State) -> Value:
 
 def _high(insn: Any, operand: Any) -> bool:
     """Whether an operand is the second byte of a register: ah, bh, ch, dh."""
-    return operand.type == X86_OP_REG and insn.reg_name(operand.reg) in {"ah", "bh", "ch", "dh"}
+    return operand.type == X86_OP_REG and register_name(insn, operand.reg) in {"ah", "bh", "ch", "dh"}
 
 
 def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
@@ -167,7 +167,7 @@ def _unknown(insn: Any, state: State) -> None:
             _write(insn, operand, state, None)
             forget_stack(state)  # anywhere: a string instruction writes more than its operand
     for register in insn.regs_access()[1]:
-        state.pop(REGISTERS.get(insn.reg_name(register), ""), None)
+        state.pop(REGISTERS.get(register_name(insn, register), ""), None)
 
 
 def _move(insn: Any, state: State) -> None:
@@ -187,7 +187,7 @@ def _address(insn: Any, state: State) -> None:
     destination, source = insn.operands
     key = _place(insn, source, state)
     value = Stack(key) if isinstance(key, int) else plus(key, 0) if isinstance(key, Address) else None
-    if insn.reg_name(source.mem.base) == "rip":
+    if register_name(insn, source.mem.base) == "rip":
         value = Constant(insn.address + insn.size + source.mem.disp)
     _write(insn, destination, state, cut(value, destination.size))
 
@@ -270,7 +270,7 @@ def _copy_string(insn: Any, state: State) -> None:
     """A block copy; upwards, for the ABI wants the direction flag clear at every call."""
     copy(state)
     for register in insn.regs_access()[1]:
-        state.pop(REGISTERS.get(insn.reg_name(register), ""), None)
+        state.pop(REGISTERS.get(register_name(insn, register), ""), None)
 
 
 def _exclusive_or(insn: Any, state: State) -> None:

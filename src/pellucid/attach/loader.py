@@ -31,10 +31,10 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from pellucid.attach.accessors import Field
+    from pellucid.attach.facts import Fields
     from pellucid.attach.filters import Filter
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site as CallSite
@@ -119,19 +119,10 @@ class Tracing:
         """Whether a process that is to be followed is left."""
         return any(self._object.map("followed").values())
 
-    def attach(
-        self,
-        target: FoundTarget,
-        target_id: int,
-        library: Library,
-        sites: list[CallSite],
-        fields: Mapping[str, tuple[Field, ...]],
-    ) -> None:
+    def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
         """Attach to every point of one file, or raise BpfError and to none."""
         self.overwrites.watch(target.path, target_id)
         self._names[target_id] = target.display
-        for key, field in rows_of(target_id, fields, self._field):
-            self._object.map("fields").update(_KEY.pack(key), field)
         points = points_of(target.functions, library, sites)
         cookies = [self._add_point(point, target_id) for point in points]
         links: list[Link] = []
@@ -154,6 +145,11 @@ class Tracing:
             close_links(links)
             raise
         self._probes[target_id] = links
+
+    def describe(self, target_id: int, fields: Fields) -> None:
+        """Tell the programs where the connection objects of a target keep things."""
+        for key, field in rows_of(target_id, fields, self._field):
+            self._object.map("fields").update(_KEY.pack(key), field)
 
     def _add_point(self, point: Point, target_id: int) -> int:
         """Enter the point into the kernel's map; its index there is its probes' cookie."""
@@ -244,7 +240,7 @@ class Tracing:
         self._object.close()
 
 
-def find_fields(target: FoundTarget) -> Mapping[str, tuple[Field, ...]]:
+def find_fields(target: FoundTarget) -> Fields:
     """Where the library keeps what is known of a connection."""
     with Elf(target.path) as elf:
         return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS)).fields

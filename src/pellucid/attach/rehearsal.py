@@ -81,7 +81,7 @@ def attach() -> str:
     with _loaded() as tracing:
         tracing.attach_tracepoints()
         for number, (target, sites) in enumerate(found, start=1):
-            tracing.attach(target, number, library, sites, {})
+            tracing.attach(target, number, library, sites)
     return (
         f"probes were put on libssl for this process, and removed ({len(found)} file{'s'[: len(found) != 1]})"
     )

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pellucid.attach.emulation import cheap_entry
 from pellucid.attach.symbolic import Argument, Stack, Value
-from pellucid.attach.x86 import ARGUMENTS, Callee, OpaqueError, callees, cheap_entry, conduct
+from pellucid.attach.x86 import ARGUMENTS, Callee, Conduct, OpaqueError, callees, conduct
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
@@ -74,8 +75,6 @@ class Site:
 
 
 Public = dict[Function, "Symbol"]
-Reached = list[Callee] | OpaqueError
-"""What a function calls, or why that cannot be known."""
 
 
 def find_calls(
@@ -94,12 +93,12 @@ def find_calls(
 
 
 def _find_call(elf: Elf, call: Call, present: Public, *, entry_only: bool) -> list[Site]:
-    reached = {function: _reached(elf, symbol) for function, symbol in present.items()}
-    public = _without_delegates(elf, present)
+    does = {function: _conduct(elf, symbol) for function, symbol in present.items()}
+    public = _without_delegates(present, does)
     if entry_only:
         return _entry_sites(elf, call, public, "only public functions were asked for")
     try:
-        return [_inner_site(elf, call, {function: reached[function] for function in public})]
+        return [_inner_site(elf, call, {function: _reached(does[function]) for function in public})]
     except OpaqueError as opaque:
         return _entry_sites(elf, call, public, str(opaque))
 
@@ -110,42 +109,42 @@ def _present(elf: Elf, call: Call, functions: Mapping[str, Symbol]) -> Public:
     return {function: functions[function.name] for function in call.functions if function.name in functions}
 
 
-def _reached(elf: Elf, symbol: Symbol) -> Reached:
+def _conduct(elf: Elf, symbol: Symbol) -> Conduct | OpaqueError:
     if elf.machine != "x86_64":
         return OpaqueError(f"inner functions are not looked for on {elf.machine}")
     try:
-        return callees(elf, symbol)
+        return conduct(elf, symbol)
     except OpaqueError as opaque:
         return opaque
 
 
-def _without_delegates(elf: Elf, present: Public) -> Public:
+def _without_delegates(present: Public, does: dict[Function, Conduct | OpaqueError]) -> Public:
     """The public functions, without those that leave the work to another one and would count twice."""
     addresses = {symbol.address for symbol in present.values()}
     return {
         function: symbol
         for function, symbol in present.items()
-        if not _calls_any(elf, symbol, addresses - {symbol.address})
+        if not _calls_any(does[function], addresses - {symbol.address})
     }
 
 
-def _calls_any(elf: Elf, symbol: Symbol, addresses: set[int]) -> bool:
+def _calls_any(does: Conduct | OpaqueError, addresses: set[int]) -> bool:
     """Whether the function calls one of these, be there other calls of which nobody knows where they lead."""
-    if elf.machine != "x86_64":
-        return False
-    try:
-        return any(address in addresses for address, _ in conduct(elf, symbol).calls)
-    except OpaqueError:
-        return False
+    return isinstance(does, Conduct) and any(address in addresses for address, _ in does.calls)
 
 
-def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:
+def _reached(does: Conduct | OpaqueError) -> list[Callee]:
+    if isinstance(does, OpaqueError):
+        raise does
+    return callees(does)
+
+
+def _inner_site(elf: Elf, call: Call, known: dict[Function, list[Callee]]) -> Site:
     """The one function that all public ones call with the same arguments.
 
     Each must hand on its handle, buffer and size, always; and in one further place the pointer it was
     given for the count, or, if it returns the count, the address of a local variable of its own.
     """
-    known = _all_known(reached)
     if len(known) == 1:
         raise OpaqueError(f"{call.required} has no sibling that its inner function could be proven by")
     shared = set.intersection(*({callee.address for callee in found} for found in known.values()))
@@ -161,15 +160,6 @@ def _inner_site(elf: Elf, call: Call, reached: dict[Function, Reached]) -> Site:
             f"{len(proven)} functions, not one, are called by all of {names} with their arguments"
         )
     return _site(elf, call, *proven[0])
-
-
-def _all_known(reached: dict[Function, Reached]) -> dict[Function, list[Callee]]:
-    known = {}
-    for function, found in reached.items():
-        if isinstance(found, OpaqueError):
-            raise found
-        known[function] = found
-    return known
 
 
 def _hands_on(call: Call, reached: dict[Function, list[Callee]], address: int, count: int) -> bool:

@@ -97,6 +97,7 @@ class Elf:
         try:
             self._size = os.fstat(self._fd).st_size
             self._contents: dict[Section, bytes] = {}
+            self._asked: dict[str, Symbol | None] = {}
             self._read_headers()
         except BaseException:
             self.close()
@@ -116,7 +117,9 @@ class Elf:
 
     def symbol(self, name: str) -> Symbol | None:
         """The function of that name, or None: see `symbols`."""
-        return self.symbols([name]).get(name)
+        if name not in self._asked:
+            self._asked[name] = self.symbols([name]).get(name)
+        return self._asked[name]
 
     def symbols(self, names: Iterable[str]) -> dict[str, Symbol]:
         """Those of the functions `names` that the file defines, by name.

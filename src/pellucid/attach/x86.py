@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
@@ -28,7 +29,7 @@ from pellucid.attach.instructions import (
     copy,
     writes_elsewhere,
 )
-from pellucid.attach.registers import VECTORS
+from pellucid.attach.registers import VECTORS, register_name
 from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
@@ -44,10 +45,6 @@ _IF_ZERO = {"je": True, "jne": False, "cmove": True, "cmovne": False}
 _COPIES = frozenset({"memcpy", "memmove"})
 
 _STUB = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25(....)", re.DOTALL)  # [endbr64] [bnd] jmp *slot(%rip)
-_ENDBR64 = b"\xf3\x0f\x1e\xfa"
-_EMULATED = re.compile(  # push; nop; call, jmp; jcc: arch/x86/kernel/uprobes.c, branch_/push_setup_xol_ops()
-    rb"\x41?[\x50-\x57]|\x90|[\xe8\xe9\xeb]|[\x70-\x7f]|\x0f[\x80-\x8f]", re.DOTALL
-)
 
 
 class OpaqueError(Exception):
@@ -90,28 +87,25 @@ class Conduct(NamedTuple):
     """Whether it writes to memory other than its own stack frame."""
     balanced: bool
     """Whether each return finds the stack as it was at the entry: no code does that from its middle on."""
-
-
-def callees(elf: Elf, function: Symbol) -> list[Callee]:
-    """All calls that the function can make to code of its own file, one entry a call and path.
-
-    A jump elsewhere at the function's end (a tail call) is one too. Calls to other files are left out.
-    """
-    calls = _Walk(elf, function).run().calls
-    return [Callee(target, arguments) for target, arguments in calls if isinstance(target, int)]
-
-
-def instructions(elf: Elf, extent: range) -> set[int]:
-    """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
-    code = elf.code(extent.start, len(extent))
-    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
+    unknown: str = ""
+    """Which call goes wherever a pointer leads, where one does."""
 
 
 def conduct(elf: Elf, function: Symbol) -> Conduct:
     """What the function does. Where its calls lead need not be known, unlike for `callees`."""
-    walk = _Walk(elf, function, pointers=True).run()
+    walk = _Walk(elf, function).run()
     calls = [(target if isinstance(target, int) else None, arguments) for target, arguments in walk.calls]
-    return Conduct(calls, walk.stores, walk.balanced)
+    return Conduct(calls, walk.stores, walk.balanced, walk.unknown)
+
+
+def callees(does: Conduct) -> list[Callee]:
+    """All calls that a function can make to code of its own file, one entry a call and path.
+
+    A jump elsewhere at the function's end (a tail call) is one too. Calls to other files are left out.
+    """
+    if does.unknown:
+        raise OpaqueError(does.unknown)
+    return [Callee(address, arguments) for address, arguments in does.calls if address is not None]
 
 
 def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
@@ -119,26 +113,16 @@ def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
 
     Of one that goes on in the function's part for rare cases nothing is known: its value is None.
     """
-    return _Walk(elf, function, conditions=True).run().outcomes
+    walk = _Walk(elf, function, conditions=True).run()
+    if walk.unknown:
+        raise OpaqueError(walk.unknown)
+    return walk.outcomes
 
 
-def cheap_entry(elf: Elf, address: int) -> tuple[int, bool]:
-    """Where to put a probe that means "at the entry of `address`", and whether the kernel emulates
-    the instruction there instead of single-stepping it, which costs about eight times as much.
-
-    `endbr64` changes nothing, not even the stack pointer that a return probe needs, so what follows
-    it serves as well. On other machines nothing is known to be emulated.
-    """
-    if elf.machine != "x86_64":
-        return address, False
-    code = elf.code(address, len(_ENDBR64))
-    if code == _ENDBR64 and _emulated(elf, address + len(_ENDBR64)):
-        return address + len(_ENDBR64), True
-    return address, _emulated(elf, address)
-
-
-def _emulated(elf: Elf, address: int) -> bool:
-    return _EMULATED.match(elf.code(address, 2)) is not None
+def instructions(elf: Elf, extent: range) -> set[int]:
+    """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
+    code = elf.code(extent.start, len(extent))
+    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
 
 
 @dataclass
@@ -162,31 +146,44 @@ class _Point:
         return Constant(0) if Condition(value, zero=True) in self.conditions else value
 
 
+@cache
+def _decoder() -> Cs:
+    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+    decoder.detail = True
+    return decoder
+
+
+_GROUPS: dict[int, frozenset[int]] = {}
+"""By instruction (capstone's number), what kinds it is of: asking capstone takes ten times as long."""
+
+
+def _groups(insn: Any) -> frozenset[int]:
+    found = _GROUPS.get(insn.id)
+    if found is None:
+        found = _GROUPS[insn.id] = frozenset(insn.groups)
+    return found
+
+
 class _Walk:
     """Interprets one function, collecting what it does.
 
-    With `conditions` paths are kept apart by what decided for them, and their outcomes collected. A call that
-    goes wherever a pointer leads makes the function opaque, unless `pointers` are allowed.
+    With `conditions` paths are kept apart by what decided for them, and their outcomes collected.
     """
 
-    def __init__(
-        self, elf: Elf, function: Symbol, *, conditions: bool = False, pointers: bool = False
-    ) -> None:
+    def __init__(self, elf: Elf, function: Symbol, *, conditions: bool = False) -> None:
         if not 0 < function.size <= _LONGEST_FUNCTION:
             raise OpaqueError(f"{function.name} is {function.size} bytes long")
         self.calls: list[tuple[Target | None, tuple[Value, ...]]] = []
         self.outcomes: list[Outcome] = []
         self.stores = False
         self.balanced = True
+        self.unknown = ""
         self._conditions = conditions
-        self._pointers = pointers
         self._elf = elf
         self._name = function.name
         self._addresses = range(function.address, function.address + function.size)
-        decoder = Cs(CS_ARCH_X86, CS_MODE_64)
-        decoder.detail = True
         code = elf.code(function.address, function.size)
-        self._code = {insn.address: insn for insn in decoder.disasm(code, function.address)}
+        self._code = {insn.address: insn for insn in _decoder().disasm(code, function.address)}
 
     def run(self) -> Self:
         """Follow every path from the entry, each place once for each state it is reached in."""
@@ -215,15 +212,16 @@ class _Walk:
     def _step(self, insn: Any, point: _Point) -> list[_Point]:
         """Do what the instruction does; where execution can go on in this function, and with what."""
         following = insn.address + insn.size
-        if insn.group(CS_GRP_RET):
+        groups = _groups(insn)
+        if CS_GRP_RET in groups:
             self.balanced &= point.state.get("rsp") == Stack(0)
             self._end(point, point.state.get("rax"))
             return []
         if insn.mnemonic in _ENDS:
             return []
-        if insn.group(CS_GRP_CALL):
+        if CS_GRP_CALL in groups:
             self._call(insn, point.state)
-        elif insn.group(CS_GRP_JUMP):
+        elif CS_GRP_JUMP in groups:
             passed = [] if insn.mnemonic.endswith("jmp") else [point.branch(following, insn, taken=False)]
             return self._jump(insn, point) + passed
         elif insn.mnemonic.startswith("cmov"):
@@ -273,19 +271,22 @@ class _Walk:
         self.outcomes.append(Outcome(point.known(value), stored, point.conditions))
 
     def _target(self, insn: Any) -> Target | None:
-        """Where a call or jump goes; None, where pointers are allowed, is a place that is not known."""
+        """Where a call or jump goes; None is wherever a pointer leads."""
         try:
             return self._destination(insn)
-        except OpaqueError:
-            if not self._pointers:
-                raise
+        except OpaqueError as opaque:
+            self.unknown = self.unknown or str(opaque)
             return None
 
     def _destination(self, insn: Any) -> Target:
         operand = insn.operands[0]
         if operand.type == X86_OP_IMM:
             return self._through_stub(operand.imm) if self._elf.plt(operand.imm) else int(operand.imm)
-        if operand.type == X86_OP_MEM and insn.reg_name(operand.mem.base) == "rip" and not operand.mem.index:
+        if (
+            operand.type == X86_OP_MEM
+            and register_name(insn, operand.mem.base) == "rip"
+            and not operand.mem.index
+        ):
             return self._through_slot(insn.address + insn.size + operand.mem.disp)
         raise OpaqueError(
             f"the target of `{insn.mnemonic} {insn.op_str}` at {insn.address:#x} is known only at run time"

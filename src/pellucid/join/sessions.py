@@ -28,11 +28,10 @@ def session_of(record: Opened) -> Session:
     return Session(
         _VERSIONS.get(record.version),
         suite_name(record.cipher),
-        _text(record.server_name),
-        _text(record.alpn),
+        _text(record.names[: record.server_name].removesuffix(b"\0")),
+        _text(record.names[record.server_name :]),
     )
 
 
 def _text(name: bytes) -> str | None:
-    text = name.split(b"\0", 1)[0]
-    return text.decode() if text.isascii() and text.decode().isprintable() and text else None
+    return name.decode() if name.isascii() and name.decode().isprintable() and name else None

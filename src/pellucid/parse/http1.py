@@ -254,7 +254,7 @@ class Http1(Protocol):
         if exchange and exchange.finished:
             self._show(exchange)
         else:  # it waits for its other half
-            self._budget.charge(part.head.cost)
+            self._budget.left -= part.head.cost
 
     def _lose_track(self, side: Side) -> None:
         """Start over after a gap that may hide the beginnings and ends of messages."""
