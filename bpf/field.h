@@ -64,17 +64,18 @@ static __always_inline u64 place_of(const struct field *field, u64 object)
 static __always_inline bool read_fact(u32 target, enum fact fact, u64 object, u32 *value)
 {
 	const struct field *field = field_of(target, fact);
-	u32 read = 0, mask;
-	u64 size;
+	u64 read = 0, size;
+	u32 mask;
 
 	if (!field)
 		return false;
 	size = field->size;
-	barrier_var(size); /* one load: the verifier of 6.1 does not take the bounds of one for another's */
-	if (size > sizeof(read))
+	if (size > sizeof(*value))
 		return false;
 	mask = field->mask;
-	if (bpf_probe_read_user(&read, size, (void *)place_of(field, object)))
+	barrier_var(
+	    size); /* so that the bound below stays: the verifier of 6.1 has lost the one above by then */
+	if (bpf_probe_read_user(&read, size & 7, (void *)place_of(field, object)))
 		return false;
 	*value = read & mask;
 	return true;
