@@ -138,7 +138,7 @@ def _row(library: Library, image: Image, found: FoundTarget | Refused, beside: M
     with Elf(found.path) as elf:
         unseen = list(elf.symbols(library.unseen))
     fields = find_fields(found)
-    handshake = ["handshake"] if HANDSHAKE <= fields.keys() else []
+    handshake = ["handshake"] if fields.keys() >= HANDSHAKE else []
     setters = [name for name in library.socket if name in found.functions]
     return Row(
         found.display,
