@@ -14,10 +14,11 @@ from pellucid.log import log
 from pellucid.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
+    from pellucid.attach.images import Key
     from pellucid.attach.library import Library
     from pellucid.attach.loader import Tracing
     from pellucid.attach.roster import Roster
@@ -61,16 +62,30 @@ class Attacher:
         target = Target(self._planned, found.library, found.display, sites[0].kind)
         return Plan(target, found, sites, digest)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there is little room for more targets."""
+        return self._tracing.crowded
+
+    def detach(self, numbers: Collection[int]) -> None:
+        """Leave these targets, by number."""
+        for name in self._tracing.detach_targets(numbers):
+            log.debug("watching %s no more: nobody uses it", name)
+
     def attach(self, plan: Plan) -> Target:
         """Put the probes there. PellucidError where that fails: then there are none.
 
         Where the library keeps things is looked for afterwards, which takes 20 ms more: bytes do not wait.
         """
         self._tracing.attach(plan.found, plan.target.id, self._library, plan.sites)
-        fields = self._fields.get(plan.digest) or find_fields(plan.found)
+        try:
+            fields = self._fields.get(plan.digest) or find_fields(plan.found)
+            self._tracing.describe(plan.target.id, fields)
+        except PellucidError:
+            self._tracing.detach_targets([plan.target.id])
+            raise
         if plan.digest:
             self._fields[plan.digest] = fields
-        self._tracing.describe(plan.target.id, fields)
         return plan.target
 
 
@@ -86,6 +101,8 @@ class Arrivals:
         self._roster = roster
         self._introduce = introduce
         self._waiting: deque[FoundTarget] = deque()
+        self._numbers: dict[Key, int] = {}
+        """Of the targets that are attached to."""
         self._refused = False
         _allow_many_files()
         self.close = roster.close
@@ -99,7 +116,7 @@ class Arrivals:
             except PellucidError as error:
                 self._give_up(found, error)
             else:
-                self._roster.done(found)
+                self._attached(found, target)
                 yield target
 
     def meet(self) -> None:
@@ -108,7 +125,10 @@ class Arrivals:
         self._attach()
 
     def renew(self) -> None:
-        """To be called every second or so: look again where the machine has changed."""
+        """To be called every second or so: look again where the machine has changed, leave what is not used."""
+        leaving = self._roster.retired(crowded=self._attacher.crowded)
+        if leaving:
+            self._attacher.detach([self._numbers.pop(key) for key in leaving])
         self._waiting.extend(self._roster.renew())
         self._attach()
 
@@ -124,8 +144,12 @@ class Arrivals:
                 self._give_up(found, error)
             else:
                 log.info("watching %s (%s) too", found.display, found.library)
-                self._roster.done(found)
+                self._attached(found, plan.target)
             self._waiting.popleft()
+
+    def _attached(self, found: FoundTarget, target: Target) -> None:
+        self._numbers[found.key] = target.id
+        self._roster.done(found)
 
     def _give_up(self, found: FoundTarget, why: PellucidError) -> None:
         """A file may vanish at any time; that the kernel takes no more probes is said once."""
