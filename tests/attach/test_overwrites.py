@@ -57,3 +57,11 @@ def test_a_file_that_is_gone(overwrites, tmp_path, caplog):
     """A file that cannot be watched is named, with the reason, and does no harm."""
     overwrites.watch(tmp_path / "nothing", 1)
     assert "nothing would not be noticed: No such file" in caplog.text
+
+
+def test_forgotten(overwrites, files):
+    """Of a target that was left no write is told any more, of the other one still."""
+    overwrites.forget([1])
+    for file in files:
+        file.write_text("after")
+    assert list(overwrites.take()) == [2]

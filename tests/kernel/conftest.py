@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kernel.inside import inside
+from tests.kernel.machine import own_machine
 from tests.kernel.private import private_tls, self_signed
 from tests.kernel.puppets import Puppet, build_library
 from tests.kernel.running import Capture, Programs, Tls
@@ -50,8 +52,7 @@ def capture(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
     started: list[Capture] = []
 
     def start(*flags: str, libssl: Path | None = tls.libssl, patch: str = "") -> Capture:
-        main = f"{patch}\nfrom pellucid.cli import main\nmain()"
-        command = [sys.executable, "-c", main, "tls", *flags]
+        command = [sys.executable, "-c", _patched(patch), "tls", *flags]
         if libssl is not None:
             command += ["--libssl", str(libssl)]
         run = Capture(command, tmp_path / f"capture{len(started)}")
@@ -87,3 +88,33 @@ def puppet(programs: Programs, fake_ssl: Path) -> Iterator[Callable[[str], Puppe
 def watch(capture: Callable[..., Capture], fake_ssl: Path) -> Callable[..., Capture]:
     """`watch(*flags)` is `capture` on the fake library."""
     return lambda *flags, **options: capture(*flags, libssl=fake_ssl, **options)
+
+
+@pytest.fixture
+def everything(tls: Tls, tmp_path: Path) -> Callable[..., Any]:
+    """`everything(act)` runs `act(programs, capture)` on a machine of its own where everything is watched.
+
+    Returns what `act` returns, and the capture's messages. `patch` is as for `capture`.
+    """
+
+    def run(act: Callable[[Programs, Capture], Any], *flags: str, patch: str = "") -> Any:
+        def scenario() -> Any:
+            command = [sys.executable, "-c", _patched(patch), "tls", "-d", *flags]
+            capture = Capture(command, tmp_path / "capture")
+            programs = Programs(tls)
+            try:
+                result = act(programs, capture.wait_until_ready())
+                return result, capture.stop()
+            finally:
+                programs.end_all()
+                capture.kill()
+
+        answer = inside(own_machine, scenario)
+        assert isinstance(answer, list), f"{answer}\n{(tmp_path / 'capture' / 'log').read_text()}"
+        return answer
+
+    return run
+
+
+def _patched(patch: str) -> str:
+    return f"{patch}\nfrom pellucid.cli import main\nmain()"

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel import victims
-from tests.kernel.inside import inside
-from tests.kernel.machine import own_machine
 from tests.kernel.mounts import overlay
 from tests.kernel.puppets import Puppet
-from tests.kernel.running import Capture, Programs, Tls, wait_for
+from tests.kernel.running import Programs, Tls, wait_for
 from tests.kernel.streams import own_ends, shown
 
 if TYPE_CHECKING:
@@ -27,31 +25,6 @@ SHORT_LIVED = 100
 def victim(tmp_path_factory):
     """A program that connects to itself: 7 questions, 7 answers, and it is over."""
     return victims.build("read_write", tmp_path_factory.mktemp("victim"))
-
-
-@pytest.fixture
-def everything(tls, tmp_path):
-    """`everything(act)` runs `act(programs, capture)` on a machine of its own where everything is watched.
-
-    Returns what `act` returns, and the capture's messages.
-    """
-
-    def run(act, *flags):
-        def scenario():
-            capture = Capture([sys.executable, "-m", "pellucid", "tls", "-d", *flags], tmp_path / "capture")
-            programs = Programs(tls)
-            try:
-                result = act(programs, capture.wait_until_ready())
-                return result, capture.stop()
-            finally:
-                programs.end_all()
-                capture.kill()
-
-        answer = inside(own_machine, scenario)
-        assert isinstance(answer, list), f"{answer}\n{(tmp_path / 'capture' / 'log').read_text()}"
-        return answer
-
-    return run
 
 
 def copy(tls: Tls, folder: Path) -> Tls:

@@ -7,19 +7,21 @@ import resource
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.loader import find_fields, find_sites
+from pellucid.attach.loader import find_fields, find_points, find_sites
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
+    from pellucid.attach.images import Key
     from pellucid.attach.library import Library
     from pellucid.attach.loader import Tracing
+    from pellucid.attach.points import Point
     from pellucid.attach.roster import Roster
     from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
@@ -34,9 +36,17 @@ class Plan(NamedTuple):
     target: Target
     """What the decoder has to know before its first record."""
     found: FoundTarget
-    sites: list[Site]
+    points: list[Point]
     digest: bytes | None
     """Of the file's content, where that is the way to know a copy."""
+
+
+class Places(NamedTuple):
+    """Where the probes of a file go."""
+
+    site: str
+    """`inner` or `entry`: where those of its calls are."""
+    points: list[Point]
 
 
 class Attacher:
@@ -46,31 +56,50 @@ class Attacher:
         self._tracing = tracing
         self._library = library
         self._entry_only = entry_only
-        self._sites: dict[bytes | None, list[Site]] = {}
+        self._places: dict[bytes | None, Places] = {}
         self._fields: dict[bytes | None, Fields] = {}
         self._planned = 0
 
     def plan(self, found: FoundTarget) -> Plan:
         """Number it and choose its sites. PellucidError where the file is gone, or has none to offer."""
         digest = _digest(found.path) if found.how == "symbols" else None
-        sites = self._sites.get(digest) or find_sites(found, self._library, entry_only=self._entry_only)
-        if digest:  # disassembled once for each content: 6 ms, and 0.6 ms for a copy of libssl
-            self._sites[digest] = sites
-        _log_sites(found, sites)
+        places = self._places.get(digest) or self._find_places(found)
+        if digest:  # disassembled once for each content: 8 ms, and 0.6 ms for a copy of libssl
+            self._places[digest] = places
         self._planned += 1
-        target = Target(self._planned, found.library, found.display, sites[0].kind)
-        return Plan(target, found, sites, digest)
+        target = Target(self._planned, found.library, found.display, places.site)
+        return Plan(target, found, places.points, digest)
+
+    def _find_places(self, found: FoundTarget) -> Places:
+        sites = find_sites(found, self._library, entry_only=self._entry_only)
+        _log_sites(found, sites)
+        points = find_points(found, self._library, sites, entry_only=self._entry_only)
+        return Places(sites[0].kind, points)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is little room for more targets."""
+        return self._tracing.crowded
+
+    def detach(self, numbers: Collection[int]) -> None:
+        """Leave these targets, by number."""
+        for name in self._tracing.detach_targets(numbers):
+            log.debug("watching %s no more: nobody uses it", name)
 
     def attach(self, plan: Plan) -> Target:
         """Put the probes there. PellucidError where that fails: then there are none.
 
         Where the library keeps things is looked for afterwards, which takes 20 ms more: bytes do not wait.
         """
-        self._tracing.attach(plan.found, plan.target.id, self._library, plan.sites)
-        fields = self._fields.get(plan.digest) or find_fields(plan.found)
+        self._tracing.attach(plan.found, plan.target.id, plan.points)
+        try:
+            fields = self._fields.get(plan.digest) or find_fields(plan.found)
+            self._tracing.describe(plan.target.id, fields)
+        except PellucidError:
+            self._tracing.detach_targets([plan.target.id])
+            raise
         if plan.digest:
             self._fields[plan.digest] = fields
-        self._tracing.describe(plan.target.id, fields)
         return plan.target
 
 
@@ -86,6 +115,8 @@ class Arrivals:
         self._roster = roster
         self._introduce = introduce
         self._waiting: deque[FoundTarget] = deque()
+        self._numbers: dict[Key, int] = {}
+        """Of the targets that are attached to."""
         self._refused = False
         _allow_many_files()
         self.close = roster.close
@@ -99,7 +130,7 @@ class Arrivals:
             except PellucidError as error:
                 self._give_up(found, error)
             else:
-                self._roster.done(found)
+                self._attached(found, target)
                 yield target
 
     def meet(self) -> None:
@@ -108,7 +139,10 @@ class Arrivals:
         self._attach()
 
     def renew(self) -> None:
-        """To be called every second or so: look again where the machine has changed."""
+        """To be called every second or so: look again where the machine has changed, leave what is not used."""
+        leaving = self._roster.retired(crowded=self._attacher.crowded)
+        if leaving:
+            self._attacher.detach([self._numbers.pop(key) for key in leaving])
         self._waiting.extend(self._roster.renew())
         self._attach()
 
@@ -124,8 +158,12 @@ class Arrivals:
                 self._give_up(found, error)
             else:
                 log.info("watching %s (%s) too", found.display, found.library)
-                self._roster.done(found)
+                self._attached(found, plan.target)
             self._waiting.popleft()
+
+    def _attached(self, found: FoundTarget, target: Target) -> None:
+        self._numbers[found.key] = target.id
+        self._roster.done(found)
 
     def _give_up(self, found: FoundTarget, why: PellucidError) -> None:
         """A file may vanish at any time; that the kernel takes no more probes is said once."""

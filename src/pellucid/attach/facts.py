@@ -35,12 +35,17 @@ STEPS = 4
 _U32 = (1 << 32) - 1
 
 
+def keys_of(target: int) -> range:
+    """Of all facts that may be known of a target."""
+    return range(target * len(FACTS), (target + 1) * len(FACTS))
+
+
 def rows_of(target: int, fields: Fields, value: MapValue) -> Iterator[tuple[int, bytes]]:
     """(key, value) of each fact that is known of a target; `value` writes a `struct field`."""
-    for number, (name, which) in enumerate(FACTS):
+    for key, (name, which) in zip(keys_of(target), FACTS, strict=True):
         places = fields.get(name, ())
         if which < len(places):
-            yield target * len(FACTS) + number, _row(places[which], value)
+            yield key, _row(places[which], value)
 
 
 def _row(field: Field, value: MapValue) -> bytes:

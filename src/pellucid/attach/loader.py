@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.attach import follow
 from pellucid.attach.accessors import FUNCTIONS, find_accessors
-from pellucid.attach.facts import rows_of
+from pellucid.attach.facts import keys_of, rows_of
 from pellucid.attach.overwrites import Overwrites
-from pellucid.attach.points import KINDS, PROGRAMS, Point, points_of
+from pellucid.attach.points import PROGRAMS, Points, points_of
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
@@ -32,12 +32,13 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
     from pellucid.attach.filters import Filter
     from pellucid.attach.library import Library
+    from pellucid.attach.points import Point
     from pellucid.attach.sites import Site as CallSite
     from pellucid.attach.targets import FoundTarget
 
@@ -49,6 +50,14 @@ SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
 
 _U64 = (1 << 64) - 1
 _KEY = struct.Struct("<I")
+
+
+class Attached(NamedTuple):
+    """What a target has of its own; `detach_targets` gives it back."""
+
+    name: str
+    cookies: list[int]
+    links: list[Link]
 
 
 class Tracing:
@@ -64,15 +73,13 @@ class Tracing:
         self.overwrites = Overwrites()
         """Of the files that were attached to."""
         self._links: list[Link] = []
-        self._probes: dict[int, list[Link]] = {}
+        self._attached: dict[int, Attached] = {}
         """By the number of the target."""
-        self._names: dict[int, str] = {}
-        self._points: list[Point] = []
         self._configure(ring_size)
         self._object.load()
         who.fill(self._object)
         self.ring = self._object.map("ring")
-        self._point = MapValue(self._types, "point")
+        self._points = Points(self._object.map("points"), MapValue(self._types, "point"))
         self._field = MapValue(self._types, "field")
 
     def _configure(self, ring_size: int) -> None:
@@ -125,54 +132,36 @@ class Tracing:
         """Whether a process that is to be followed is left."""
         return any(self._object.map("followed").values())
 
-    def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
+    def attach(self, target: FoundTarget, target_id: int, points: list[Point]) -> None:
         """Attach to every point of one file, or raise BpfError and to none."""
         self.overwrites.watch(target.path, target_id)
-        self._names[target_id] = target.display
-        points = points_of(target.functions, library, sites)
-        cookies = [self._add_point(point, target_id) for point in points]
-        links: list[Link] = []
+        self._attached[target_id] = attached = Attached(target.display, [], [])
         try:
+            attached.cookies.extend(self._points.add(points, target_id))
             for name, kinds in PROGRAMS.items():
                 places = [
                     Site(point.offset, cookie)
-                    for point, cookie in zip(points, cookies, strict=True)
+                    for point, cookie in zip(points, attached.cookies, strict=True)
                     if point.kind in kinds
                 ]
-                links += attach_uprobes(
-                    self._object.program(name),
-                    str(target.path),
-                    places,
-                    pid=self._who.only_pid or 0,
-                    at_return=name == "returned",
-                    multi=self._multi,
+                attached.links.extend(
+                    attach_uprobes(
+                        self._object.program(name),
+                        str(target.path),
+                        places,
+                        pid=self._who.only_pid or 0,
+                        at_return=name == "returned",
+                        multi=self._multi,
+                    )
                 )
         except BpfError:
-            close_links(links)
+            self.detach_targets([target_id])
             raise
-        self._probes[target_id] = links
 
     def describe(self, target_id: int, fields: Fields) -> None:
-        """Tell the programs where the connection objects of a target keep things."""
+        """Tell the programs where the connection objects of a target keep things. BpfError: there is no room."""
         for key, field in rows_of(target_id, fields, self._field):
             self._object.map("fields").update(_KEY.pack(key), field)
-
-    def _add_point(self, point: Point, target_id: int) -> int:
-        """Enter the point into the kernel's map; its index there is its probes' cookie."""
-        cookie = len(self._points)
-        self._points.append(point)
-        value = self._point.write(
-            target=target_id,
-            kind=KINDS.index(point.kind),
-            direction=point.direction,
-            handle=point.handle,
-            value=point.value,
-            size=point.size,
-            count=point.count,
-            absent=point.absent,
-        )
-        self._object.map("points").update(_KEY.pack(cookie), value)
-        return cookie
 
     def writes_since_before(self, boot: int) -> bool:
         """Whether a write that began before this boot time (ns) has not returned yet."""
@@ -180,7 +169,8 @@ class Tracing:
         return any(
             frame.read(raw, "sp", at)[0]
             and frame.read(raw, "time", at)[0] < boot
-            and self._points[frame.read(raw, "point", at)[0]].direction == Direction.WRITE
+            and (point := self._points[frame.read(raw, "point", at)[0]])
+            and point.direction == Direction.WRITE
             for raw in self._object.map("threads").values()
             for at in range(0, len(raw), frame.size)
         )
@@ -223,21 +213,34 @@ class Tracing:
         for key, raw in self._object.map("unsaid").take():
             yield int.from_bytes(key, "little"), ended.read(raw, "read")[0], ended.read(raw, "written")[0]
 
-    def detach_target(self, target_id: int) -> None:
-        """Remove the probes of one file."""
-        close_links(self._probes.pop(target_id, []))
+    @property
+    def crowded(self) -> bool:
+        """Whether there is little room for more targets."""
+        return self._points.crowded
 
-    def detach_overwritten(self) -> Iterator[str]:
+    def detach_targets(self, target_ids: Collection[int]) -> list[str]:
+        """Remove the probes of these files, and what else they have; the names of those that had any.
+
+        Their connections are closed with their processes, as ever.
+        """
+        leaving = [self._attached.pop(number) for number in target_ids if number in self._attached]
+        close_links([link for each in leaving for link in each.links])
+        self.overwrites.forget(target_ids)
+        for each in leaving:
+            self._points.remove(each.cookies)
+        for key in (key for number in target_ids for key in keys_of(number)):
+            self._object.map("fields").delete(_KEY.pack(key))
+        return [each.name for each in leaving]
+
+    def detach_overwritten(self) -> list[str]:
         """Remove the probes of the files that somebody writes into; their names."""
-        for target_id in self.overwrites.take():
-            self.detach_target(target_id)
-            yield self._names[target_id]
+        return self.detach_targets([*self.overwrites.take()])
 
     def detach(self) -> None:
         """Remove every probe."""
-        close_links([*self._links, *(link for links in self._probes.values() for link in links)])
+        close_links([*self._links, *(link for each in self._attached.values() for link in each.links)])
         self._links.clear()
-        self._probes.clear()
+        self._attached.clear()
 
     def close(self) -> None:
         """Remove every probe and free the object."""
@@ -250,6 +253,14 @@ def find_fields(target: FoundTarget) -> Fields:
     """Where the library keeps what is known of a connection."""
     with Elf(target.path) as elf:
         return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS)).fields
+
+
+def find_points(
+    target: FoundTarget, library: Library, sites: list[CallSite], *, entry_only: bool = False
+) -> list[Point]:
+    """Where all probes of one file go, those of its calls being known."""
+    with Elf(target.path) as elf:
+        return points_of(elf, target.functions, library, sites, entry_only=entry_only)
 
 
 def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:

@@ -16,7 +16,7 @@ from pellucid.errors import PellucidError
 from pellucid.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 # linux/inotify.h
@@ -55,6 +55,12 @@ class Overwrites:
             if mask & IN_MODIFY and number in self._targets:
                 _libc.inotify_rm_watch(self.fd, number)
                 yield self._targets.pop(number)
+
+    def forget(self, targets: Collection[int]) -> None:
+        """Notice no more writes into the files of these targets."""
+        for number in [number for number, target in self._targets.items() if target in targets]:
+            _libc.inotify_rm_watch(self.fd, number)
+            del self._targets[number]
 
     def close(self) -> None:
         """Notice nothing more."""

@@ -41,6 +41,14 @@ class Pins:
         except PellucidError:  # it is empty by now, or no file at all
             return False
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether it is held."""
+        return key in self._fds
+
+    def deleted(self, key: Key) -> bool:
+        """Whether no folder has it any more: who has not got it can never map it."""
+        return os.fstat(self._fds[key]).st_nlink == 0
+
     def release(self, key: Key) -> None:
         """Hold it no longer. Any thread may do that."""
         os.close(self._fds.pop(key))

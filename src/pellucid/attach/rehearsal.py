@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pellucid import plugins
 from pellucid.attach.filters import Filter
 from pellucid.attach.ldcache import CACHE
-from pellucid.attach.loader import Tracing, find_sites, ring_bytes
+from pellucid.attach.loader import Tracing, find_points, find_sites, ring_bytes
 from pellucid.attach.maps import Maps
 from pellucid.attach.targets import installed_targets
 from pellucid.errors import PellucidError
@@ -81,7 +81,7 @@ def attach() -> str:
     with _loaded() as tracing:
         tracing.attach_tracepoints()
         for number, (target, sites) in enumerate(found, start=1):
-            tracing.attach(target, number, library, sites)
+            tracing.attach(target, number, find_points(target, library, sites))
     return (
         f"probes were put on libssl for this process, and removed ({len(found)} file{'s'[: len(found) != 1]})"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager
 from itertools import groupby
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.images import Image, Images, by_file, image_of
 from pellucid.attach.pins import Pins
+from pellucid.attach.retirement import Retirement
 from pellucid.attach.targets import FoundTarget, by_code, by_symbols
 from pellucid.attach.watch import Missed, Watch
 from pellucid.errors import PellucidError
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.watch import Mapping
 
-_MOST_KNOWN = 1 << 16
+_MOST_STRANGERS = 1 << 16
 """Files, some 16 MiB: a machine that makes programs all day maps new ones without end."""
+
+_LOOK_S = 10.0
+"""Seconds between two looks at who is still used, of which one takes some 5 us for each process."""
 
 
 class Roster:
@@ -44,12 +49,15 @@ class Roster:
     def __init__(self, library: Library, pid: int | None, known: Iterable[Key]) -> None:
         self._library = library
         self._pid = pid
-        self._known = set(known)
+        self._watched = frozenset(known)
+        self._strangers: set[Key] = set()
         self._images = Images()
         self._watch = _watch()
         self._unsettled = False
         self._pins = Pins(self._images)
         self._reader = _Reader(library, self._pins)
+        self._retirement = Retirement()
+        self._look = time.monotonic() + _LOOK_S
 
     def close(self) -> None:
         """Look no further."""
@@ -65,7 +73,7 @@ class Roster:
     def news(self) -> Iterator[FoundTarget]:
         """The targets among the files that were mapped since the last call.
 
-        Each is held open, and its path is only good, until `done` or `forget` is called with it.
+        Each is held open, and its path is good, until `forget` is called with it, or `retired` names it.
         """
         yield from self._reader.found()
         if self._watch is None:
@@ -74,7 +82,7 @@ class Roster:
         for new in self._watch.take():
             if isinstance(new, Missed):
                 yield from self.mapped()
-            elif self._pid in {None, new.area.pid} and not (new.proven and new.area.key in self._known):
+            elif self._pid in {None, new.area.pid} and not (new.proven and self._is_known(new.area.key)):
                 strangers.append(new)
         for tid, group in groupby(strangers, key=lambda new: new.area.tid):
             yield from self._of_thread(tid, list(group))
@@ -98,13 +106,34 @@ class Roster:
 
     def done(self, target: FoundTarget) -> None:
         """It is attached to."""
-        self._pins.release(target.key)
+        self._strangers.discard(target.key)
+        self._retirement.add(target.key)
+
+    def retired(self, *, crowded: bool) -> list[Key]:
+        """The targets to be left now; they are strangers again, should they turn up once more.
+
+        To be asked every second or so. When it is `crowded`, what is unused goes at once. No mapping can fall between
+        the look at what is used and the forgetting: its news comes after it, through `news`.
+        """
+        now = time.monotonic()
+        if not self._retirement or (now < self._look and not crowded):
+            return []
+        self._look = now + _LOOK_S
+        in_use = {area.key for area in self._images.areas()}
+        leaving = self._retirement.due(in_use, now, lambda key: crowded or self._pins.deleted(key))
+        for key in leaving:
+            self._pins.release(key)
+        return leaving
 
     def forget(self, target: FoundTarget, why: PellucidError) -> None:
         """It could not be attached to: look at it again when it turns up again."""
         log.debug("left out: %s: %s", target.display, why)
-        self._known.discard(target.key)
-        self.done(target)
+        self._strangers.discard(target.key)
+        self._pins.release(target.key)
+
+    def _is_known(self, key: Key) -> bool:
+        """Whether it is watched, being examined (these two are held open), or of no interest."""
+        return key in self._strangers or key in self._pins or key in self._watched
 
     def _of_thread(self, tid: int, strangers: list[Mapping]) -> Iterator[FoundTarget]:
         """What a thread's process has mapped; what it had, by name, where it has ended."""
@@ -115,7 +144,7 @@ class Roster:
 
     def _unknown(self, areas: list[Area]) -> Iterator[Image]:
         for each in by_file(areas):
-            if each[0].key not in self._known and (image := image_of(each)):
+            if not self._is_known(each[0].key) and (image := image_of(each)):
                 yield image
 
     def _by_name(self, new: Mapping) -> Image | None:
@@ -128,16 +157,16 @@ class Roster:
 
     def _look_at(self, images: Iterable[Image]) -> Iterator[FoundTarget]:
         for image in images:
-            if image.key in self._known:
+            if self._is_known(image.key):
                 continue
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
+            if len(self._strangers) >= _MOST_STRANGERS:
+                self._strangers.clear()
             with _telling_why_not(image):
                 pinned = self._pins.pin(image)
                 if pinned is None:
                     self._unsettled = True
                     continue
-                self._known.add(image.key)
+                self._strangers.add(image.key)
                 found = self._by_symbols(pinned)
                 if found:
                     yield found

@@ -54,11 +54,18 @@ def attach_uprobes(
 ) -> list[Link]:
     """Attach `program` at all `sites` of the file: one link, or one for each site without `multi`.
 
-    `pid` 0 watches every process that uses the file.
+    `pid` 0 watches every process that uses the file. BpfError where one cannot be: then none is left.
     """
     if multi:
         return [_attach_multi(program, path, sites, pid, at_return=at_return)]
-    return [_attach_one(program, path, site, pid, at_return=at_return) for site in sites]
+    links: list[Link] = []
+    try:
+        for site in sites:
+            links.append(_attach_one(program, path, site, pid, at_return=at_return))  # noqa: PERF401 - kept on error
+    except BpfError:
+        close_links(links)
+        raise
+    return links
 
 
 def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
