@@ -29,8 +29,8 @@ struct area {
 volatile struct wanted wanted SEC(".data.wanted") = {};
 /*
  * Written when there is nothing more, for the end of the data is no sign: an iterator over one thread whose
- * memory somebody else changed meanwhile gives its last areas again with each read (kernel/bpf/task_iter.c keeps
- * `prev_vm_end`).
+ * memory somebody else changed meanwhile gives its last areas again with each read (kernel/bpf/task_iter.c
+ * keeps `prev_vm_end`).
  */
 const struct area end_of_areas = {}; /* keeps the struct in the object's BTF */
 
