@@ -61,6 +61,20 @@ def test_users_of_the_library_are_none(library):
     assert examine(PROBE, image(path)) is None
 
 
+def test_another_family_behind_the_names(library):
+    """A file that hands what it is given to GnuTLS, as libgnutls-openssl does, is refused, whatever it is called; one
+    that defines such a function itself is not.
+    """
+    mask = "long gnutls_record_recv(void); int SSL_read(void) { return gnutls_record_recv(); }"
+    path = library(mask + " int SSL_write(void) { return 2; }", name="libssl.so.3")
+    reason = "it is no OpenSSL, though it names its functions: they call gnutls_record_recv"
+    assert examine(PROBE, image(path)) == Refused(path, "/inside/libssl.so.3", reason)
+    with pytest.raises(PellucidError, match=f"{path} cannot be watched: {reason}"):
+        named(path)
+    both = library(LIBRARY + "int gnutls_record_recv(void) { return 3; }", name="both.so")
+    assert examine(PROBE, image(both)).how == "symbols"
+
+
 @pytest.mark.parametrize("source", [STRIPPED, STRIPPED + LIBRARY.replace("SSL_write", "other")])
 def test_unnamed_functions_are_refused(library, source):
     """A file that carries the family's code but does not name both functions is refused, and says why."""

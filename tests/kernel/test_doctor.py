@@ -96,6 +96,17 @@ def test_either_capability_will_do(bounding: str) -> None:
     assert (status, found["bpf(2)"], found["attaching"]) == (0, "ok", "ok")
 
 
+def test_no_library_is_installed(tmp_path: Path) -> None:
+    """Where the dynamic linker's cache has no libssl `doctor` says so, and that a capture can run all the same."""
+    cache = tmp_path / "ld.so.cache"
+    cache.write_bytes(b"glibc-ld.so.cache1.1".ljust(48, b"\0"))
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount --bind {cache} /etc/ld.so.cache && exec "$0" "$@"')
+    status, found = states(*hidden)
+    assert (status, found["libssl"], found["inner functions"], found["attaching"]) == (
+        0, "warn", "unchecked", "ok",
+    )  # fmt: skip
+
+
 def test_another_user_namespace() -> None:
     """Root of a user namespace of its own has every capability there, and is refused all the same."""
     status, found = states("unshare", "--user", "--map-root-user")

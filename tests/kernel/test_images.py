@@ -21,6 +21,17 @@ import threading, ctypes
 threading.Thread(target=lambda: (print(flush=True), input())).start()
 ctypes.CDLL(None).pthread_exit(None)
 """
+CHANGES = """
+import mmap, threading
+def change():
+    while True:
+        with mmap.mmap(-1, 1 << 20) as memory:
+            memory[0] = 1
+for _ in range(4):
+    threading.Thread(target=change, daemon=True).start()
+print(flush=True)
+input()
+"""
 
 
 @pytest.fixture
@@ -157,3 +168,11 @@ with Images() as images:
 """
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script, tls.libssl]
     subprocess.run(command, check=True)
+
+
+def test_memory_that_changes_meanwhile(images, start):
+    """Looking at a process comes to an end, with each of its areas once, also while its other threads map and unmap."""
+    process = start(sys.executable, "-c", CHANGES)
+    expected = [area for area in images.areas() if area.pid == process.pid]
+    for _ in range(5_000):
+        assert images.areas(process.pid) == [area._replace(tid=process.pid) for area in expected]

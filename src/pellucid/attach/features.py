@@ -271,10 +271,11 @@ FEATURES = (
 INSTALLATION = (
     Feature(
         "libssl",
-        use="the library to watch",
+        use="watch programs that use it from their first call on",
         needs="OpenSSL's shared library",
-        do="install it, or name a library or program that contains it with --libssl",
+        do="install it if programs here are to use it",
         probe=rehearsal.libssl,
+        without="programs that bring a library of their own are watched all the same, as they come",
     ),
     Feature(
         "inner functions",
@@ -299,7 +300,7 @@ INSTALLATION = (
         needs="all of the above",
         do="please report this line and the kernel",
         probe=rehearsal.attach,
-        after=("libssl", "the BPF object"),
+        after=("the BPF object",),
     ),
 )
 """What is Pellucid's own: no page lists it, but `pellucid doctor` tries it."""

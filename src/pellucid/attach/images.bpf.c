@@ -27,7 +27,12 @@ struct area {
 };
 
 volatile struct wanted wanted SEC(".data.wanted") = {};
-const struct area no_area = {}; /* keeps the struct in the object's BTF */
+/*
+ * Written when there is nothing more, for the end of the data is no sign: an iterator over one thread whose
+ * memory somebody else changed meanwhile gives its last areas again with each read (kernel/bpf/task_iter.c
+ * keeps `prev_vm_end`).
+ */
+const struct area end_of_areas = {}; /* keeps the struct in the object's BTF */
 
 /*
  * The number of a task in the reader's pid namespace. `numbers` is declared with one element or with none,
@@ -63,10 +68,14 @@ int areas(struct bpf_iter__task_vma *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
-	struct area area;
+	struct area area, end = end_of_areas;
 	struct inode *inode;
 
-	if (!task || !vma || !vma->vm_file)
+	if (!task || !vma) {
+		bpf_seq_write(ctx->meta->seq, &end, sizeof(end));
+		return 0;
+	}
+	if (!vma->vm_file)
 		return 0;
 	if (wanted.start ? vma->vm_start != wanted.start : !(vma->vm_flags & VM_EXEC))
 		return 0;

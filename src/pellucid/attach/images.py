@@ -119,7 +119,8 @@ class Images:
 
     def _read(self, *, tid: int, start: int = 0) -> list[Area]:
         self._object.map(".data.wanted").update(bytes(4), self._wanted.write(tid=tid, start=start))
-        return [Area._make(row) for row in self._area.iter_unpack(iterate(self._program, tid))]
+        rows = iterate(self._program, tid, end=bytes(self._area.size))
+        return [Area._make(row) for row in self._area.iter_unpack(rows)]
 
 
 def by_file(areas: Iterable[Area]) -> list[list[Area]]:

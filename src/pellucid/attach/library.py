@@ -40,6 +40,8 @@ class Library:
     """Functions that tell the object in their first argument its file descriptor, the second."""
     unseen: tuple[str, ...] = ()
     """Functions that send or receive in a way that no probe sees: to be told, not probed."""
+    masks: tuple[str, ...] = ()
+    """Functions of other families: a file that needs one wears this family's names, and hands on what they take."""
     telltales: tuple[bytes, ...] = ()
     """Text one of which is in the constants (.rodata) of every file that carries this family's code."""
     finders: tuple[Finder, ...] = ()

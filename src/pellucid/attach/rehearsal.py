@@ -33,12 +33,8 @@ def _library() -> Library:
 
 
 def _installed() -> list[FoundTarget]:
-    """What the dynamic linker would load. PellucidError where that is nothing."""
-    library = _library()
-    found = [target for _, target in installed_targets(library, Maps())]  # may be asked without root
-    if not found:
-        raise PellucidError(f"the dynamic linker's cache ({CACHE}) has no {library.title}")
-    return found
+    """What the dynamic linker would load."""
+    return [target for _, target in installed_targets(_library(), Maps())]  # may be asked without root
 
 
 def _sites() -> list[tuple[FoundTarget, list[Site]]]:
@@ -46,8 +42,11 @@ def _sites() -> list[tuple[FoundTarget, list[Site]]]:
 
 
 def libssl() -> str:
-    """The installed files that `pellucid tls` watches when it is told none."""
-    return ", ".join(target.display for target in _installed())
+    """The installed files that `pellucid tls` watches when it is told none. PellucidError where there are none."""
+    found = _installed()
+    if not found:
+        raise PellucidError(f"the dynamic linker's cache ({CACHE}) has no {_library().title}")
+    return ", ".join(target.display for target in found)
 
 
 def inner_functions() -> str:
@@ -82,6 +81,8 @@ def attach() -> str:
         tracing.attach_tracepoints()
         for number, (target, sites) in enumerate(found, start=1):
             tracing.attach(target, number, find_points(target, library, sites))
+    if not found:
+        return "no library is installed on which it could be tried"
     return (
         f"probes were put on libssl for this process, and removed ({len(found)} file{'s'[: len(found) != 1]})"
     )

@@ -132,6 +132,19 @@ class Elf:
         found = self._find(_SHT_DYNSYM, wanted)
         return found | self._find(_SHT_SYMTAB, wanted - found.keys())
 
+    def imports(self, names: Iterable[str]) -> set[str]:
+        """Those of `names` that the file takes from other libraries (undefined in .dynsym)."""
+        section = next(self._of_type(_SHT_DYNSYM), None)
+        if section is None:
+            return set()
+        strings = self._content(self._linked(self._sections, section.link))
+        wanted = {position: name for name in names for position in _positions(strings, name)}
+        return {
+            wanted[position]
+            for position, _, index, _, _ in self._entries(section, _SYMBOL)
+            if index == 0 and position in wanted
+        }
+
     def function_at(self, address: int) -> Symbol | None:
         """The function that begins at this virtual address, or None where no symbol says so."""
         for section in self._of_type(_SHT_DYNSYM, _SHT_SYMTAB):

@@ -74,20 +74,26 @@ def attach_raw_tracepoint(program: Program, tracepoint: str) -> Link:
     return Link(lambda: os.close(fd))
 
 
-def iterate(program: Program, tid: int = 0) -> bytes:
-    """Run an iterator over all tasks, or over one thread: everything that its program writes.
+def iterate(program: Program, tid: int = 0, *, end: bytes) -> bytes:
+    """Run an iterator over all tasks, or over one thread: everything that its program writes before `end`, which
+    the program must write when it is called for the last time: one thread's may never end by itself.
 
     Before kernel 6.1 it runs over all of them in either case.
     """
+    pieces = []
     link = check(lib.iterator(program.fd, tid), f"cannot attach {program.name}")
     try:
         fd = check(lib.bpf_iter_create(link), f"cannot run {program.name}")
     finally:
         os.close(link)
     try:
-        return b"".join(iter(lambda: _read_on(fd), b""))
+        while piece := _read_on(fd):
+            pieces.append(piece)
+            if piece.endswith(end):
+                break
     finally:
         os.close(fd)
+    return b"".join(pieces).removesuffix(end)
 
 
 def _read_on(fd: int) -> bytes:

@@ -29,6 +29,10 @@ PROBE = Library(
     reset=("SSL_clear",),
     socket=("SSL_set_fd", "SSL_set_rfd", "SSL_set_wfd"),
     unseen=("SSL_sendfile",),  # the kernel reads the file and encrypts it (kTLS)
+    masks=(
+        "gnutls_record_recv",
+        "gnutls_record_send",
+    ),  # libgnutls-openssl, whose objects are laid out otherwise
     telltales=(b"ssl/ssl_lib.c",),  # __FILE__ in their error reports; BoringSSL's is ssl_lib.cc
     finders=(boringssl.find_functions, openssl.find_functions),
 )
