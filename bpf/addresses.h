@@ -2,9 +2,10 @@
 /* A connection's addresses and role, from the surest witness that there is. */
 #pragma once
 
+#include "announce.h"
 #include "call.h"
-#include "connection.h"
 #include "ends.h"
+#include "hello.h"
 
 #define LOOKS 4 /* early data is written before the hello leaves */
 
@@ -20,7 +21,6 @@ static __always_inline void find_addresses(struct connection *c, const struct fr
 	if (c->looked < LOOKS && is_connection(c->target, frame->handle) &&
 	    read_fact(c->target, IS_SERVER, frame->handle, &server)) {
 		c->looked++;
-		c->role = server ? SERVER : CLIENT;
 		find_hello(c->target, frame->handle, server, &c->ends);
 	}
 	if (!c->ends.family) {

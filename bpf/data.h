@@ -39,6 +39,7 @@ struct missed {
  */
 struct rest {
 	u64 connection;
+	u64 time; /* when the bytes were there: of a write its beginning, of a read its return */
 	u64 offset;
 	u64 address;
 	u64 end;
@@ -52,6 +53,7 @@ static __always_inline void miss(const struct rest *rest, u64 size, enum loss re
 	lose(reason, size);
 	if (!r)
 		return; /* the hole shows in the offsets all the same */
+	r->head.time = rest->time;
 	r->connection = rest->connection;
 	r->offset = rest->offset;
 	r->size = size;
@@ -77,6 +79,7 @@ static __always_inline void send_in(const struct rest *rest, u32 size, const u32
 		return;
 	}
 	r->head.size = __builtin_offsetof(struct data, bytes) + size;
+	r->head.time = rest->time;
 	r->connection = rest->connection;
 	r->offset = rest->offset;
 	r->tid = bpf_get_current_pid_tgid();

@@ -36,7 +36,6 @@ enum fact {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH); /* for numbers of targets are not given again */
 	__uint(max_entries, 2048 * FACTS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, u32); /* target * FACTS + fact */
 	__type(value, struct field);
 } fields SEC(".maps");

@@ -20,7 +20,7 @@ struct random {
 
 struct sent {
 	struct endpoints ends;
-	u32 pid; /* 0 where the kernel does not tell */
+	u32 pid;
 };
 
 /*
@@ -34,8 +34,11 @@ struct {
 	__type(value, struct sent);
 } hellos SEC(".maps");
 
-/* Whether a packet's program may ask who sends it, in whose call a hello leaves. Linux kernel commit
- * eb166e522c77 "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types" (in v6.10) */
+/*
+ * Whether a packet's program may ask who sends it, in whose call a hello leaves. Else hellos are no witness:
+ * a process that forwards somebody else's cannot be told from its sender. Linux kernel commit eb166e522c77
+ * "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types" (in v6.10)
+ */
 const volatile u32 sender_known = 0;
 
 /* A record's beginning, up to the random bytes. */
@@ -58,12 +61,11 @@ struct ipv6 {
 };
 
 struct tcp {
-	__be16 source, destination;
-	u8 numbers[8], offset; /* the upper half: this header's length in words */
+	u8 before[12], offset; /* the upper half: this header's length in words */
 };
 
-/* The endpoints of an outgoing TCP segment, and where its payload begins; 0 for anything else. */
-static __always_inline u32 payload_of(struct __sk_buff *skb, struct endpoints *ends)
+/* Where the payload of an outgoing TCP segment begins; 0 for anything else. */
+static __always_inline u32 payload_of(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ipv4 *v4 = data;
@@ -76,42 +78,58 @@ static __always_inline u32 payload_of(struct __sk_buff *skb, struct endpoints *e
 	if (v4->version == 4) {
 		if (v4->protocol != IPPROTO_TCP)
 			return 0;
-		ends->family = AF_INET;
-		__builtin_memcpy(ends->local, v4->source, 4);
-		__builtin_memcpy(ends->remote, v4->destination, 4);
 		at = v4->length * 4;
 	} else {
 		if ((void *)(v6 + 1) > end || v6->protocol != IPPROTO_TCP)
 			return 0;
-		ends->family = AF_INET6;
-		__builtin_memcpy(ends->local, v6->source, 16);
-		__builtin_memcpy(ends->remote, v6->destination, 16);
 		at = sizeof(*v6);
 	}
 	tcp = data + at;
 	if ((void *)(tcp + 1) > end)
 		return 0;
-	ends->local_port = __builtin_bswap16(tcp->source);
-	ends->remote_port = __builtin_bswap16(tcp->destination);
 	return at + (tcp->offset >> 4) * 4;
+}
+
+/* The addresses as the socket has them: those of the packet may have been rewritten on the way (NAT). */
+static __always_inline bool ends_of(struct __sk_buff *skb, struct endpoints *ends)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return false;
+	ends->family = sk->family;
+	ends->local_port = sk->src_port;
+	ends->remote_port = __builtin_bswap16(sk->dst_port);
+	if (sk->family == AF_INET) {
+		*(u32 *)ends->local = sk->src_ip4;
+		*(u32 *)ends->remote = sk->dst_ip4;
+		return true;
+	}
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		((u32 *)ends->local)[i] = sk->src_ip6[i];
+		((u32 *)ends->remote)[i] = sk->dst_ip6[i];
+	}
+	return sk->family == AF_INET6;
 }
 
 static __always_inline void remember_hello(struct __sk_buff *skb)
 {
-	struct sent sent = {};
+	struct sent sent = {.pid = bpf_get_current_pid_tgid() >> 32};
 	struct hello hello;
 	u32 payload;
 
 	if (skb->len < sizeof(struct ipv4) + 20 + sizeof(hello)) /* most segments are acknowledgements */
 		return;
-	payload = payload_of(skb, &sent.ends);
+	payload = payload_of(skb);
 	if (!payload || bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)))
 		return;
 	if (hello.content != HANDSHAKE || (hello.message != CLIENT_HELLO && hello.message != SERVER_HELLO))
 		return;
-	if (sender_known)
-		sent.pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_map_update_elem(&hellos, &hello.random, &sent, BPF_NOEXIST);
+	if (ends_of(skb, &sent.ends))
+		bpf_map_update_elem(&hellos, &hello.random, &sent, BPF_NOEXIST);
 }
 
 /* The addresses of the connection whose own hello this was; left alone where nobody has seen it. */
@@ -125,7 +143,7 @@ static __always_inline void find_hello(u32 target, u64 object, bool server, stru
 	if (!field || bpf_probe_read_user(&random, sizeof(random), (void *)place_of(field, object)))
 		return;
 	found = bpf_map_lookup_elem(&hellos, &random);
-	if (!found || (sender_known && found->pid != pid)) /* sent by a proxy, which has it from a pipe */
+	if (!found || found->pid != pid) /* sent by a proxy, which has it from a pipe */
 		return;
 	*ends = found->ends;
 	bpf_map_delete_elem(&hellos, &random);

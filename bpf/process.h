@@ -9,6 +9,7 @@
 
 #define NAME_SIZE 256 /* NAME_MAX and the NUL */
 #define NAMES_ROOM 4096
+#define CGROUP_ROOM 1280 /* of it: the executable's path leaves so much */
 #define DEPTH 40 /* directories and mounts between a file and the root; what is above them becomes "..." */
 
 struct process {
@@ -36,25 +37,30 @@ static __always_inline void say_gone(u32 pid)
 	submit(r);
 }
 
-/* Add one name. `size` lies in the record, where the verifier does not follow its values from loop to loop.
+/*
+ * Add one name; false where `room` has no place for it. `size` lies in the record, where the verifier does
+ * not follow its values from loop to loop.
  */
-static __always_inline void add_name(struct process *r, const void *name)
+static __always_inline bool add_name(struct process *r, const void *name, const u32 room)
 {
 	u32 at = r->size;
 	s64 size;
 
-	if (at > NAMES_ROOM - NAME_SIZE)
-		return;
+	if (at > room - NAME_SIZE)
+		return false;
 	size = bpf_probe_read_kernel_str(r->names + at, NAME_SIZE, name);
 	if (size > 0)
 		r->size = at + size;
+	return true;
 }
 
+/* Names are missing here: there is always room for saying so. */
 static __always_inline void add_ellipsis(struct process *r)
 {
 	u32 at = r->size;
 
-	if (at > NAMES_ROOM - NAME_SIZE)
+	barrier_var(at); /* the verifier has to see the comparison on the very value that is used */
+	if (at > NAMES_ROOM - 4)
 		return;
 	__builtin_memcpy(r->names + at, "...", 4);
 	r->size = at + 4;
@@ -79,7 +85,8 @@ static __always_inline void add_path(struct process *r, struct file *file)
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (parent == dentry)
 			return;
-		add_name(r, BPF_CORE_READ(dentry, d_name.name));
+		if (!add_name(r, BPF_CORE_READ(dentry, d_name.name), NAMES_ROOM - CGROUP_ROOM))
+			break;
 		dentry = parent;
 	}
 	add_ellipsis(r);
@@ -101,7 +108,8 @@ static __always_inline void add_cgroup(struct process *r, struct task_struct *ta
 		parent = parent_of(node);
 		if (!parent)
 			return;
-		add_name(r, BPF_CORE_READ(node, name));
+		if (!add_name(r, BPF_CORE_READ(node, name), NAMES_ROOM))
+			break;
 		node = parent;
 	}
 	add_ellipsis(r);

@@ -98,6 +98,14 @@ def test_a_connection_carries_its_session():
     assert begin.connection.role == "server"
 
 
+def test_a_session_that_is_known_later():
+    """What is told of a connection again holds for it from then on; it is opened once."""
+    begin, *rest = played(opened(), opened(version=0x0303, role=1))
+
+    assert rest == []
+    assert (begin.connection.session.version, begin.connection.role) == ("TLSv1.2", "client")
+
+
 def test_a_session_that_makes_no_sense_is_not_known():
     """A version that does not exist and a name that is no text are left out; a rare suite shows its number."""
     (begin,) = played(opened(version=0x7777, cipher=0x1399, server_name=3, names=b"\x01\xff\0"))

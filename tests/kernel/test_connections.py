@@ -62,6 +62,42 @@ def test_reset(puppet, watch):
     assert set(started(messages).values()) == {"new"}
 
 
+def test_reset_keeps_references(puppet, watch):
+    """A reset object is another connection, but still held by as many: only the last free ends it."""
+    run = watch()
+    puppet(
+        "new(1); share(1); write(1, b'one'); clear(1); free(1); write(1, b'two'); write(1, b'more'); free(1)"
+    ).end()
+    messages = run.stop()
+
+    assert [(offset, text) for _, offset, text in said(messages)] == [(0, "one"), (0, "two"), (3, "more")]
+    assert [event for event, _ in events(messages)] == ["opened", "closed", "opened", "closed"]
+
+
+def test_objects_of_threads_that_are_not_wanted(puppet, watch):
+    """Objects that other threads make and free are told apart, though only one thread's calls are wanted."""
+    run = watch("--comm", "worker")
+    puppet("""
+import threading
+
+def work(text):
+    with open("/proc/thread-self/comm", "w") as comm:
+        comm.write("worker")
+    write(1, text)
+
+for text in b"one", b"two":
+    new(1)
+    thread = threading.Thread(target=work, args=[text])
+    thread.start()
+    thread.join()
+    free(1)
+""").end()
+    messages = run.stop()
+
+    assert [(offset, text) for _, offset, text in said(messages)] == [(0, "one"), (0, "two")]
+    assert [event for event, _ in events(messages)] == ["opened", "closed"] * 2
+
+
 def test_new_and_mid(puppet, watch):
     """Connections older than the probe say `mid`; those that began before its eyes say `new`."""
     program = puppet("new(1); write(1, b'unseen'); pause(); write(1, b'old'); new(2); write(2, b'young')")

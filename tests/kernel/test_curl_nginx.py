@@ -144,3 +144,17 @@ def test_wrk(nginx: Nginx, programs: Programs, capture: Callable[..., Capture]) 
     assert seen(messages) == told(accesses)
     assert len(http(messages, "client")) >= int(counted[1])
     assert messages[-1]["lost"] == {}
+
+
+def test_times(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+    """A client's exchange begins no later than its server's, and lasts no shorter."""
+    nginx = Nginx(programs, tls, tmp_path / "nginx")
+    run = capture()
+    programs.run("curl", "-sk", f"{nginx.url}/[1-50]")
+    nginx.stop()
+    messages = run.stop()
+
+    client, server = ({m["request"]["url"]: m for m in http(messages, role)} for role in ("client", "server"))
+    assert len(client) == len(server) == 50
+    assert [url for url in client if client[url]["ts"] > server[url]["ts"]] == []
+    assert [url for url in client if client[url]["duration_ms"] < server[url]["duration_ms"]] == []

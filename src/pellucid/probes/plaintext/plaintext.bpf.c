@@ -5,7 +5,7 @@
  */
 #include "addresses.h"
 #include "data.h"
-#include "filter.h"
+#include "object.h"
 
 /* What a function does that is probed: at its entry, its return, or both. The order is KINDS in points.py. */
 enum kind {
@@ -85,13 +85,14 @@ static __always_inline void transfer(const struct point *point, const struct fra
 {
 	struct connection *c =
 	    find_connection(frame->handle) ?: open_connection(frame->handle, point->target, 1);
+	u64 time = point->direction == WRITE ? frame->time : bpf_ktime_get_boot_ns();
 	struct rest rest;
 
 	if (c && !c->ends.family)
 		find_addresses(c, frame);
 	if (c && c->unwanted) {
 		if (c->announced) /* while its addresses were not known */
-			announce(c, frame->handle);
+			announce(c, frame->handle, time);
 		return;
 	}
 	see(size);
@@ -101,13 +102,14 @@ static __always_inline void transfer(const struct point *point, const struct fra
 	}
 	rest = (struct rest){
 	    .connection = c->id,
+	    .time = time,
 	    .offset = c->offset[point->direction & 1],
 	    .address = frame->buffer,
 	    .end = frame->buffer + size,
 	    .direction = point->direction & 1,
 	};
 	c->offset[rest.direction] += size;
-	if (!announce(c, frame->handle))
+	if (!announce(c, frame->handle, time))
 		lose(RING_FULL, size);
 	else if (point->absent)
 		miss(&rest, size, SENDFILE);
@@ -128,46 +130,23 @@ static __always_inline void call_ends(struct pt_regs *ctx, const struct point *p
 		transfer(point, frame, size);
 }
 
-/* A free is the end only when nobody else holds a reference. */
-static __always_inline void release(u64 handle)
-{
-	struct connection *c = find_connection(handle);
-
-	if (c && c->shared)
-		__sync_fetch_and_add(&c->shared, -1);
-	else if (c)
-		close_connection(handle);
-}
-
-/* The same object for another connection. Libraries also reset a new one: that changes nothing. */
-static __always_inline void reset(u64 handle, u32 target)
-{
-	struct connection *c = find_connection(handle);
-
-	if (c && (c->offset[READ] || c->offset[WRITE] || c->unwanted))
-		open_connection(handle, target, 0);
-}
-
-static __always_inline void set_descriptor(u64 handle, u32 target, s32 fd)
-{
-	struct connection *c = find_connection(handle) ?: open_connection(handle, target, 1);
-
-	if (c)
-		c->fd = fd;
-}
-
-/* Few programs at many points: detaching waits for each program of each file, some 30 ms. */
+/*
+ * Few programs at many points: detaching waits for each program of each file, some 30 ms. Who is wanted
+ * decides about calls; what becomes of an object counts whoever does it, for another thread may have begun or
+ * end it.
+ */
 SEC("uprobe")
 int entered(struct pt_regs *ctx)
 {
-	struct point *point = stopped || !wanted() ? NULL : point_of(bpf_get_attach_cookie(ctx));
+	struct point *point = stopped ? NULL : point_of(bpf_get_attach_cookie(ctx));
 	struct connection *c;
 	u64 handle;
 
 	if (!point)
 		return 0;
 	if (point->kind == CALL) {
-		call_begins(ctx, point);
+		if (wanted())
+			call_begins(ctx, point);
 		return 0;
 	}
 	handle = argument(ctx, point->handle);
@@ -181,7 +160,7 @@ int entered(struct pt_regs *ctx)
 		release(handle);
 		break;
 	case RESET:
-		reset(handle, point->target);
+		reset(handle);
 		break;
 	case DESCRIPTOR:
 		set_descriptor(handle, point->target, argument(ctx, point->value));
@@ -198,8 +177,8 @@ int returned(struct pt_regs *ctx)
 		return 0;
 	if (point->kind == CALL)
 		call_ends(ctx, point);
-	else if (!stopped && wanted() && PT_REGS_RC(ctx))
-		open_connection(PT_REGS_RC(ctx), point->target, 0);
+	else if (!stopped && PT_REGS_RC(ctx))
+		created(PT_REGS_RC(ctx), point->target);
 	return 0;
 }
 
@@ -227,9 +206,8 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 SEC("cgroup_skb/egress")
 int hello_sent(struct __sk_buff *skb)
 {
-	if (stopped || (sender_known && !is_ours()))
-		return 1;
-	remember_hello(skb);
+	if (sender_known && !stopped && is_ours())
+		remember_hello(skb);
 	return 1;
 }
 
