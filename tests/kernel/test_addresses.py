@@ -73,3 +73,42 @@ def test_both_ends(
         known = {url: ends for url, ends in shown.items() if ends != (None, None)}
         assert {url: ends for url, ends in known.items() if true[url] != ends} == {}
         assert len(known) >= 0.99 * len(true)
+
+
+def test_a_socket_of_another_process(
+    tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path
+) -> None:
+    """A program whose bytes another process sends has no socket: its addresses are null, not the other's."""
+    nginx = Nginx(programs, tls, tmp_path / "nginx")
+    run = capture()
+    programs.run(sys.executable, SOURCES / "piped.py", str(nginx.port))
+    (line,) = nginx.stop()
+    messages = run.stop()
+
+    (client,), (server,) = (http(messages, role) for role in ("client", "server"))
+    assert (client["request"]["url"], client["src"], client["dst"]) == ("/piped", None, None)
+    assert (server["src"], server["dst"]) == (f"127.0.0.1:{line.port}", f"127.0.0.1:{nginx.port}")
+
+
+_BEHIND_NAT = """
+ip link set lo up
+ip route add 192.0.2.0/24 dev lo src 127.0.0.1
+nft add table ip nat
+nft 'add chain ip nat output { type nat hook output priority -100; }'
+nft add rule ip nat output ip daddr 192.0.2.9 tcp dport 443 dnat to 127.0.0.1:7712
+openssl s_server -www -accept 127.0.0.1:7712 -key "$0" -cert "$1" >/dev/null 2>&1 &
+until curl -sk https://127.0.0.1:7712/ready >/dev/null; do sleep 0.1; done
+curl -sk -w '%{stderr}%{local_ip}:%{local_port} %{remote_ip}:%{remote_port}' https://192.0.2.9/behind
+kill $!
+"""
+
+
+def test_behind_nat(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> None:
+    """Where packets are rewritten on their way, a client's addresses are those that its own socket has."""
+    run = capture()
+    told = programs.run("unshare", "--net", "sh", "-c", _BEHIND_NAT, tls.key, tls.cert).stderr.decode()
+    messages = run.stop()
+
+    (client,) = (m for m in http(messages, "client") if m["request"]["url"] == "/behind")
+    assert f"{client['src']} {client['dst']}" == told.splitlines()[-1]
+    assert client["dst"] == "192.0.2.9:443"
