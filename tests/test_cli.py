@@ -269,3 +269,13 @@ def test_the_log_in_a_file(tmp_path: Path) -> None:
     answer = pellucid("replay", cut, "-l", log)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert f"WARNING {cut} was cut short" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "flags", [["-p", "1", "--pid", "2"], ["-u", "0", "-u", "33"], ["--memory", "200"] * 2]
+)
+def test_what_can_only_be_one(flags):
+    """A flag that means one thing is not taken from several: the others would be passed over in silence."""
+    done = pellucid("tls", *flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "given 2 times, and only one can be meant" in done.stderr

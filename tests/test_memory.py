@@ -38,6 +38,13 @@ def test_too_little() -> None:
         divide(int(enough[1]) - 1, 32 * MIB, PROCESSES)
 
 
+def test_the_default_is_never_too_little() -> None:
+    """Nobody who names no amount is told that it is too little: it is as much as the rest needs."""
+    for processes in (PROCESSES, 3 * PROCESSES):
+        parts = divide(None, 4 * MIB, processes, selecting=True)
+        assert parts.held + parts.aside >= 8 * MIB
+
+
 def test_what_processes_take() -> None:
     """It is measured: no more than this process ever took, and a fork at most doubles it."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import typing
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,18 @@ def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], A
         more["is_flag"] = True
     else:
         more["type"] = _type(annotation, *bounds)
-    show_default = field.default not in {None, 0, ""} and not isinstance(field.default, bool | tuple)
-    return click.option(*flags, field.name, default=field.default, show_default=show_default, **more)
+    if annotation is bool or more.get("multiple"):
+        return click.option(*flags, field.name, default=field.default, **more)
+    if field.default not in {None, 0, ""}:
+        more["help"] += f"  [default: {field.default}]"
+    return click.option(*flags, field.name, multiple=True, callback=partial(_once, field.default), **more)
+
+
+def _once(default: Any, ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """The only value: to take the last of several would silently pass over the others."""
+    if len(values) > 1:
+        raise click.BadParameter(f"given {len(values)} times, and only one can be meant", ctx, param)
+    return values[0] if values else default
 
 
 def _options(cls: type[Show], names: Iterable[str]) -> Callable[[Any], Any]:

@@ -20,7 +20,7 @@ from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
-from pellucid.join.select import HELD_IN_ALL
+from pellucid.join.select import Select
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
@@ -55,7 +55,7 @@ def capture(settings: Tls) -> None:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
-    memory = divide(settings.memory, settings.max_body, tracer_and_decoder() + _held_aside(settings))
+    memory = divide(settings.memory, settings.max_body, tracer_and_decoder(), selecting=_selects(settings))
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -84,7 +84,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
-    memory = divide(settings.memory, settings.max_body, this_process() + _held_aside(settings))
+    memory = divide(settings.memory, settings.max_body, this_process(), selecting=_selects(settings))
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
@@ -99,9 +99,9 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         ]
         if drop_root and os.geteuid() == 0:
             _become_nobody()
-        pipeline = Pipeline(
-            [*parsers.values()], limits(settings, memory), opened, settings.count, ends=wanted
-        )
+        select = Select(wanted, memory.aside) if wanted else None
+        bounds = limits(settings, memory)
+        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
         return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
 
@@ -147,9 +147,9 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
-def _held_aside(settings: Show) -> int:
-    """Bytes that are held until it is known whether they are wanted, before anybody looks into them."""
-    return HELD_IN_ALL if settings.port or settings.host else 0
+def _selects(settings: Show) -> bool:
+    """Whether connections are held until it is known that they are wanted."""
+    return bool(settings.port or settings.host)
 
 
 def _resolved(settings: Tls) -> Tls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import traceback
@@ -14,14 +15,15 @@ from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
+from pellucid.join.select import Select
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
-from pellucid.outputs import write_only
+from pellucid.outputs import name_of, write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import Output, OutputClosed, SinkOptions
+from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions
 from pellucid.sink.style import has_colors
 
 if TYPE_CHECKING:
@@ -115,8 +117,9 @@ def _decode(
             channel.send(Enough())
 
     wanted = ends(settings.port, settings.host)
+    select = Select(wanted, memory.aside) if wanted else None
     bounds = limits(settings, memory)
-    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, wanted)
+    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
     return_memory_early()
     with closing(Live(channel, memory.drain)) as live:
         if outputs.recording is None:
@@ -126,7 +129,9 @@ def _decode(
                 shown = settings.output or settings.eventaddr or settings.count
                 pipeline.run(batches if shown else only_context(batches))
     if pipeline.unheard:
-        _say_to_the_log(pipeline.unheard)
+        _say_to_the_log("a reader of the output has left", pipeline.unheard)
+    elif pipeline.summary and all(name != name_of(STDOUT) for _, name in outputs.sinks):
+        _say_to_the_log("everything is written", pipeline.summary)
     channel.send(Done())
     if live.tracer_gone:
         log.error("the tracer ended unexpectedly: what was captured until then is written")
@@ -159,10 +164,11 @@ def _recorded(
     log.info("recorded %d bytes: pellucid replay %s", recorder.size, output.name)
 
 
-def _say_to_the_log(summary: Summary) -> None:
-    """The closing line for somebody whose output has gone, as with Ctrl-C in a pipe."""
+def _say_to_the_log(how: str, summary: Summary) -> None:
+    """The closing line for somebody who does not see it in an output: these have gone, or are files."""
     lost = ", ".join(f"{size} ({reason})" for reason, size in summary.lost.items())
-    log.info("a reader of the output has left; seen: %d bytes, lost: %s", summary.bytes, lost or "nothing")
+    level = logging.WARNING if lost else logging.INFO
+    log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
 
 
 def options(settings: Show, fd: int) -> SinkOptions:

@@ -29,6 +29,13 @@ USABLE = 3 / 4
 """Of what connections may hold: the rest is what the allocator cannot give back, for something lies between."""
 
 
+DEFAULT = 120
+"""MiB; more where a `--max-body` needs more and nobody has said how much there is."""
+
+MOST_ASIDE = 16 << 20
+"""Bytes for connections of which `--port` and `--host` cannot decide yet, where there is so much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes."""
@@ -37,23 +44,28 @@ class Memory:
     """Of each of the two buffers that the ring is drained into."""
     held: int
     """Of all that connections hold (`parse.Limits.max_held`)."""
+    aside: int
+    """Of `held`'s part, for connections that are undecided (`join.Select`)."""
 
 
-def divide(mebibytes: int, max_body: int, processes: int) -> Memory:
+def divide(mebibytes: int | None, max_body: int, processes: int, *, selecting: bool = False) -> Memory:
     """Divide what `--memory` gives, of which the processes take so many bytes before they hold anything.
 
-    UsageError where it is too little for this `--max-body`.
+    None is the default, or what `max_body` needs if that is more. UsageError where what is given is too little.
     """
     shown = max(SHOWN * max_body, LEAST_SHOWN)
-    buffers = mebibytes * _MIB - processes
-    least = int((LEAST_HELD / USABLE + shown) / (1 - DRAINED))
-    if buffers < least:
+    least = -(-(int((LEAST_HELD / USABLE + shown) / (1 - DRAINED)) + processes) // _MIB)
+    given = max(DEFAULT, least) if mebibytes is None else mebibytes
+    if given < least:
         raise UsageError(
-            f"--memory {mebibytes} is too little for --max-body {max_body}: "
-            f"give it at least {-(-(least + processes) // _MIB)} (MiB), or a smaller --max-body"
+            f"--memory {given} is too little for --max-body {max_body}: "
+            f"give it at least {least} (MiB), or a smaller --max-body"
         )
+    buffers = given * _MIB - processes
     drained = int(buffers * DRAINED)
-    return Memory(drained // 2, int((buffers - drained - shown) * USABLE))
+    held = int((buffers - drained - shown) * USABLE)
+    aside = min(MOST_ASIDE, held // 2) if selecting else 0
+    return Memory(drained // 2, held - aside, aside)
 
 
 def this_process() -> int:

@@ -24,7 +24,6 @@ from pellucid.sink import OutputClosed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pellucid.ends import Ends
     from pellucid.model import Flow
     from pellucid.parse import Protocol
     from pellucid.sink import Sink
@@ -43,11 +42,11 @@ class Pipeline:
         sinks: Sequence[Sink],
         count: int | None = None,
         enough: Callable[[], None] = lambda: None,
-        ends: Ends | None = None,
+        select: Select | None = None,
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
-        self._select: Callable[[Iterable[Flow]], Iterable[Flow]] = Select(ends) if ends else iter
+        self._select: Callable[[Iterable[Flow]], Iterable[Flow]] = select or iter
         self._parse = Parse(parsers, limits).parse
         self._sinks = list(sinks)
         self._left = count
@@ -55,6 +54,11 @@ class Pipeline:
         self._enough = enough
         self._summary: Summary | None = None
         self._left_early = False
+
+    @property
+    def summary(self) -> Summary | None:
+        """The closing message; None until it has come."""
+        return self._summary
 
     @property
     def unheard(self) -> Summary | None:

@@ -41,9 +41,10 @@ class Show:
         "--max-body", default=_MIB, metavar="BYTES", most=1 << 30,
         help="Bytes kept of each HTTP body; the rest is counted and hashed.",
     )  # fmt: skip
-    memory: int = setting(
-        "--memory", default=120, metavar="MIB", least=80, most=1 << 20,
-        help="Both processes together take at most so much, without the ring; bodies are cut before they do.",
+    memory: int | None = setting(
+        "--memory", default=None, metavar="MIB", least=1, most=1 << 20,
+        help="Both processes together take at most so much, without the ring; bodies are cut before they do.  "
+        "[default: 120, or what --max-body needs]",
     )  # fmt: skip
     connections: bool = setting(
         "--connections", default=False, help="Show in text when connections open and close."

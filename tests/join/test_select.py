@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from pellucid.ends import ends
 from pellucid.join import Select
-from pellucid.join.select import HELD_BYTES, HELD_IN_ALL, HELD_NS, PIECE_BYTES
+from pellucid.join.select import HELD_BYTES, HELD_NS, PIECE_BYTES
 from pellucid.model import Chunk, Close, Connection, Direction, Gap, Open, Totals
 
 READ, WRITE = Direction.READ, Direction.WRITE
+HELD_IN_ALL = 16 << 20
 WANTED, OTHER = ("10.0.0.1:1000", "10.0.0.2:443"), ("10.0.0.1:1000", "10.0.0.2:80")
 
 
@@ -39,7 +40,7 @@ class Selecting:
     """A selection by port 443, fed step by step."""
 
     def __init__(self):
-        self._select = Select(ends((443,), ()))
+        self._select = Select(ends((443,), ()), HELD_IN_ALL)
 
     def __call__(self, *flows):
         """What follows from these."""
@@ -190,7 +191,7 @@ def test_every_byte_is_somewhere(steps):
     """Whatever becomes known when: seen = passed + lost; each direction passes without an overlap or an unsaid hole;
     what passes was wanted by the end.
     """
-    select, connections, offsets, fed = Select(ends((443,), ())), {}, Counter(), Counter()
+    select, connections, offsets, fed = Select(ends((443,), ()), HELD_IN_ALL), {}, Counter(), Counter()
     passed = []
     for number, direction, size, lost, known in steps:
         if number not in connections:

@@ -24,8 +24,6 @@ HELD_BYTES = 256 << 10
 """What is held of one connection: a TLS handshake and a first exchange move less."""
 HELD_NS = 5_000_000_000
 """How much later than a connection's first record one of its records may be, and still be held."""
-HELD_IN_ALL = 16 << 20
-"""What is held of all: beyond it the connection that has been held longest is given up."""
 PIECE_BYTES = 256
 """What each piece counts for beside its bytes: tiny ones cost memory by their number."""
 
@@ -49,10 +47,15 @@ class _Candidate:
 
 
 class Select:
-    """Call it with flow in order; it yields what is left of it."""
+    """Call it with flow in order; it yields what is left of it.
 
-    def __init__(self, ends: Ends) -> None:
+    All connections together hold at most `held_in_all` bytes: beyond that the one that has been held longest is
+    given up.
+    """
+
+    def __init__(self, ends: Ends, held_in_all: int) -> None:
         self._ends = ends
+        self._held_in_all = held_in_all
         self._candidates: dict[int, _Candidate] = {}
         self._waiting: dict[int, _Candidate] = {}
         """Those that are held, the oldest first."""
@@ -112,7 +115,7 @@ class Select:
         self._held += _size(flow)
         if candidate.size > HELD_BYTES or flow.time - candidate.opened > HELD_NS:
             self._give_up(candidate)
-        while self._held > HELD_IN_ALL:
+        while self._held > self._held_in_all:
             self._give_up(next(iter(self._waiting.values())))
 
     def _no_longer_held(self, candidate: _Candidate) -> list[Open | Chunk | Gap | Close]:
