@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.images import Images
-from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, find_sites
-from pellucid.attach.points import PROGRAMS, points_of
+from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, find_points, find_sites
+from pellucid.attach.points import PROGRAMS
 from pellucid.attach.targets import named_target
 from pellucid.libbpf import (
     BpfObject,
@@ -57,7 +57,7 @@ def attach(programs: BpfObject, library: Path) -> list[Link]:
             links.append(attach_cgroup(programs.program("hello_sent"), fd))
     with Images() as images:
         target = named_target(PROBE, images, library)
-    points = points_of(target.functions, PROBE, find_sites(target, PROBE))
+    points = find_points(target, PROBE, find_sites(target, PROBE))
     for name, kinds in PROGRAMS.items():
         links += attach_uprobes(
             programs.program(name),

@@ -38,6 +38,12 @@ static __always_inline bool wanted_comm(void)
 	return bpf_map_lookup_elem(&comms, &thread) || bpf_map_lookup_elem(&comms, &process);
 }
 
+/* The cheapest question of all, for places where every process of the machine comes by. */
+static __always_inline bool is_ours(void)
+{
+	return !filter_pid || bpf_get_current_pid_tgid() >> 32 == filter_pid;
+}
+
 static __always_inline bool wanted(void)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;

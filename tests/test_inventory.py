@@ -60,7 +60,8 @@ def test_table():
         "  read       inner ssl_read_internal, emulated\n"
         "  write      entry SSL_write, single-stepped\n"
         "             no proof\n"
-        "  shows      text, addresses by socket calls\n"
+        "  shows      text\n"
+        "  addresses  by socket calls\n"
         "\n"
         "bun  BoringSSL\n"
         "  path       /app/bun\n"
@@ -102,7 +103,7 @@ def test_a_library_of_this_process(library, capfd):
         "how": "symbols",
         "why_not": None,
         "processes": [me],
-        "captures": {"text": True, "keys": False, "addresses": ["socket calls", "SSL_set_fd"]},
+        "captures": {"text": True, "keys": False, "addresses": ["socket calls", "SSL_set_fd"], "session": []},
         "unseen": ["SSL_sendfile"],
     }
 
@@ -117,7 +118,7 @@ def test_a_refused_file_of_this_process(library, capfd):
     assert (row["how"], row["sites"], row["captures"]) == (
         None,
         [],
-        {"text": False, "keys": False, "addresses": []},
+        {"text": False, "keys": False, "addresses": [], "session": []},
     )
 
 

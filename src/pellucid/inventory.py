@@ -13,7 +13,7 @@ import msgspec
 
 from pellucid import plugins
 from pellucid.attach.images import Image, Images
-from pellucid.attach.loader import find_sites
+from pellucid.attach.loader import find_fields, find_sites
 from pellucid.attach.maps import Maps
 from pellucid.attach.symbols import Elf
 from pellucid.attach.targets import FoundTarget, Refused, installed_targets, mapped_targets, named_target
@@ -30,6 +30,17 @@ if TYPE_CHECKING:
     from pellucid.attach.sites import Site
     from pellucid.attach.targets import View
     from pellucid.sink.style import Paint, Style
+
+SESSION = {
+    "is_server": "role",
+    "version": "version",
+    "cipher": "cipher",
+    "server_name": "server name",
+    "alpn": "ALPN",
+}
+"""What the library's object says, by what `find_fields` calls it."""
+HANDSHAKE = {"is_server", "client_random", "server_random"}
+"""What it takes to know a connection by its handshake (bpf/hello.h)."""
 
 PARTIAL = "without root only your own processes are seen, and files in containers are not"
 SHOWN = 5
@@ -57,6 +68,8 @@ class Row:
     sites: Sequence[Site] = ()
     addresses: Sequence[str] = ()
     """Ways in which the addresses of a connection will become known."""
+    session: Sequence[str] = ()
+    """What will be known of each TLS session."""
     unseen: Sequence[str] = ()
     """Functions of the file that move data past the probes."""
     why_not: str | None = None
@@ -124,6 +137,8 @@ def _row(library: Library, image: Image, found: FoundTarget | Refused, beside: M
         return Row(found.display, name, version, processes, why_not=found.reason)
     with Elf(found.path) as elf:
         unseen = list(elf.symbols(library.unseen))
+    fields = find_fields(found)
+    handshake = ["handshake"] if fields.keys() >= HANDSHAKE else []
     setters = [name for name in library.socket if name in found.functions]
     return Row(
         found.display,
@@ -132,7 +147,8 @@ def _row(library: Library, image: Image, found: FoundTarget | Refused, beside: M
         processes,
         found.how,
         find_sites(found, library),
-        ["socket calls", *setters],
+        [*handshake, "socket calls", *setters],
+        [said for name, said in SESSION.items() if name in fields],
         unseen,
     )
 
@@ -156,7 +172,12 @@ def _document(row: Row) -> dict[str, Any]:
         "how": row.how,
         "why_not": row.why_not,
         "processes": [process._asdict() for process in row.processes],
-        "captures": {"text": row.how is not None, "keys": False, "addresses": row.addresses},
+        "captures": {
+            "text": row.how is not None,
+            "keys": False,
+            "addresses": row.addresses,
+            "session": row.session,
+        },
         "sites": [
             {
                 "direction": site.direction.name.lower(),
@@ -210,7 +231,8 @@ def _watched(row: Row) -> Iterator[tuple[str, str]]:
         yield site.direction.name.lower(), f"{site.kind} {site.symbol}, {cost}"
     for reason in sorted({site.reason for site in row.sites if site.reason}):
         yield "", reason
-    yield "shows", f"text, addresses by {', '.join(row.addresses)}"
+    yield "shows", ", ".join(["text", *row.session])
+    yield "addresses", f"by {', '.join(row.addresses)}"
     if row.unseen:
         yield "not seen", f"what goes through {', '.join(row.unseen)}"
 

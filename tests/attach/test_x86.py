@@ -2,7 +2,7 @@
 
 import pytest
 
-from pellucid.attach.emulation import cheap_entry
+from pellucid.attach.emulation import cheap_entry, cheap_place
 from pellucid.attach.symbolic import Argument, Constant, Load, Stack
 from pellucid.attach.symbols import Elf
 from pellucid.attach.x86 import OpaqueError, callees, conduct
@@ -216,3 +216,25 @@ def test_jump_table_is_opaque(function):
     """A jump in mid-frame to where a pointer leads hides what is there: such a function cannot be followed."""
     with pytest.raises(OpaqueError, match="known only at run time"):
         conduct_of(function("push %rbx; jmp *%rax"))
+
+
+@pytest.mark.parametrize(
+    ("code", "skipped"),
+    [
+        ("test %rdi,%rdi; je 1f; 1: ret", 3),
+        ("endbr64; test %rdi,%rdi; je 1f; 1: ret", 7),
+        ("mov 8(%rdi),%rax; test %rax,%rax; push %rbx; pop %rbx; ret", 7),
+        ("push %rbx; pop %rbx; ret", 0),
+        ("mov %rsi,%rdi; push %rbx; pop %rbx; ret", 0),
+        ("mov $1,%esi; push %rbx; pop %rbx; ret", 0),
+        ("test %rdi,%rdi; 1: push %rbx; pop %rbx; dec %eax; jne 1b; ret", 0),
+        ("mov %rdi,%rax; ret; push %rbx", 0),
+    ],
+)
+def test_cheap_place(function, code, skipped):
+    """A probe that needs no return may sit on the first emulated instruction that execution comes to in a straight
+    line, once, with the arguments untouched; else at the entry.
+    """
+    with Elf(function(code)) as elf:
+        symbol = elf.symbol("f")
+        assert symbol.address + skipped == cheap_place(elf, symbol)

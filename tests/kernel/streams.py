@@ -11,8 +11,8 @@ class Stream(NamedTuple):
     """One connection as one program saw it."""
 
     pid: int
-    src: str | None
-    dst: str | None
+    local: str | None
+    remote: str | None
     read: bytes
     written: bytes
 
@@ -40,6 +40,12 @@ def streams(messages: list[dict[str, Any]]) -> list[Stream]:
         assert message["offset"] == len(sides[message["direction"]]), message
         sides[message["direction"]] += shown(message, "data")
     return [
-        Stream(first[conn]["pid"], first[conn]["src"], first[conn]["dst"], sides["read"], sides["write"])
+        Stream(first[conn]["pid"], *own_ends(first[conn]), sides["read"], sides["write"])
         for conn, sides in found.items()
     ]
+
+
+def own_ends(message: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The program's own address and its peer's: `src` is the client's where the role is known, else its own."""
+    ends = message["src"], message["dst"]
+    return (ends[1], ends[0]) if message["role"] == "server" else ends

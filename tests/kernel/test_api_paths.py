@@ -112,4 +112,4 @@ def test_clear(run_victim: RunVictim, version: str) -> None:
 def test_socketpair(run_victim: RunVictim, version: str) -> None:
     """TLS over Unix sockets has no addresses: null, not those of a TCP connection that is open beside it."""
     ends, seen = run_victim("socketpair", version)
-    assert seen == sorted(conversation(end)._replace(src=None, dst=None) for end in ends)
+    assert seen == sorted(conversation(end)._replace(local=None, remote=None) for end in ends)

@@ -13,7 +13,7 @@ from tests.kernel import victims
 from tests.kernel.mounts import overlay
 from tests.kernel.puppets import Puppet
 from tests.kernel.running import Programs, Tls, wait_for
-from tests.kernel.streams import shown
+from tests.kernel.streams import own_ends, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,14 +35,8 @@ def copy(tls: Tls, folder: Path) -> Tls:
 
 def told(messages, end):
     """What was captured of one end of a victim, by direction; both ends are in one process."""
-
-    def own(message):
-        """The end's own address and the other one: `src` is the client's where the role is known."""
-        ends = message["src"], message["dst"]
-        return ends[::-1] if message["role"] == "server" else ends
-
     place = end["local"], end["remote"]
-    data = [each for each in messages if each["type"] == "data" and own(each) == place]
+    data = [each for each in messages if each["type"] == "data" and own_ends(each) == place]
     return {
         way: b"".join(shown(each, "data") for each in data if each["direction"] == way)
         for way in ("read", "write")

@@ -194,7 +194,7 @@ def test_a_recording_that_may_not_be_read() -> None:
         Path(name).chmod(0o755)
         path = Path(name) / "recording"
         path.touch(mode=0o600)
-        error = inside(lambda: become(NOBODY), lambda: commands.replay(path, Settings()))
+        error = inside(lambda: become(NOBODY), lambda: commands.replay(path, Settings(memory=1000)))
     assert f"cannot read {path}: Permission denied" in error
 
 

@@ -46,8 +46,8 @@ def test_reversed_lines(tls: Tls, programs: Programs, capture: Callable[..., Cap
     at_server, at_client = sorted(streams(messages), key=lambda stream: stream.pid != server.pid)
     assert at_client.written == at_server.read == b"forwards\nand again\nCLOSE\n"
     assert at_client.read == at_server.written == printed
-    assert (at_client.src, at_client.dst) == (at_server.src, at_server.dst)
-    assert at_client.dst == f"127.0.0.1:{port}"
+    assert (at_client.local, at_client.remote) == (at_server.remote, at_server.local)
+    assert at_client.remote == f"127.0.0.1:{port}"
 
 
 def test_terminal(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from pellucid.attach.filters import Filter
 from pellucid.attach.images import Images
-from pellucid.attach.loader import Tracing, find_sites
+from pellucid.attach.loader import Tracing, find_points, find_sites
 from pellucid.attach.targets import named_target
 from pellucid.probes.openssl.probe import PROBE
 from pellucid.probes.plaintext import OBJECT
@@ -237,12 +237,12 @@ def test_fifty_captures(tls: Tls, load: subprocess.Popen[bytes]) -> None:
     """While nginx serves, captures come and go fifty times, each of them in the middle of requests: none fails."""
     with Images() as images:
         target = named_target(PROBE, images, tls.libssl)
-    sites = find_sites(target, PROBE)
+    points = find_points(target, PROBE, find_sites(target, PROBE))
 
     def come_and_go(tracing: Tracing) -> None:
         seen = 0
         for number in range(CYCLES):
-            tracing.attach(target, number, PROBE, sites)
+            tracing.attach(target, number, points)
             wait_for(lambda seen=seen: tracing.drops().seen_bytes > seen, "a request")
             tracing.detach()
             seen = tracing.drops().seen_bytes

@@ -63,10 +63,9 @@ def answered(name: str) -> bytes:
 
 
 def at(end: End, asks: bytes, answers: bytes) -> Stream:
-    """What is to be seen at an end, when the client, who is `src`, writes `asks` and the server `answers`."""
-    if end.role == "client":
-        return Stream(end.pid, end.local, end.remote, answers, asks)
-    return Stream(end.pid, end.remote, end.local, asks, answers)
+    """What is to be seen at an end, when the client writes `asks` and the server `answers`."""
+    read, written = (answers, asks) if end.role == "client" else (asks, answers)
+    return Stream(end.pid, end.local, end.remote, read, written)
 
 
 def conversation(end: End) -> Stream:

@@ -7,7 +7,7 @@ import resource
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.loader import find_fields, find_sites
+from pellucid.attach.loader import find_fields, find_points, find_sites
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pellucid.attach.images import Key
     from pellucid.attach.library import Library
     from pellucid.attach.loader import Tracing
+    from pellucid.attach.points import Point
     from pellucid.attach.roster import Roster
     from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
@@ -35,9 +36,17 @@ class Plan(NamedTuple):
     target: Target
     """What the decoder has to know before its first record."""
     found: FoundTarget
-    sites: list[Site]
+    points: list[Point]
     digest: bytes | None
     """Of the file's content, where that is the way to know a copy."""
+
+
+class Places(NamedTuple):
+    """Where the probes of a file go."""
+
+    site: str
+    """`inner` or `entry`: where those of its calls are."""
+    points: list[Point]
 
 
 class Attacher:
@@ -47,20 +56,25 @@ class Attacher:
         self._tracing = tracing
         self._library = library
         self._entry_only = entry_only
-        self._sites: dict[bytes | None, list[Site]] = {}
+        self._places: dict[bytes | None, Places] = {}
         self._fields: dict[bytes | None, Fields] = {}
         self._planned = 0
 
     def plan(self, found: FoundTarget) -> Plan:
         """Number it and choose its sites. PellucidError where the file is gone, or has none to offer."""
         digest = _digest(found.path) if found.how == "symbols" else None
-        sites = self._sites.get(digest) or find_sites(found, self._library, entry_only=self._entry_only)
-        if digest:  # disassembled once for each content: 6 ms, and 0.6 ms for a copy of libssl
-            self._sites[digest] = sites
-        _log_sites(found, sites)
+        places = self._places.get(digest) or self._find_places(found)
+        if digest:  # disassembled once for each content: 8 ms, and 0.6 ms for a copy of libssl
+            self._places[digest] = places
         self._planned += 1
-        target = Target(self._planned, found.library, found.display, sites[0].kind)
-        return Plan(target, found, sites, digest)
+        target = Target(self._planned, found.library, found.display, places.site)
+        return Plan(target, found, places.points, digest)
+
+    def _find_places(self, found: FoundTarget) -> Places:
+        sites = find_sites(found, self._library, entry_only=self._entry_only)
+        _log_sites(found, sites)
+        points = find_points(found, self._library, sites, entry_only=self._entry_only)
+        return Places(sites[0].kind, points)
 
     @property
     def crowded(self) -> bool:
@@ -77,7 +91,7 @@ class Attacher:
 
         Where the library keeps things is looked for afterwards, which takes 20 ms more: bytes do not wait.
         """
-        self._tracing.attach(plan.found, plan.target.id, self._library, plan.sites)
+        self._tracing.attach(plan.found, plan.target.id, plan.points)
         try:
             fields = self._fields.get(plan.digest) or find_fields(plan.found)
             self._tracing.describe(plan.target.id, fields)

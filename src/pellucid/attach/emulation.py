@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
+
+from pellucid.attach.registers import ARGUMENTS, REGISTERS
+
 if TYPE_CHECKING:
-    from pellucid.attach.symbols import Elf
+    from pellucid.attach.symbols import Elf, Symbol
+
+_FARTHEST = 6  # instructions from the entry: what a compiler puts before the first branch or push
+_ENDS = frozenset({CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET})
+_TARGET = re.compile(r"0x[0-9a-f]+$")
 
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
 _EMULATED = re.compile(  # push; nop; call, jmp; jcc: arch/x86/kernel/uprobes.c, branch_/push_setup_xol_ops()
@@ -31,3 +39,31 @@ def cheap_entry(elf: Elf, address: int) -> tuple[int, bool]:
 
 def _emulated(elf: Elf, address: int) -> bool:
     return _EMULATED.match(elf.code(address, 2)) is not None
+
+
+def cheap_place(elf: Elf, function: Symbol) -> int:
+    """Where to put a probe that has to run once a call, before anything that the function does with its
+    arguments, and that needs no return: the entry, or an instruction below it that the kernel emulates.
+
+    That one must be reached from the entry in a straight line, by no jump, with the arguments untouched.
+    """
+    entry, emulated = cheap_entry(elf, function.address)
+    if emulated or elf.machine != "x86_64":
+        return entry
+    code = elf.code(function.address, function.size)
+    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+    targets = {
+        int(operands, 16)
+        for _, _, mnemonic, operands in decoder.disasm_lite(code, function.address)
+        if mnemonic.startswith("j") and _TARGET.match(operands)
+    }
+    decoder.detail = True
+    for insn in decoder.disasm(code, function.address, _FARTHEST):
+        if insn.address in targets:
+            break
+        if _emulated(elf, insn.address):
+            return int(insn.address)
+        written = {REGISTERS.get(insn.reg_name(register)) for register in insn.regs_access()[1]}
+        if _ENDS.intersection(insn.groups) or written.intersection(ARGUMENTS):
+            break
+    return entry

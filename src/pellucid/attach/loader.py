@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pellucid.attach.facts import Fields
     from pellucid.attach.filters import Filter
     from pellucid.attach.library import Library
+    from pellucid.attach.points import Point
     from pellucid.attach.sites import Site as CallSite
     from pellucid.attach.targets import FoundTarget
 
@@ -131,12 +132,11 @@ class Tracing:
         """Whether a process that is to be followed is left."""
         return any(self._object.map("followed").values())
 
-    def attach(self, target: FoundTarget, target_id: int, library: Library, sites: list[CallSite]) -> None:
+    def attach(self, target: FoundTarget, target_id: int, points: list[Point]) -> None:
         """Attach to every point of one file, or raise BpfError and to none."""
         self.overwrites.watch(target.path, target_id)
         self._attached[target_id] = attached = Attached(target.display, [], [])
         try:
-            points = points_of(target.functions, library, sites)
             attached.cookies.extend(self._points.add(points, target_id))
             for name, kinds in PROGRAMS.items():
                 places = [
@@ -253,6 +253,14 @@ def find_fields(target: FoundTarget) -> Fields:
     """Where the library keeps what is known of a connection."""
     with Elf(target.path) as elf:
         return find_accessors(elf, target.functions | elf.symbols(FUNCTIONS)).fields
+
+
+def find_points(
+    target: FoundTarget, library: Library, sites: list[CallSite], *, entry_only: bool = False
+) -> list[Point]:
+    """Where all probes of one file go, those of its calls being known."""
+    with Elf(target.path) as elf:
+        return points_of(elf, target.functions, library, sites, entry_only=entry_only)
 
 
 def find_sites(target: FoundTarget, library: Library, *, entry_only: bool = False) -> list[CallSite]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from pellucid.attach.emulation import cheap_place
 from pellucid.libbpf import BpfError
 from pellucid.model import Direction
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from pellucid.attach.library import Library
     from pellucid.attach.sites import Site
-    from pellucid.attach.symbols import Symbol
+    from pellucid.attach.symbols import Elf, Symbol
     from pellucid.attach.values import MapValue
     from pellucid.libbpf import BpfMap
 
@@ -98,8 +99,23 @@ class Points:
         )
 
 
-def points_of(functions: Mapping[str, Symbol], library: Library, sites: list[Site]) -> list[Point]:
-    """All attach points of one file, which has these functions by name."""
+def points_of(
+    elf: Elf,
+    functions: Mapping[str, Symbol],
+    library: Library,
+    sites: list[Site],
+    *,
+    entry_only: bool = False,
+) -> list[Point]:
+    """All attach points of one file, which has these functions by name. With `entry_only` none is anywhere
+    but where its function begins.
+    """
+
+    def place(kind: str, function: Symbol) -> int:
+        if entry_only or kind in PROGRAMS["returned"]:
+            return function.offset
+        return elf.offset(cheap_place(elf, function))
+
     calls = [
         Point("call", site.offset, site.direction, site.handle, site.buffer, site.size, _position(site.count))
         for site in sites
@@ -117,7 +133,7 @@ def points_of(functions: Mapping[str, Symbol], library: Library, sites: list[Sit
         "descriptor": library.socket,
     }
     rest = [
-        Point(kind, functions[name].offset)
+        Point(kind, place(kind, functions[name]))
         for kind, names in others.items()
         for name in names
         if name in functions

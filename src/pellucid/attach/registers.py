@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+"""What a function gets its first six in (System V ABI, AMD64 supplement, 3.2.3)."""
+
 
 def _register_names() -> dict[str, str]:
     """Every name of a general register, to its 64-bit name."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pellucid import plugins
 from pellucid.attach.filters import Filter
 from pellucid.attach.ldcache import CACHE
-from pellucid.attach.loader import Tracing, find_sites, ring_bytes
+from pellucid.attach.loader import Tracing, find_points, find_sites, ring_bytes
 from pellucid.attach.maps import Maps
 from pellucid.attach.targets import installed_targets
 from pellucid.errors import PellucidError
@@ -80,7 +80,7 @@ def attach() -> str:
     with _loaded() as tracing:
         tracing.attach_tracepoints()
         for number, (target, sites) in enumerate(found, start=1):
-            tracing.attach(target, number, library, sites)
+            tracing.attach(target, number, find_points(target, library, sites))
     if not found:
         return "no library is installed on which it could be tried"
     return (

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pellucid.attach.emulation import cheap_entry
+from pellucid.attach.registers import ARGUMENTS
 from pellucid.attach.symbolic import Argument, Stack, Value
-from pellucid.attach.x86 import ARGUMENTS, Callee, Conduct, OpaqueError, callees, conduct
+from pellucid.attach.x86 import Callee, Conduct, OpaqueError, callees, conduct
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:

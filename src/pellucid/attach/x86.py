@@ -29,13 +29,11 @@ from pellucid.attach.instructions import (
     copy,
     writes_elsewhere,
 )
-from pellucid.attach.registers import VECTORS, register_name
+from pellucid.attach.registers import ARGUMENTS, VECTORS, register_name
 from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
     from pellucid.attach.symbols import Elf, Symbol
-
-ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 _CALLER_SAVED = (*ARGUMENTS, "rax", "r10", "r11", *VECTORS, ZERO)
 _LONGEST_FUNCTION = 4096  # bytes; a wrapper has 20 to 150

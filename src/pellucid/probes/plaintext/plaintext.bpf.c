@@ -211,8 +211,8 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 	struct sock *sk = (void *)ctx->args[0];
 	struct thread *thread;
 
-	if (filter_pid && bpf_get_current_pid_tgid() >> 32 != filter_pid)
-		return 0; /* at once: every process on the machine comes by here */
+	if (!is_ours())
+		return 0;
 	thread = this_thread();
 	if (!thread)
 		return 0;
@@ -227,8 +227,9 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 SEC("cgroup_skb/egress")
 int hello_sent(struct __sk_buff *skb)
 {
-	if (!stopped)
-		remember_hello(skb);
+	if (stopped || (sender_known && !is_ours()))
+		return 1;
+	remember_hello(skb);
 	return 1;
 }
 
