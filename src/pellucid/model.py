@@ -239,7 +239,8 @@ class Connection:
     """One TLS connection as one program sees it; shared by everything that happens on it."""
 
     __slots__ = (
-        "comm", "id", "library", "local", "mid", "pid", "program", "remote", "role", "session", "tid", "uid",
+        "comm", "id", "library", "local", "mid", "path", "pid", "program", "remote", "role", "session", "tid",
+        "uid",
     )  # fmt: skip
 
     def __init__(self, id: int, *, pid: int, tid: int, uid: int, comm: str, library: str, mid: bool) -> None:
@@ -251,6 +252,8 @@ class Connection:
         self.library = library
         self.mid = mid
         """Older than the probe: its first bytes may be the middle of a message."""
+        self.path = ""
+        """The library's file, as a process that uses it names it."""
         self.program = Program()
         self.session = Session()
         self.local: str | None = None
@@ -443,6 +446,8 @@ class ConnectionEvent(OnConnection, tag="connection", kw_only=True):
     """`opened` or `closed`."""
     started: str
     """`new`, or `mid` for a connection that is older than the probe."""
+    path: str = ""
+    """The library's file, as a process that used it names it: it tells versions of one `library` apart."""
     process_start: str | None = None
     """When the process began: with `pid` it names one process for ever."""
     tls: str | None = None

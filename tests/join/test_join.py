@@ -61,7 +61,8 @@ def test_a_connection_carries_who_and_where():
     connection = begin.connection
     assert isinstance(begin, Open)
     assert (connection.pid, connection.tid, connection.uid, connection.comm) == (10, 11, 12, "curl")
-    assert (connection.library, connection.mid) == ("libssl.so.3", False)
+    assert (connection.library, connection.path) == ("libssl.so.3", "/lib/libssl.so.3")
+    assert connection.mid is False
     assert (connection.local, connection.remote) == ("127.0.0.1:4000", "192.0.2.9:443")
 
 

@@ -137,6 +137,7 @@ class Join:
             library=target.library if target else "",
             mid=bool(record.mid),
         )
+        connection.path = target.path if target else ""
         connection.program = self._programs.get(record.pid, NOBODY)
         return connection
 

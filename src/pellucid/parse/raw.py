@@ -88,6 +88,7 @@ def connection_event(connection: Connection, time: int, event: str) -> Connectio
         ts=rfc3339(time),
         event=event,
         started="mid" if connection.mid else "new",
+        path=connection.path,
         process_start=None if start is None else rfc3339(start),
         tls=session.version,
         cipher=session.cipher,
