@@ -115,14 +115,17 @@ static __always_inline void add_cgroup(struct process *r, struct task_struct *ta
 	add_ellipsis(r);
 }
 
-/* Say who the current process is; false without room for it. */
-static __always_inline bool say_process(void)
+/*
+ * Say who the current process is; 0 without room for it. A function of its own, so that the verifier follows its
+ * loops once, and not once for each way that leads there or on from there.
+ */
+__noinline int say_process(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct process *r = RECORD(process, sizeof(*r) + NAMES_ROOM);
 
 	if (!r)
-		return false;
+		return 0;
 	r->start = BPF_CORE_READ(task, group_leader, start_boottime);
 	r->pid = bpf_get_current_pid_tgid() >> 32;
 	r->size = 0;
@@ -131,5 +134,5 @@ static __always_inline bool say_process(void)
 	add_cgroup(r, task);
 	r->head.size = __builtin_offsetof(struct process, names) + r->size;
 	submit(r);
-	return true;
+	return 1;
 }
