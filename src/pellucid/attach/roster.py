@@ -149,11 +149,13 @@ class Roster:
 
     def _by_name(self, new: Mapping) -> Image | None:
         """The file that a process had mapped which has ended: other processes may map it yet."""
+        if not new.proven:  # so the name cannot be held against anything: it is not even opened
+            return None
         try:
             key = self._images.key(Path(new.name))
         except PellucidError:
             return None
-        return Image(key, Path(new.name), new.name, ()) if new.proven and key == new.area.key else None
+        return Image(key, Path(new.name), new.name, ()) if key == new.area.key else None
 
     def _look_at(self, images: Iterable[Image]) -> Iterator[FoundTarget]:
         for image in images:

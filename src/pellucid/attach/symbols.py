@@ -10,11 +10,11 @@ Layouts: System V ABI (gABI), chapters 4 and 5; versions and notes: Linux Standa
 from __future__ import annotations
 
 import os
-import stat
 from functools import cached_property
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from pellucid.attach.files import open_regular
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ class Elf:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = _open(path)
+        try:
+            self._fd = open_regular(path)
+        except OSError as error:
+            raise PellucidError(f"cannot open {path}: {error.strerror}") from error
         try:
             self._size = os.fstat(self._fd).st_size
             self._contents: dict[Section, bytes] = {}
@@ -378,18 +381,6 @@ class Elf:
             ):
                 return note[start : start + size].hex()
         raise self._malformed("its build-id note is none")
-
-
-def _open(path: Path) -> int:
-    """A descriptor of a regular file; O_NONBLOCK because opening a named pipe would wait for ever."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise PellucidError(f"cannot open {path}: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise PellucidError(f"{path} is not a regular file")
-    return fd
 
 
 def _is_function(info: int, index: int) -> bool:
