@@ -171,9 +171,11 @@ def _siblings(elf: Elf, named: Named, inner: int, count: int) -> dict[str, Symbo
         for address, arguments in each.conduct.calls
         if address == inner and _are_handed_on(arguments)
     ]
-    return {
-        name: symbol
-        for name, position in named.siblings
-        for symbol, value in calls
-        if value == Argument(position)
-    }
+    found: dict[str, Symbol] = {}
+    for name, position in named.siblings:
+        matching = {symbol for symbol, value in calls if value == Argument(position)}
+        if len(matching) > 1:
+            raise _refusal(f"{len(matching)} functions, not one, do what {name} does")
+        if matching:
+            found[name] = matching.pop()
+    return found
