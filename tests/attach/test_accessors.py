@@ -230,6 +230,20 @@ def test_without_its_grounds_nothing_is_told(library, missing):
     assert set(found.refused.values()) == {f"the file has no {missing}"}
 
 
+def test_malformed_symbols_tell_nothing(library):
+    """Accessors that no segment holds are a reason for telling nothing, and no error: bytes are seen without."""
+    path = library(PRELUDE + OPENSSL, "-O1", "-w")
+    with Elf(path) as elf:
+        functions = {
+            name: symbol._replace(address=1 << 40) for name, symbol in elf.symbols(FUNCTIONS).items()
+        }
+        found = find_accessors(elf, functions)
+    assert (found.fields, found.refused.keys()) == ({}, WANTED.keys())
+    assert {str(path) in reason and "no segment holds" in reason for reason in found.refused.values()} == {
+        True
+    }
+
+
 def test_other_machines_tell_nothing(library):
     """On aarch64 no code is interpreted, and each refusal says so."""
     path = library(PRELUDE + OPENSSL, "-O1", "-w")

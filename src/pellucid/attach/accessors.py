@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.symbolic import Address, Argument, Bits, Constant, Load, Result, Value
 from pellucid.attach.x86 import Condition, OpaqueError, Outcome, outcomes
+from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,17 +106,19 @@ def find_accessors(elf: Elf, functions: Mapping[str, Symbol]) -> Accessors:
     """What the accessors among `functions` tell of where things lie.
 
     `object_type` (an integer) is among the fields where a library has several kinds of objects: the others
-    hold only where it is 0.
+    hold only where it is 0. Never raises: where the file is malformed, nothing is told, and why.
     """
     if elf.machine != "x86_64":
         return Accessors({}, dict.fromkeys(WANTED, f"accessors are not interpreted on {elf.machine}"))
-    reader = _Reader(elf, functions)
-    fields: dict[str, tuple[Field, ...]] = {}
-    refused: dict[str, str] = {}
     try:
-        fields |= reader.begin()
-    except OpaqueError as opaque:
-        return Accessors({}, dict.fromkeys(WANTED, str(opaque)))
+        return _ask(_Reader(elf, functions))
+    except (OpaqueError, PellucidError) as error:  # a damaged file's plaintext may be seen all the same
+        return Accessors({}, dict.fromkeys(WANTED, str(error)))
+
+
+def _ask(reader: _Reader) -> Accessors:
+    fields = reader.begin()
+    refused: dict[str, str] = {}
     for name, wanted in WANTED.items():
         try:
             fields[name] = reader.find(wanted)
