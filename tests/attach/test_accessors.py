@@ -213,6 +213,18 @@ def test_unusual_roles_are_refused(library, body, reason):
     assert reason in found.refused["is_server"]
 
 
+def test_one_way_to_be_over_is_not_the_only_one(library):
+    """What one of the ways has tested in which SSL_in_init returns 0 does not hold on the others."""
+    source = """
+    int SSL_is_server(void *s) { return AT(int, s, 8); }
+    int SSL_in_init(void *s) { if (AT(int, s, 4) == 0) return 0; return AT(int, s, 12) != 0 && AT(int, s, 16) != 0; }
+    int SSL_version(void *s) { if (AT(int, s, 4) == 0) return AT(int, s, 20); return AT(int, s, 24); }
+    """
+    found = told(library(PRELUDE + source, "-O1", "-fno-if-conversion", "-fno-if-conversion2"))
+    assert "version" not in found.fields
+    assert "lies in 2 places" in found.refused["version"]
+
+
 @pytest.mark.parametrize(("source", "reason"), REFUSED.values(), ids=REFUSED.keys())
 def test_doubt_is_a_refusal(library, source, reason):
     """What an accessor's code does not prove is not told; the reason is."""
