@@ -35,6 +35,15 @@ def test_a_line(tmp_path: Path, log: logging.Logger) -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING the recording x is full\n", (tmp_path / "log").read_text())
 
 
+def test_a_message_is_one_printable_line(tmp_path: Path, log: logging.Logger) -> None:
+    """A file's name can neither command the terminal nor begin a line of its own that looks like Pellucid's."""
+    configure(debug=False, path=tmp_path / "log")
+    log.info("watching %s too", "/a\x1b[2J\udcff\n12:00:00 INFO nothing lost\u202e")
+    assert (tmp_path / "log").read_text()[8:] == (
+        r" INFO watching /a\x1b[2J\udcff\n12:00:00 INFO nothing lost\u202e too" "\n"
+    )
+
+
 def test_stderr_is_the_default(capfd: pytest.CaptureFixture[str], log: logging.Logger) -> None:
     """Without a file it goes to stderr, and never to stdout, where events are."""
     configure(debug=False, path=None)

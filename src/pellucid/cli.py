@@ -14,6 +14,7 @@ import click
 
 from pellucid import commands, doctor, inventory
 from pellucid.errors import PellucidError
+from pellucid.escape import escape
 from pellucid.log import configure
 from pellucid.settings import Show, Tls
 
@@ -183,5 +184,5 @@ def main() -> None:
     except click.Abort:
         sys.exit(1)
     except PellucidError as error:
-        click.echo(f"pellucid: {error}", err=True)
+        click.echo(f"pellucid: {escape(str(error))}", err=True)
         sys.exit(error.exit_status)

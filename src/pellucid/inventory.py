@@ -20,7 +20,7 @@ from pellucid.attach.targets import FoundTarget, Refused, installed_targets, map
 from pellucid.attach.version import version_of
 from pellucid.container import container_of
 from pellucid.errors import PellucidError
-from pellucid.sink.escape import escape
+from pellucid.escape import escape
 from pellucid.sink.style import has_colors, painter
 
 if TYPE_CHECKING:

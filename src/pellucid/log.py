@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from pellucid.errors import PellucidError
+from pellucid.escape import escape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ log = logging.getLogger("pellucid")
 def configure(*, debug: bool, path: Path | None) -> None:
     """Send the log to the end of `path`, or to stderr."""
     handler = logging.StreamHandler(sys.stderr if path is None else _append(path))
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    formatter = _Printable("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     log.handlers = [handler]
@@ -34,6 +35,13 @@ def configure(*, debug: bool, path: Path | None) -> None:
 def log_fds() -> list[int]:
     """The descriptors that the log goes to."""
     return [handler.stream.fileno() for handler in log.handlers if isinstance(handler, logging.StreamHandler)]
+
+
+class _Printable(logging.Formatter):
+    """One line of printable text a message: names of files and libraries in it are whatever a stranger chose."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return escape(super().formatMessage(record))
 
 
 def _append(path: Path) -> TextIO:

@@ -213,6 +213,18 @@ def test_unusual_roles_are_refused(library, body, reason):
     assert reason in found.refused["is_server"]
 
 
+def test_one_way_to_be_over_is_not_the_only_one(library):
+    """What one of the ways has tested in which SSL_in_init returns 0 does not hold on the others."""
+    source = """
+    int SSL_is_server(void *s) { return AT(int, s, 8); }
+    int SSL_in_init(void *s) { if (AT(int, s, 4) == 0) return 0; return AT(int, s, 12) != 0 && AT(int, s, 16) != 0; }
+    int SSL_version(void *s) { if (AT(int, s, 4) == 0) return AT(int, s, 20); return AT(int, s, 24); }
+    """
+    found = told(library(PRELUDE + source, "-O1", "-fno-if-conversion", "-fno-if-conversion2"))
+    assert "version" not in found.fields
+    assert "lies in 2 places" in found.refused["version"]
+
+
 @pytest.mark.parametrize(("source", "reason"), REFUSED.values(), ids=REFUSED.keys())
 def test_doubt_is_a_refusal(library, source, reason):
     """What an accessor's code does not prove is not told; the reason is."""
@@ -228,6 +240,20 @@ def test_without_its_grounds_nothing_is_told(library, missing):
     found = told(library(PRELUDE + OPENSSL.replace(f"{missing}(", "other("), "-O1", "-w"))
     assert not found.fields
     assert set(found.refused.values()) == {f"the file has no {missing}"}
+
+
+def test_malformed_symbols_tell_nothing(library):
+    """Accessors that no segment holds are a reason for telling nothing, and no error: bytes are seen without."""
+    path = library(PRELUDE + OPENSSL, "-O1", "-w")
+    with Elf(path) as elf:
+        functions = {
+            name: symbol._replace(address=1 << 40) for name, symbol in elf.symbols(FUNCTIONS).items()
+        }
+        found = find_accessors(elf, functions)
+    assert (found.fields, found.refused.keys()) == ({}, WANTED.keys())
+    assert {str(path) in reason and "no segment holds" in reason for reason in found.refused.values()} == {
+        True
+    }
 
 
 def test_other_machines_tell_nothing(library):

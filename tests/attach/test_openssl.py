@@ -85,6 +85,27 @@ def test_what_is_not_exactly_so_is_refused(library):
         find_functions(elf)
 
 
+SIBLINGS = """
+SEPARATE int one(void *s, const void *b, size_t n, size_t *done) { return inner_write(s, b, n, done) + 1; }
+SEPARATE int two(void *s, const void *b, size_t n, size_t *done) { return inner_write(s, b, n, done) + 2; }
+__attribute__((visibility("default"))) int more(void *s, void *b, int n)
+{ size_t done; return one(s, b, n, &done) + TWO(s, b, n, &done); }
+"""
+
+
+@pytest.mark.parametrize("second", ["one", "two"])
+def test_two_siblings_are_refused(second, library):
+    """Of two functions that do what SSL_write_ex does none is chosen: everything is refused, with the reason."""
+    flags = ("-O2", "-fvisibility=hidden", "-DWRITTEN=s", f"-DTWO={second}", "-ffunction-sections")
+    path = library(SOURCE + SIBLINGS, *flags, "-Wl,--gc-sections")
+    with Elf(path) as elf:
+        if second == "one":
+            assert addresses(find_functions(elf))["SSL_write_ex"] == elf.symbol("one").address
+            return
+        with pytest.raises(PellucidError, match="2 functions, not one, do what SSL_write_ex does"):
+            find_functions(elf)
+
+
 def test_no_openssl(library):
     """A file without OpenSSL's source file's name has none of its functions."""
     with Elf(library("int f(void) { return 1; }")) as elf:

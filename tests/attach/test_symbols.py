@@ -131,19 +131,19 @@ def test_linkage_table_and_imports(system_libssl):
         assert not elf.plt(elf.symbol("SSL_read").address)
 
 
-def test_build_id_soname_and_needed(library):
-    """Identifier, soname and needed libraries are those that the linker was given."""
-    path = library(SMALL, "-Wl,--build-id=0xc0ffee", "-Wl,-soname,libx.so.7", "-Wl,--no-as-needed", "-lm")
+def test_soname_and_needed(library):
+    """Soname and needed libraries are those that the linker was given."""
+    path = library(SMALL, "-Wl,-soname,libx.so.7", "-Wl,--no-as-needed", "-lm")
     with Elf(path) as elf:
-        expected = "c0ffee", "libx.so.7", ("libm.so.6",)
-        assert expected == (elf.build_id, elf.soname, elf.needed)
+        expected = "libx.so.7", ("libm.so.6",)
+        assert expected == (elf.soname, elf.needed)
 
 
 def test_absent_names_are_none(library):
-    """A library without build-id, soname and needed libraries has None and nothing."""
-    with Elf(library(SMALL, "-Wl,--build-id=none")) as elf:
-        expected = None, None, ()
-        assert expected == (elf.build_id, elf.soname, elf.needed)
+    """A library without soname and needed libraries has None and nothing."""
+    with Elf(library(SMALL)) as elf:
+        expected = None, ()
+        assert expected == (elf.soname, elf.needed)
 
 
 def test_file_without_sections_has_no_symbols(library):
@@ -200,7 +200,7 @@ def everything(path):
                 elf.executable(symbol.address)
                 elf.plt(symbol.address)
                 elf.address(symbol.offset)
-            return found, elf.imported(0x1000), elf.build_id, elf.soname, elf.needed
+            return found, elf.imported(0x1000), elf.soname, elf.needed
     except PellucidError as error:
         return str(error)
 

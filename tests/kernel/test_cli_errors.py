@@ -44,7 +44,7 @@ def here(tls: Tls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("flags", "expected"),
     [
         (["--libssl", "missing"], "cannot open missing: No such file or directory"),
-        (["--libssl", "."], ". is not a regular file"),
+        (["--libssl", "."], "cannot open .: it is not a regular file"),
         (["--libssl", "text"], "text is not an ELF file"),
         (
             ["--libssl", "/bin/true"],

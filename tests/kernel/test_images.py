@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,13 @@ THREADS = """
 import threading, ctypes
 threading.Thread(target=lambda: (print(flush=True), input())).start()
 ctypes.CDLL(None).pthread_exit(None)
+"""
+MAP_DEVICE = """
+import mmap
+zeros = open("/dev/zero", "rb")
+area = mmap.mmap(zeros.fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+print(flush=True)
+input()
 """
 CHANGES = """
 import mmap, threading
@@ -60,6 +68,12 @@ def start():
 def of(found: list[Image], name: str) -> Image:
     [image] = [image for image in found if image.display.endswith(name)]
     return image
+
+
+def mapping_of(pid: int, name: str) -> str:
+    """The line of /proc/PID/maps for a file."""
+    [line] = [line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if line.endswith(name)]
+    return line
 
 
 def test_mapped_by_two_processes(tls, images, start):
@@ -153,6 +167,15 @@ def test_no_file(what, tmp_path, images):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(PellucidError, match=f"^cannot look at {tmp_path / what}: "):
         images.key(tmp_path / what)
+
+
+def test_devices_are_no_images(images, start):
+    """A device that a process has mapped for execution is not among its files: nobody will open it."""
+    process = start(sys.executable, "-c", MAP_DEVICE)
+    assert " r-xp 00000000 00:" in mapping_of(process.pid, "/dev/zero")
+    mapped = images.mapped(process.pid)
+    assert of(mapped, "libc.so.6")
+    assert "/dev/zero" not in {image.display for image in mapped}
 
 
 def test_pid_namespace(tls):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.symbolic import Address, Argument, Bits, Constant, Load, Result, Value
 from pellucid.attach.x86 import Condition, OpaqueError, Outcome, outcomes
+from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,17 +106,19 @@ def find_accessors(elf: Elf, functions: Mapping[str, Symbol]) -> Accessors:
     """What the accessors among `functions` tell of where things lie.
 
     `object_type` (an integer) is among the fields where a library has several kinds of objects: the others
-    hold only where it is 0.
+    hold only where it is 0. Never raises: where the file is malformed, nothing is told, and why.
     """
     if elf.machine != "x86_64":
         return Accessors({}, dict.fromkeys(WANTED, f"accessors are not interpreted on {elf.machine}"))
-    reader = _Reader(elf, functions)
-    fields: dict[str, tuple[Field, ...]] = {}
-    refused: dict[str, str] = {}
     try:
-        fields |= reader.begin()
-    except OpaqueError as opaque:
-        return Accessors({}, dict.fromkeys(WANTED, str(opaque)))
+        return _ask(_Reader(elf, functions))
+    except (OpaqueError, PellucidError) as error:  # a damaged file's plaintext may be seen all the same
+        return Accessors({}, dict.fromkeys(WANTED, str(error)))
+
+
+def _ask(reader: _Reader) -> Accessors:
+    fields = reader.begin()
+    refused: dict[str, str] = {}
     for name, wanted in WANTED.items():
         try:
             fields[name] = reader.find(wanted)
@@ -140,12 +143,24 @@ class _Reader:
         if len(types) > 1:
             raise OpaqueError(f"SSL_is_server tests {len(types)} words of the object, not its type alone")
         self._excluded |= {Condition(type, zero=False) for type in types}
-        over = [outcome.conditions for outcome in self._ends("SSL_in_init") if outcome.value == Constant(0)]
-        self._excluded |= {
-            Condition(value, not zero) for value, zero in min(over, key=len, default=frozenset())
-        }
+        self._excluded |= {Condition(value, not zero) for value, zero in self._over()}
         found = tuple(field for type in types for field in self._fields(type))
         return {"object_type": found} if found else {}
+
+    def _over(self) -> frozenset[Condition]:
+        """What holds when the handshake is over: what all ways share in which SSL_in_init can return 0.
+
+        And where one of them is that a pointer is null: then there is no state of a handshake any more. (BoringSSL
+        returns 0 earlier too, while that state is still there; the paths are not meant for that time.)
+        """
+        ways = [
+            outcome.conditions
+            for outcome in self._ends("SSL_in_init")
+            if outcome.value == Constant(0) or not isinstance(outcome.value, Constant)
+        ]
+        shared = frozenset.intersection(*ways) if ways else frozenset()
+        gone = {way - shared for way in ways if _says_null(way - shared)}
+        return shared.union(*gone) if len(gone) == 1 else shared
 
     def find(self, wanted: Wanted) -> tuple[Field, ...]:
         """Where it lies, the shortest path first: what is the connection's own comes before what it shares
@@ -245,6 +260,12 @@ class _Reader:
             yield ()
         else:
             yield from (field.path for field in self._fields(value, deeper))
+
+
+def _says_null(conditions: frozenset[Condition]) -> bool:
+    """Whether it is just that one pointer is null."""
+    values = [value for value, zero in conditions if zero and isinstance(value, Load) and value.size == 8]
+    return len(values) == len(conditions) == 1
 
 
 def _base(value: Load | Bits) -> Value:

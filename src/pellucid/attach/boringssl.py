@@ -21,14 +21,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.attach.functions import functions_around
-from pellucid.attach.references import (
-    CALL,
-    LEA_RCX,
-    MOV_ECX,
-    absolute_references,
-    relative_references,
-    texts_ending_with,
-)
+from pellucid.attach.references import LEA_RCX, MOV_ECX, calls, loads, texts_ending_with
 from pellucid.attach.symbolic import Argument, Constant, Stack, Value
 from pellucid.attach.x86 import Conduct, OpaqueError, conduct
 from pellucid.errors import PellucidError
@@ -97,15 +90,7 @@ def _refusal(why: str) -> PellucidError:
 
 def _failing(elf: Elf, names: Sequence[int]) -> list[Symbol]:
     """The functions that refer to the source file's name, as those do that report an error."""
-    places = [
-        reference.place
-        for name in names
-        for reference in (
-            *relative_references(elf, LEA_RCX, range(name, name + 1)),
-            *absolute_references(elf, MOV_ECX, name),
-        )
-    ]
-    return functions_around(elf, places)
+    return functions_around(elf, loads(elf, names, LEA_RCX, MOV_ECX))
 
 
 def _interpreted(elf: Elf, names: Sequence[int], symbol: Symbol) -> Known | None:
@@ -147,9 +132,8 @@ def _read(elf: Elf, known: Sequence[Known], inner: Known) -> list[Known]:
 
 def _only_caller(elf: Elf, peek: Known) -> Known:
     """The `SSL_read` that calls `SSL_peek`. Another caller could be one that contains a copy of `SSL_read`."""
-    start = peek.symbol.address
-    places = [reference.place for reference in relative_references(elf, CALL, range(start, start + 1))]
-    callers = [_interpreted(elf, (), symbol) for symbol in functions_around(elf, places)]
+    around = functions_around(elf, calls(elf, peek.symbol.address))
+    callers = [_interpreted(elf, (), symbol) for symbol in around]
     found = [each for each in callers if each and _calls(each, peek, _SSL, _BUFFER) and each.conduct.stores]
     if len(callers) != 1:
         found = []

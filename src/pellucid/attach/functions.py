@@ -49,14 +49,8 @@ def _between(called: list[int], place: int) -> range:
 def _called(elf: Elf, places: list[int]) -> list[int]:
     """Where calls lead to that lie near one of the places, sorted."""
     near = _merged([range(place - _LONGEST, place + _LONGEST) for place in sorted(places)])
-    return sorted(
-        {
-            reference.target
-            for targets in near
-            for reference in relative_references(elf, CALL, targets)
-            if reference.target % _ALIGNMENT == 0
-        }
-    )
+    targets = {reference.target for reference in relative_references(elf, CALL, near)}
+    return sorted(target for target in targets if target % _ALIGNMENT == 0)
 
 
 def _merged(ranges: list[range]) -> list[range]:

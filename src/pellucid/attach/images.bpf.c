@@ -11,6 +11,8 @@
 #include <bpf/bpf_helpers.h>
 
 #define VM_EXEC 4
+#define S_IFMT 0170000
+#define S_IFREG 0100000
 
 /* What the reader wants to see; attach/images.py writes it. */
 struct wanted {
@@ -86,6 +88,8 @@ int areas(struct bpf_iter__task_vma *ctx)
 	if (!area.pid)
 		return 0;
 	inode = BPF_CORE_READ(vma, vm_file, f_inode);
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
+		return 0; /* a device: nobody's code */
 	area.start = vma->vm_start;
 	area.end = vma->vm_end;
 	area.device = BPF_CORE_READ(inode, i_sb, s_dev);

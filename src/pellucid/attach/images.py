@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pellucid import attach
+from pellucid.attach.files import open_regular
 from pellucid.attach.values import MapValue, row_layout
 from pellucid.decode.btf import Btf
 from pellucid.errors import PellucidError
@@ -112,8 +113,8 @@ class Images:
         try:
             with _first_page(path) as address:
                 (area,) = self._read(tid=threading.get_native_id(), start=address)
-        except (OSError, ValueError) as error:  # ValueError: there is nothing in the file, or it is none
-            reason = error.strerror if isinstance(error, OSError) else "it is empty or not a file"
+        except (OSError, ValueError) as error:  # ValueError: there is nothing in the file
+            reason = error.strerror if isinstance(error, OSError) else "it is empty"
             raise PellucidError(f"cannot look at {path}: {reason}") from error
         return area.key
 
@@ -168,7 +169,7 @@ def _first_page(path: Path) -> Iterator[int]:
 
     Its own is private and not executable: also what may not be executed has a key.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    fd = open_regular(path)
     try:
         with mmap.mmap(fd, 1, access=mmap.ACCESS_COPY) as page:
             byte = ctypes.c_char.from_buffer(page)

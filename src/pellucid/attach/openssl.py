@@ -14,16 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.attach.functions import functions_around
-from pellucid.attach.references import (
-    CALL,
-    LEA_RCX,
-    LEA_RDX,
-    MOV_ECX,
-    MOV_EDX,
-    absolute_references,
-    relative_references,
-    texts_ending_with,
-)
+from pellucid.attach.references import LEA_RCX, LEA_RDX, MOV_ECX, MOV_EDX, calls, loads, texts_ending_with
 from pellucid.attach.symbolic import Argument, Constant, Stack, Value
 from pellucid.attach.x86 import Conduct, OpaqueError, conduct
 from pellucid.errors import PellucidError
@@ -71,7 +62,7 @@ def find_functions(elf: Elf) -> dict[str, Symbol]:
         return {}
     if elf.machine != "x86_64":
         raise _refusal(f"nothing is looked for on {elf.machine}")
-    places = _places(elf, files, LEA_RCX, MOV_ECX)  # of 1.1.1
+    places = loads(elf, files, LEA_RCX, MOV_ECX)  # of 1.1.1
     found: dict[str, Symbol] = {}
     for named in _CALLS:
         function = _only(named.name, _naming(elf, files, places, named))
@@ -93,18 +84,6 @@ def _only(name: str, found: Sequence[_Known]) -> _Known:
     return found[0]
 
 
-def _places(elf: Elf, targets: Iterable[int], relative: bytes, absolute: bytes) -> list[int]:
-    """Where code loads one of these addresses as an argument."""
-    return [
-        reference.place
-        for target in targets
-        for reference in (
-            *relative_references(elf, relative, range(target, target + 1)),
-            *absolute_references(elf, absolute, target),
-        )
-    ]
-
-
 def _naming(elf: Elf, files: Sequence[int], file_places: list[int], named: Named) -> list[_Known]:
     """The functions that report errors under this name or number."""
     text = named.name.encode()
@@ -117,7 +96,7 @@ def _naming(elf: Elf, files: Sequence[int], file_places: list[int], named: Named
     numbered = [
         each for each in functions_around(elf, file_places) if number in elf.code(each.address, each.size)
     ]
-    candidates = {*functions_around(elf, _places(elf, texts, LEA_RDX, MOV_EDX)), *numbered}
+    candidates = {*functions_around(elf, loads(elf, texts, LEA_RDX, MOV_EDX)), *numbered}
 
     in_files, as_texts = set(map(Constant, files)), set(map(Constant, texts))
 
@@ -164,16 +143,17 @@ def _are_handed_on(arguments: tuple[Value, ...]) -> bool:
 
 
 def _siblings(elf: Elf, named: Named, inner: int, count: int) -> dict[str, Symbol]:
-    places = [reference.place for reference in relative_references(elf, CALL, range(inner, inner + 1))]
-    calls = [
+    handing_on = [
         (each.symbol, arguments[count])
-        for each in _interpreted(elf, functions_around(elf, places))
+        for each in _interpreted(elf, functions_around(elf, calls(elf, inner)))
         for address, arguments in each.conduct.calls
         if address == inner and _are_handed_on(arguments)
     ]
-    return {
-        name: symbol
-        for name, position in named.siblings
-        for symbol, value in calls
-        if value == Argument(position)
-    }
+    found: dict[str, Symbol] = {}
+    for name, position in named.siblings:
+        matching = {symbol for symbol, value in handing_on if value == Argument(position)}
+        if len(matching) > 1:
+            raise _refusal(f"{len(matching)} functions, not one, do what {name} does")
+        if matching:
+            found[name] = matching.pop()
+    return found

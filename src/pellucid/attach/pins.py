@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pellucid.attach.files import open_regular
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Pins:
         PellucidError where it is gone, or may not be opened.
         """
         try:
-            fd = os.open(image.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            fd = open_regular(image.path)
         except OSError as error:
             raise PellucidError(f"cannot open it: {error.strerror}") from error
         path = Path(f"/proc/self/fd/{fd}")

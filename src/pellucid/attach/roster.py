@@ -7,20 +7,16 @@ costs a look into a set. A stranger is examined at once by its symbols; what has
 
 from __future__ import annotations
 
-import os
-import queue
-import threading
 import time
-from collections import deque
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.attach.images import Image, Images, by_file, image_of
 from pellucid.attach.pins import Pins
+from pellucid.attach.reader import Reader, telling_why_not
 from pellucid.attach.retirement import Retirement
-from pellucid.attach.targets import FoundTarget, by_code, by_symbols
+from pellucid.attach.targets import by_symbols
 from pellucid.attach.watch import Missed, Watch
 from pellucid.errors import PellucidError
 from pellucid.log import log
@@ -30,6 +26,7 @@ if TYPE_CHECKING:
 
     from pellucid.attach.images import Area, Key
     from pellucid.attach.library import Library
+    from pellucid.attach.targets import FoundTarget
     from pellucid.attach.watch import Mapping
 
 _MOST_STRANGERS = 1 << 16
@@ -55,7 +52,7 @@ class Roster:
         self._watch = _watch()
         self._unsettled = False
         self._pins = Pins(self._images)
-        self._reader = _Reader(library, self._pins)
+        self._reader = Reader(library, self._pins)
         self._retirement = Retirement()
         self._look = time.monotonic() + _LOOK_S
 
@@ -76,6 +73,7 @@ class Roster:
         Each is held open, and its path is good, until `forget` is called with it, or `retired` names it.
         """
         yield from self._reader.found()
+        self._forget_lost()
         if self._watch is None:
             return
         strangers: list[Mapping] = []
@@ -131,6 +129,13 @@ class Roster:
         self._strangers.discard(target.key)
         self._pins.release(target.key)
 
+    def _forget_lost(self) -> None:
+        """What was replaced before it was read through may turn up again, or be mapped still."""
+        if self._reader.lost:
+            self._strangers -= self._reader.lost
+            self._reader.lost.clear()
+            self._unsettled = True
+
     def _is_known(self, key: Key) -> bool:
         """Whether it is watched, being examined (these two are held open), or of no interest."""
         return key in self._strangers or key in self._pins or key in self._watched
@@ -149,11 +154,13 @@ class Roster:
 
     def _by_name(self, new: Mapping) -> Image | None:
         """The file that a process had mapped which has ended: other processes may map it yet."""
+        if not new.proven:  # so the name cannot be held against anything: it is not even opened
+            return None
         try:
             key = self._images.key(Path(new.name))
         except PellucidError:
             return None
-        return Image(key, Path(new.name), new.name, ()) if new.proven and key == new.area.key else None
+        return Image(key, Path(new.name), new.name, ()) if key == new.area.key else None
 
     def _look_at(self, images: Iterable[Image]) -> Iterator[FoundTarget]:
         for image in images:
@@ -161,7 +168,7 @@ class Roster:
                 continue
             if len(self._strangers) >= _MOST_STRANGERS:
                 self._strangers.clear()
-            with _telling_why_not(image):
+            with telling_why_not(image):
                 pinned = self._pins.pin(image)
                 if pinned is None:
                     self._unsettled = True
@@ -171,7 +178,7 @@ class Roster:
                 if found:
                     yield found
                 else:
-                    self._reader.read(pinned)
+                    self._reader.read(image, pinned)
 
     def _by_symbols(self, image: Image) -> FoundTarget | None:
         try:
@@ -179,60 +186,6 @@ class Roster:
         except PellucidError:
             self._pins.release(image.key)
             raise
-
-
-class _Reader:
-    """A thread that examines files thoroughly: it only reads and computes."""
-
-    def __init__(self, library: Library, pins: Pins) -> None:
-        self._library = library
-        self._pins = pins
-        self._images: queue.SimpleQueue[Image | None] = queue.SimpleQueue()
-        self._found: deque[FoundTarget] = deque()
-        self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def fileno(self) -> int:
-        """Readable when `found` has something."""
-        return self._ready
-
-    def read(self, image: Image) -> None:
-        """Examine it, some time."""
-        self._images.put(image)
-
-    def found(self) -> Iterator[FoundTarget]:
-        """The targets found since the last call."""
-        if self._found:
-            os.eventfd_read(self._ready)
-        while self._found:
-            yield self._found.popleft()
-
-    def close(self) -> None:
-        """Take nothing more. A file that is being read is not waited for: that ends with the program."""
-        self._images.put(None)
-
-    def _run(self) -> None:
-        while image := self._images.get():
-            found = None
-            with _telling_why_not(image):
-                found = by_code(self._library, image)
-            if isinstance(found, FoundTarget):
-                self._found.append(found)
-                os.eventfd_write(self._ready, 1)
-                continue
-            self._pins.release(image.key)
-            if found:
-                log.debug("%s cannot be watched: %s", found.display, found.reason)
-
-
-@contextmanager
-def _telling_why_not(image: Image) -> Iterator[None]:
-    """A file that is gone, unreadable, or no ELF file is nothing to stop for."""
-    try:
-        yield
-    except PellucidError as error:
-        log.debug("left out: %s: %s", image.display, error)
 
 
 def _watch() -> Watch | None:

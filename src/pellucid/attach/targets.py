@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from pellucid.attach.files import open_regular
 from pellucid.attach.images import Image, Key
 from pellucid.attach.ldcache import installed
 from pellucid.attach.symbols import Elf
@@ -132,11 +133,9 @@ def _has_telltale(library: Library, elf: Elf) -> bool:
 
 
 def _mentions(path: Path, names: Iterable[str]) -> bool:
-    """Whether all these names are in the file, wherever. A device is not read: that may do something."""
+    """Whether all these names are in the file, wherever."""
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             content = file.read(_LARGEST_FOREIGN)
     except OSError:
         return False

@@ -32,23 +32,33 @@ class Extents:
 
     def at(self, address: int) -> range | None:
         """The function that this virtual address lies in; None where the file does not say."""
-        number = bisect_right(self._rows, address, key=lambda row: row[0]) - 1
+        number = bisect_right(self._numbers, address, key=lambda number: self._row(number)[0]) - 1
         if number < 0:
             return None
-        start, entry = self._rows[number]
+        start, entry = self._row(number)
         distance, size = _FDE.unpack(self._elf.code(entry, _FDE.size))
         # Where the FDE does not name the function so, it is encoded otherwise: its size is unknown then.
         said = entry + _PLACE + distance == start and address < start + size
         return range(start, start + size) if said else None
 
+    def _row(self, number: int) -> tuple[int, int]:
+        """(function, its FDE), virtual addresses; read when asked for, as a big program has a million."""
+        row = self._elf.code(self._table + _HEADER.size + number * _ROW.size, _ROW.size)
+        start, fde = _ROW.unpack(row)
+        return self._table + start, self._table + fde
+
     @cached_property
-    def _rows(self) -> list[tuple[int, int]]:
-        """(function, its FDE), virtual addresses, sorted."""
+    def _table(self) -> int:
+        section = self._elf.section(_SECTION)
+        return section.address if section else 0
+
+    @cached_property
+    def _numbers(self) -> range:
+        """Of the rows, which are sorted by function."""
         section = self._elf.section(_SECTION)
         if section is None or section.size < _HEADER.size:
-            return []
+            return range(0)
         *encodings, _, count = _HEADER.unpack(self._elf.code(section.address, _HEADER.size))
         if tuple(encodings) != _USUAL or section.size < _HEADER.size + count * _ROW.size:
-            return []
-        table = self._elf.code(section.address + _HEADER.size, count * _ROW.size)
-        return [(section.address + start, section.address + fde) for start, fde in _ROW.iter_unpack(table)]
+            return range(0)
+        return range(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.sink.escape import escape, escape_body
+from pellucid.escape import escape, escape_body
 from pellucid.sink.hexdump import hexdump
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from pellucid.escape import escape
 from pellucid.model import ConnectionEvent, Http, Lost, OnConnection, RawData, Request, Response, Summary
 from pellucid.sink.base import Sink
-from pellucid.sink.escape import escape
 from pellucid.sink.json import encode_into
 from pellucid.sink.payload import count, payload_lines
 from pellucid.sink.style import painter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.sink.escape import escape, escape_body
+from pellucid.escape import escape, escape_body
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Captured text must never drive the terminal it is shown on, nor pose as something Pellucid said."""
+"""Text of strangers, captured or in names, must never drive the terminal it is shown on, nor pose as Pellucid's."""
 
 from __future__ import annotations
 
