@@ -49,7 +49,7 @@ class Roster:
     def __init__(self, library: Library, pid: int | None, known: Iterable[Key]) -> None:
         self._library = library
         self._pid = pid
-        self._watched = frozenset(known)
+        self._watched = set(known)
         self._strangers: set[Key] = set()
         self._images = Images()
         self._watch = _watch()
@@ -125,11 +125,18 @@ class Roster:
             self._pins.release(key)
         return leaving
 
-    def forget(self, target: FoundTarget, why: PellucidError) -> None:
-        """It could not be attached to: look at it again when it turns up again."""
+    def forget(self, target: FoundTarget, why: PellucidError, *, again: bool) -> None:
+        """It could not be attached to, or had to be left: look at it again when it turns up again.
+
+        Not where its own code stands in the way: that will be the same with each program that starts.
+        """
         log.debug("left out: %s: %s", target.display, why)
-        self._strangers.discard(target.key)
-        self._pins.release(target.key)
+        if again:
+            self._strangers.discard(target.key)
+        self._watched.discard(target.key)
+        self._retirement.remove(target.key)
+        if target.key in self._pins:
+            self._pins.release(target.key)
 
     def _is_known(self, key: Key) -> bool:
         """Whether it is watched, being examined (these two are held open), or of no interest."""
