@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -178,10 +179,11 @@ def _digest(path: Path) -> bytes | None:
     """SHA-256 of a file; None for a large one."""
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST_COPIED + 1)
+            if os.fstat(file.fileno()).st_size > _MOST_COPIED:
+                return None
+            return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise PellucidError(f"cannot read {path}: {error.strerror}") from error
-    return hashlib.sha256(content).digest() if len(content) <= _MOST_COPIED else None
 
 
 def _log_sites(target: FoundTarget, sites: list[Site]) -> None:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.watch import Mapping
 
-_MOST_STRANGERS = 1 << 16
-"""Files, some 16 MiB: a machine that makes programs all day maps new ones without end."""
+_MOST_STRANGERS = 1 << 14
+"""Files, some 4 MiB, which `memory.TRACER` has room for: a machine that makes programs all day maps new ones without end."""
 
 _LOOK_S = 10.0
 """Seconds between two looks at who is still used, of which one takes some 5 us for each process."""
