@@ -69,7 +69,7 @@ def test_table():
         "  container  c0ffee\n"
         "  why not    it is stripped\n"
         "\n"
-        "1 can be watched, 1 cannot; secrets (-m keylog) not yet"
+        "1 can be watched, 1 cannot"
     )
 
 
@@ -103,7 +103,7 @@ def test_a_library_of_this_process(library, capfd):
         "how": "symbols",
         "why_not": None,
         "processes": [me],
-        "captures": {"text": True, "keys": False, "addresses": ["socket calls", "SSL_set_fd"], "session": []},
+        "captures": {"text": True, "addresses": ["socket calls", "SSL_set_fd"], "session": []},
         "unseen": ["SSL_sendfile"],
     }
 
@@ -118,7 +118,7 @@ def test_a_refused_file_of_this_process(library, capfd):
     assert (row["how"], row["sites"], row["captures"]) == (
         None,
         [],
-        {"text": False, "keys": False, "addresses": [], "session": []},
+        {"text": False, "addresses": [], "session": []},
     )
 
 

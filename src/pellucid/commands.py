@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
 from pellucid.attach.containers import find_container
-from pellucid.attach.features import ROOT, missing_requirement, unsupported
+from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement, require, unsupported
 from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, parse_addresses
 from pellucid.attach.images import Images
-from pellucid.attach.targets import check_process, find_targets
+from pellucid.attach.pids import check_process
+from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
 from pellucid.decoder import limits, options, run_decoder
@@ -170,10 +171,12 @@ def _targets(library: Library, settings: Tls, given: dict[str, int]) -> list[Fou
     """The files to watch, each once under however many names it was given."""
     pid = None if settings.follow else settings.pid  # a child may run another program than its parent
     files = settings.libssl or [None]
+    if settings.pid is not None:
+        check_process(settings.pid)
+        require(PROCESS_NUMBERS)
     try:
         with Images() as images:
             if given:
-                check_process(pid)
                 return [given_target(library, images, settings.libssl[0], given)]
             found = [target for file in files for target in find_targets(library, images, file, pid)]
     except BpfError as error:

@@ -15,11 +15,11 @@ from pellucid import plugins
 from pellucid.attach.images import Image, Images
 from pellucid.attach.loader import find_fields, find_sites
 from pellucid.attach.maps import Maps
+from pellucid.attach.pids import check_process
 from pellucid.attach.symbols import Elf
 from pellucid.attach.targets import FoundTarget, Refused, installed_targets, mapped_targets, named_target
 from pellucid.attach.version import version_of
 from pellucid.container import container_of
-from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.sink.style import has_colors, painter
 
@@ -105,8 +105,7 @@ def _view() -> Iterator[View]:
 def _found(
     library: Library, view: View, files: Sequence[Path], pid: int | None
 ) -> Iterator[tuple[Image, FoundTarget | Refused]]:
-    if pid is not None and not Path(f"/proc/{pid}").exists():
-        raise PellucidError(f"there is no process {pid}")
+    check_process(pid)
     if files:
         pids = {image.key: image.pids for image in view.mapped(pid)}
         for target in {(target := named_target(library, view, file)).key: target for file in files}.values():
@@ -174,7 +173,6 @@ def _document(row: Row) -> dict[str, Any]:
         "processes": [process._asdict() for process in row.processes],
         "captures": {
             "text": row.how is not None,
-            "keys": False,
             "addresses": row.addresses,
             "session": row.session,
         },
@@ -249,4 +247,4 @@ def _conclusion(watched: Sequence[Row], refused: Sequence[Row]) -> str:
     if not watched and not refused:
         return "nothing found: name a library, or a program with one inside, with --libssl"
     more = f", {len(refused)} cannot" if refused else ""
-    return f"{len(watched)} can be watched{more}; secrets (-m keylog) not yet"
+    return f"{len(watched)} can be watched{more}"

@@ -169,7 +169,7 @@ class Clock(Context, frozen=True):
     wall: int
 
 
-class Target(Context, frozen=True):
+class Target(Context, frozen=True, omit_defaults=True):
     """A library or executable that is being watched."""
 
     id: int
@@ -178,6 +178,8 @@ class Target(Context, frozen=True):
     path: str
     site: str
     """Where its probes are, for a person: `inner` or `entry`."""
+    watched: bool = True
+    """False takes back what was said of it: it could not be attached to, so it has no records."""
 
 
 class Drops(Context, frozen=True):

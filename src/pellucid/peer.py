@@ -9,6 +9,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from pellucid.channel import Done, Failed, Finish, Tell
 from pellucid.errors import PellucidError
 from pellucid.log import log
@@ -49,11 +51,14 @@ class Peer:
     def send(self, message: Anything, fds: Iterable[int] = ()) -> None:
         """Send at the beginning, when the decoder does nothing but listen; descriptors only travel so.
 
-        PellucidError, with its own reason where it gave one, when it is gone.
+        What was told before goes first. PellucidError, with the decoder's own reason where it gave one, when it is gone.
         """
-        if not self._channel.send(message, list(fds)):
-            self._hear()
-            raise PellucidError(self.failure or GONE)
+        self._untold.append(message)
+        while self._untold:
+            last = list(fds) if len(self._untold) == 1 else []
+            if not self._channel.send(self._untold.popleft(), last):
+                self._hear()
+                raise PellucidError(self.failure or GONE)
 
     def tell(self, message: Anything) -> None:
         """Send without waiting: what the decoder does not take yet, for its output is slow, follows later."""
@@ -63,6 +68,10 @@ class Peer:
     def introduce(self, target: Target) -> bool:
         """Tell of a target before it can have records; false where the decoder does not listen now."""
         return self.listens and self._channel.send(Tell(target), wait=False)
+
+    def withdraw(self, target: Target) -> None:
+        """Tell of one that was introduced, but could not be attached to."""
+        self.tell(Tell(structs.replace(target, watched=False)))
 
     def attend(self, others: set[int], patience_ms: float | None) -> set[int]:
         """Wait for the decoder, and for `others` to be readable; which of these are."""

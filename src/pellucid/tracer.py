@@ -8,9 +8,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pellucid.attach.attacher import Arrivals, Attacher
+from pellucid.attach.arrivals import Arrivals
+from pellucid.attach.attacher import Attacher, attach_first
 from pellucid.attach.cgroups import cgroup, cgroup_of, root
 from pellucid.attach.filters import Filter, comms
+from pellucid.attach.images import Images
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
 from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
@@ -60,12 +62,11 @@ class Tracer:
         with self._outputs(specs, settings.record) as (outputs, fds):
             tracing = self._load()
             attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
-            known = [attacher.attach(attacher.plan(found)) for found in targets]
+            with Images() as images:
+                first = attach_first(attacher, images, targets, demanded=bool(settings.libssl))
+            known = [target for _, target in first]
             if not settings.libssl:  # else just these files are meant
-                roster = Roster(
-                    library, None if settings.follow else settings.pid, [found.key for found in targets]
-                )
-                self._arrivals = Arrivals(attacher, roster, self._decoder.introduce)
+                self._arrivals = self._expect(library, attacher, first)
                 known += self._arrivals.mapped()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
@@ -77,6 +78,17 @@ class Tracer:
             self._decoder.tell(Tell(target))
         self._decoder.send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
         log.info("ready: watching %s", _count(known))
+
+    def _expect(
+        self, library: Library, attacher: Attacher, first: list[tuple[FoundTarget, Target]]
+    ) -> Arrivals:
+        """Whatever else turns up."""
+        pid = None if self._settings.follow else self._settings.pid
+        roster = Roster(library, pid, [found.key for found, _ in first])
+        arrivals = Arrivals(attacher, roster, self._decoder.introduce, self._decoder.withdraw)
+        for found, target in first:
+            arrivals.adopt(found, target)
+        return arrivals
 
     def _load(self) -> Tracing:
         settings = self._settings
@@ -155,7 +167,7 @@ class Tracer:
                 if ready & {interrupted, *process} or self._all_have_ended():
                     return
                 if ready and self._tracing:
-                    _leave_overwritten(self._tracing)
+                    self._leave_overwritten(self._tracing)
                 if self._arrivals:
                     self._arrivals.meet()
                 if time.monotonic() >= tick:
@@ -166,6 +178,20 @@ class Tracer:
         """What is readable when a file turns up, or one that is watched is written into."""
         overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
         return overwrites | (self._arrivals.filenos() if self._arrivals else set())
+
+    def _leave_overwritten(self, tracing: Tracing) -> None:
+        left = tracing.detach_overwritten()
+        for path in left.values():
+            log.warning(
+                "%s was written into: it is not watched %s, for probes on what was there before "
+                "would harm programs that load it",
+                path,
+                "until another program begins to use it"
+                if self._arrivals
+                else "for the rest of this capture",
+            )
+        if self._arrivals:
+            self._arrivals.overwritten(left)
 
     def _at_tick(self) -> None:
         self._tell_clock()
@@ -217,15 +243,6 @@ class Tracer:
         if self._tracing:
             self._tracing.close()
         self._decoder.close()
-
-
-def _leave_overwritten(tracing: Tracing) -> None:
-    for path in tracing.detach_overwritten():
-        log.warning(
-            "%s was written into: it is watched no more, for probes on what was there before "
-            "would harm programs that load it",
-            path,
-        )
 
 
 def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +66,20 @@ def test_forgotten(overwrites, files):
     for file in files:
         file.write_text("after")
     assert list(overwrites.take()) == [2]
+
+
+def test_more_writes_than_the_kernel_remembers(overwrites, tmp_path):
+    """When there was no room for all writes, any file may have been written into: all are told, and once only."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    paths = [tmp_path / name for name in ("one", "two", "three")]
+    for number, path in enumerate(paths, start=1):
+        path.touch()
+        overwrites.watch(path, number)
+    with paths[0].open("r+b", buffering=0) as one, paths[1].open("r+b", buffering=0) as two:
+        for _ in range(most // 2 + 1):  # in turn: a repeated event is not queued twice
+            one.write(b"1")
+            two.write(b"2")
+    told = []
+    while select.select([overwrites.fd], [], [], 0)[0]:
+        told += overwrites.take()
+    assert sorted(told) == [1, 2, 3]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from msgspec import structs
+
 from pellucid.join import Join
 from pellucid.model import (
     Chunk,
@@ -52,6 +54,13 @@ def played(*values, join=None):
     """All that follows from the values, after a clock and a target."""
     join = join or Join()
     return [flow for value in (CLOCK, TARGET, *values) for flow in join(value)]
+
+
+def test_targets_that_were_watched():
+    """A target that was taken back is not counted, nor one twice that was told twice."""
+    other = structs.replace(TARGET, id=4)
+    *_, totals = played(other, other, structs.replace(other, watched=False), End(boot=5_000))
+    assert totals.targets == 1
 
 
 def test_a_connection_carries_who_and_where():

@@ -64,10 +64,17 @@ def test_short_lived(everything, tls, tmp_path, victim):
         return [exchange(copy(tls, tmp_path / str(number)), victim) for number in range(SHORT_LIVED)]
 
     runs, messages = everything(act)
-    for end in (end for run in runs for end in run):
-        seen, truth = told(messages, end), spoken(end)
-        assert truth["write"].endswith(seen["write"]), end
-        assert truth["read"].endswith(seen["read"]), end
+    whole = noticed = 0
+    for run in runs:
+        seen = [told(messages, end) for end in run]
+        for end, ways in zip(run, seen, strict=True):
+            truth = spoken(end)
+            assert truth["write"].endswith(ways["write"]), end
+            assert truth["read"].endswith(ways["read"]), end
+            whole += ways == truth
+        noticed += any(ways["write"] for ways in seen)
+    assert whole > 0
+    assert noticed > SHORT_LIVED / 2  # all of them, on a machine that is not overloaded
     assert messages[-1]["targets"] >= SHORT_LIVED
     assert messages[-1]["lost"] == {}
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ def here(tls: Tls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+HINT = "it loads libssl.so.3: name that file, or use --pid"
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -51,6 +55,11 @@ def here(tls: Tls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "/bin/true does not define SSL_read and SSL_write: it has no OpenSSL inside",
         ),
         (["--pid", str(NO_PROCESS)], f"there is no process {NO_PROCESS}"),
+        (
+            ["--libssl", "/usr/sbin/nginx"],
+            f"/usr/sbin/nginx does not define SSL_read and SSL_write: it has no OpenSSL inside; {HINT}",
+        ),
+        (["--pid", "2"], "process 2 is the kernel's own: it has no library to watch"),
         (["--libssl", "libssl.so.3", "--pid", str(NO_PROCESS)], f"there is no process {NO_PROCESS}"),
         (
             ["--libssl", "libssl.so.3", "--cgroup_path", "."],
@@ -87,6 +96,31 @@ def test_what_cannot_begin(flags: list[str], expected: str, here: Path) -> None:
     os.mkfifo(here / "pipe")
     # That the command returns shows that the decoder, which holds its stderr too, has ended.
     assert only_line(pellucid("tls", *flags), 1) == expected
+
+
+@pytest.mark.parametrize("command", ["tls", "targets"])
+def test_a_thread_is_no_process(command: str) -> None:
+    """Whoever gives the number of a thread is told that of its process."""
+    here, told = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (here.set(), told.wait()))
+    thread.start()
+    here.wait()
+    answer = pellucid(command, "--pid", str(thread.native_id))
+    told.set()
+    thread.join()
+    expected = f"{thread.native_id} is a thread of process {os.getpid()}: give --pid {os.getpid()}"
+    assert only_line(answer, 1) == expected
+
+
+@pytest.mark.parametrize("more", [[], ["--follow"]])
+def test_a_pid_namespace(more: list[str]) -> None:
+    """Where processes have other numbers than the kernel's own, --pid is refused: it would silently see nothing."""
+    nested = ["unshare", "--pid", "--fork", "--mount-proc", *COMMAND, "tls", "--pid", "1", *more]
+    answer = subprocess.run(nested, capture_output=True, text=True, timeout=20)
+    assert only_line(answer, 1) == (
+        "this needs the host's process numbers: run it on the host itself, or in a container with --pid=host "
+        "(see pellucid doctor)"
+    )
 
 
 def test_a_start_that_fails_keeps_what_was_there(here: Path) -> None:

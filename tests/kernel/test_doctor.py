@@ -50,6 +50,12 @@ def test_the_main_job_can_run_here() -> None:
     assert document["kernel"] == os.uname().release
 
 
+def test_a_pid_namespace() -> None:
+    """Where processes have other numbers than on the host, a capture can run, and doctor says what cannot be."""
+    status, found = states("unshare", "--pid", "--fork", "--mount-proc")
+    assert (status, found["the host's process numbers"]) == (0, "warn")
+
+
 def test_an_ordinary_user() -> None:
     """Without root the status is 1, root is what is missing, and what needs it was not tried."""
     status, found = states(*NOBODY)

@@ -136,11 +136,14 @@ def test_deleted(successor, tls, images, start):
 def test_number_given_again(tls, images):
     """A new file that gets the inode number of a deleted one is another file."""
     before = images.key(tls.libssl)
-    for _ in range(100):
+
+    def again():
         tls.libssl.unlink()
         tls.libssl.write_bytes(b"another")
-        if tls.libssl.stat().st_ino == before.inode:
-            break
+        return tls.libssl.stat().st_ino == before.inode
+
+    if not any(again() for _ in range(1000)):
+        pytest.skip("this file system does not give the number of a deleted file again")
     assert images.key(tls.libssl) != before
 
 

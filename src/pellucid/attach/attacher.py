@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-import resource
-from collections import deque
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from pellucid.attach.images import Image
 from pellucid.attach.loader import find_fields, find_points, find_sites
+from pellucid.attach.pins import Pins
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
-    from pellucid.attach.images import Key
+    from pellucid.attach.images import Images
     from pellucid.attach.library import Library
     from pellucid.attach.loader import Tracing
     from pellucid.attach.points import Point
-    from pellucid.attach.roster import Roster
     from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
 
 _MOST_COPIED = 16 << 20
 """Bytes of a file that is read to see whether it is a copy: larger ones are programs, not libraries."""
+
+_MOST_KEPT = 64
+"""Different contents that are remembered, some 10 KiB each: copies come with the containers of one image."""
+
+
+@dataclass
+class Content:
+    """What was found out about a file; it holds for every file with the same bytes."""
+
+    site: str
+    """`inner` or `entry`: where the probes of its calls go."""
+    points: list[Point]
+    fields: Fields | None = None
+    """Where the library keeps what is known of a connection; None until somebody has looked."""
 
 
 class Plan(NamedTuple):
@@ -36,45 +52,46 @@ class Plan(NamedTuple):
     target: Target
     """What the decoder has to know before its first record."""
     found: FoundTarget
-    points: list[Point]
-    digest: bytes | None
-    """Of the file's content, where that is the way to know a copy."""
-
-
-class Places(NamedTuple):
-    """Where the probes of a file go."""
-
-    site: str
-    """`inner` or `entry`: where those of its calls are."""
-    points: list[Point]
+    content: Content
 
 
 class Attacher:
-    """Plans and attaches; what was found out about a file holds for every file with the same bytes."""
+    """Plans and attaches, one target after the other."""
 
     def __init__(self, tracing: Tracing, library: Library, *, entry_only: bool) -> None:
         self._tracing = tracing
         self._library = library
         self._entry_only = entry_only
-        self._places: dict[bytes | None, Places] = {}
-        self._fields: dict[bytes | None, Fields] = {}
+        self._contents: dict[bytes, Content] = {}
+        """The latest ones by their digest: disassembled once, which takes 8 ms, and 0.6 ms for a copy of libssl."""
         self._planned = 0
 
     def plan(self, found: FoundTarget) -> Plan:
-        """Number it and choose its sites. PellucidError where the file is gone, or has none to offer."""
-        digest = _digest(found.path) if found.how == "symbols" else None
-        places = self._places.get(digest) or self._find_places(found)
-        if digest:  # disassembled once for each content: 8 ms, and 0.6 ms for a copy of libssl
-            self._places[digest] = places
-        self._planned += 1
-        target = Target(self._planned, found.library, found.display, places.site)
-        return Plan(target, found, places.points, digest)
+        """Number it and choose its sites. PellucidError where the file is gone, or has none to offer.
 
-    def _find_places(self, found: FoundTarget) -> Places:
+        Its path must lead to just the file that was examined: see `attach_first` and `Roster.news`.
+        """
+        content = self._content(found)
+        self._planned += 1
+        target = Target(self._planned, found.library, found.display, content.site)
+        return Plan(target, found, content)
+
+    def _content(self, found: FoundTarget) -> Content:
+        digest = _digest(found.path) if found.how == "symbols" else None
+        if digest is None:
+            return self._look_into(found)
+        if digest not in self._contents:
+            content = self._look_into(found)
+            if len(self._contents) >= _MOST_KEPT:
+                del self._contents[next(iter(self._contents))]
+            self._contents[digest] = content
+        return self._contents[digest]
+
+    def _look_into(self, found: FoundTarget) -> Content:
         sites = find_sites(found, self._library, entry_only=self._entry_only)
         _log_sites(found, sites)
         points = find_points(found, self._library, sites, entry_only=self._entry_only)
-        return Places(sites[0].kind, points)
+        return Content(sites[0].kind, points)
 
     @property
     def crowded(self) -> bool:
@@ -83,110 +100,90 @@ class Attacher:
 
     def detach(self, numbers: Collection[int]) -> None:
         """Leave these targets, by number."""
-        for name in self._tracing.detach_targets(numbers):
+        for name in self._tracing.detach_targets(numbers).values():
             log.debug("watching %s no more: nobody uses it", name)
 
     def attach(self, plan: Plan) -> Target:
-        """Put the probes there. PellucidError where that fails: then there are none.
+        """Put the probes there. BpfError where that fails: then there are none.
 
-        Where the library keeps things is looked for afterwards, which takes 20 ms more: bytes do not wait.
+        Where the library keeps things is told before, so that the first connection has it too. Only in a file
+        with new content it is looked for afterwards, which takes 20 ms more: bytes do not wait.
         """
-        self._tracing.attach(plan.found, plan.target.id, plan.points)
-        try:
-            fields = self._fields.get(plan.digest) or find_fields(plan.found)
-            self._tracing.describe(plan.target.id, fields)
-        except PellucidError:
-            self._tracing.detach_targets([plan.target.id])
-            raise
-        if plan.digest:
-            self._fields[plan.digest] = fields
+        fields = plan.content.fields
+        if fields is not None:
+            self._describe(plan, fields)
+        self._tracing.attach(plan.found, plan.target.id, plan.content.points)
+        if fields is None:
+            plan.content.fields = fields = _fields(plan.found)
+            self._describe(plan, fields)
         return plan.target
 
+    def _describe(self, plan: Plan, fields: Fields) -> None:
+        """Bytes are seen without it."""
+        try:
+            self._tracing.describe(plan.target.id, fields)
+        except BpfError as error:
+            log.debug("%s: not all is known of its sessions: %s", plan.found.display, error)
 
-class Arrivals:
-    """Attaches to the targets of a roster as they turn up; until `close`.
 
-    `introduce` tells the decoder of a target, which must know it when its first record comes; it returns
-    false when that is not possible now. A target that vanishes meanwhile is no error.
+def attach_first(
+    attacher: Attacher, images: Images, targets: Iterable[FoundTarget], *, demanded: bool
+) -> list[tuple[FoundTarget, Target]]:
+    """Attach to files that were examined by name some time ago; those that it worked with.
+
+    `demanded` makes PellucidError of each that fails; else only that the kernel takes no probe at all is an error.
     """
-
-    def __init__(self, attacher: Attacher, roster: Roster, introduce: Callable[[Target], bool]) -> None:
-        self._attacher = attacher
-        self._roster = roster
-        self._introduce = introduce
-        self._waiting: deque[FoundTarget] = deque()
-        self._numbers: dict[Key, int] = {}
-        """Of the targets that are attached to."""
-        self._refused = False
-        _allow_many_files()
-        self.close = roster.close
-        self.filenos = roster.filenos
-
-    def mapped(self) -> Iterator[Target]:
-        """Attach to what is mapped by now; what `introduce` would say of it is the caller's."""
-        for found in self._roster.mapped():
-            try:
-                target = self._attacher.attach(self._attacher.plan(found))
-            except PellucidError as error:
-                self._give_up(found, error)
-            else:
-                self._attached(found, target)
-                yield target
-
-    def meet(self) -> None:
-        """Attach to what has turned up since the last call."""
-        self._waiting.extend(self._roster.news())
-        self._attach()
-
-    def renew(self) -> None:
-        """To be called every second or so: look again where the machine has changed, leave what is not used."""
-        leaving = self._roster.retired(crowded=self._attacher.crowded)
-        if leaving:
-            self._attacher.detach([self._numbers.pop(key) for key in leaving])
-        self._waiting.extend(self._roster.renew())
-        self._attach()
-
-    def _attach(self) -> None:
-        while self._waiting:
-            found = self._waiting[0]
-            try:
-                plan = self._attacher.plan(found)
-                if not self._introduce(plan.target):
-                    return
-                self._attacher.attach(plan)
-            except PellucidError as error:
-                self._give_up(found, error)
-            else:
-                log.info("watching %s (%s) too", found.display, found.library)
-                self._attached(found, plan.target)
-            self._waiting.popleft()
-
-    def _attached(self, found: FoundTarget, target: Target) -> None:
-        self._numbers[found.key] = target.id
-        self._roster.done(found)
-
-    def _give_up(self, found: FoundTarget, why: PellucidError) -> None:
-        """A file may vanish at any time; that the kernel takes no more probes is said once."""
-        if isinstance(why, BpfError) and not self._refused:
-            self._refused = True
-            log.warning("%s is not watched: %s; further files may not be either", found.display, why)
-        self._roster.forget(found, why)
+    attached: list[tuple[FoundTarget, Target]] = []
+    failure: PellucidError | None = None
+    pins = Pins(images)
+    for found in targets:
+        try:
+            with _held(pins, found) as same:
+                attached.append((found, attacher.attach(attacher.plan(same))))
+        except PellucidError as error:
+            if demanded:
+                raise
+            log.warning("%s is not watched: %s", found.display, error)
+            failure = error
+    if isinstance(failure, BpfError) and not attached:
+        raise failure
+    return attached
 
 
-def _allow_many_files() -> None:
-    """Each file that is watched takes a descriptor for each program; the usual limit is 1024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+@contextmanager
+def _held(pins: Pins, found: FoundTarget) -> Iterator[FoundTarget]:
+    """The target by a path that nobody can put another file behind.
+
+    PellucidError where its own name leads to another one by now: in that, the probes of the old file would be in
+    the middle of instructions.
+    """
+    pinned = pins.pin(Image(found.key, found.path, found.display, ()))
+    if pinned is None:
+        raise PellucidError(f"{found.display} was replaced while the capture began: start it again")
+    try:
+        yield found._replace(path=pinned.path)
+    finally:
+        pins.release(found.key)
+
+
+def _fields(found: FoundTarget) -> Fields:
+    """Where the library keeps things; nothing where that cannot be told: only roles and the like depend on it."""
+    try:
+        return find_fields(found)
+    except PellucidError as error:
+        log.debug("%s: nothing is known of its sessions: %s", found.display, error)
+        return {}
 
 
 def _digest(path: Path) -> bytes | None:
     """SHA-256 of a file; None for a large one."""
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST_COPIED + 1)
+            if os.fstat(file.fileno()).st_size > _MOST_COPIED:
+                return None
+            return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise PellucidError(f"cannot read {path}: {error.strerror}") from error
-    return hashlib.sha256(content).digest() if len(content) <= _MOST_COPIED else None
 
 
 def _log_sites(target: FoundTarget, sites: list[Site]) -> None:

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pellucid.attach import machine
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_MOUNTS = Path("/proc/self/mountinfo")
 
 
 @contextmanager
@@ -34,16 +33,7 @@ def cgroup(path: Path | None) -> Iterator[int | None]:
 
 def root() -> Path | None:
     """Where the hierarchy is mounted; None where it is not."""
-    return root_in(_MOUNTS.read_text())
-
-
-def root_in(mounts: str) -> Path | None:
-    """The same for the text of a /proc/PID/mountinfo (proc(5))."""
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        if after.startswith("cgroup2 "):
-            return Path(before.split()[4])
-    return None
+    return next(map(Path, machine.mounts("cgroup2")), None)
 
 
 def cgroup_of(pid: int) -> Path | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pellucid.attach import children, machine, mappings, rehearsal, trials
 from pellucid.errors import PellucidError, Unsupported
+from pellucid.libbpf import trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +69,15 @@ DECODER = Feature(
     do="let it keep CAP_SETUID, CAP_SETGID and CAP_SETPCAP, outside of user namespaces",
     probe=children.decoder,
     after=("root",),
+)
+
+PROCESS_NUMBERS = Feature(
+    "the host's process numbers",
+    use="watch one process: --pid",
+    needs="the initial pid namespace",
+    do="run it on the host itself, or in a container with --pid=host",
+    probe=machine.process_numbers,
+    without="--pid cannot be used, and messages show the numbers that the host knows",
 )
 
 FEATURES = (
@@ -140,7 +150,7 @@ FEATURES = (
         use="one program for all places, which learns from the cookie where it is",
         needs="Linux 5.15",
         do="run Linux 5.15 or newer",
-        probe=trials.helper(trials.GET_ATTACH_COOKIE),
+        probe=trials.helper(trial.GET_ATTACH_COOKIE),
         after=("bpf(2)",),
         commits=(
             '7adfc6c9b315 "bpf: Add bpf_get_attach_cookie() BPF helper to access bpf_cookie value" (5.15)',
@@ -192,7 +202,7 @@ FEATURES = (
         use="copy a single call of up to 64 MiB",
         needs="Linux 5.17",
         do="run Linux 5.17 or newer",
-        probe=trials.helper(trials.LOOP),
+        probe=trials.helper(trial.LOOP),
         without="what a single call has beyond 1 MiB is lost, and said to be",
         after=("bpf(2)",),
         commits=('e6f2dd0f8067 "bpf: Add bpf_loop helper" (5.17)',),
@@ -202,7 +212,7 @@ FEATURES = (
         use="close the connections of a process that has ended",
         needs="Linux 5.13",
         do="run Linux 5.13 or newer",
-        probe=trials.helper(trials.FOR_EACH_MAP_ELEM),
+        probe=trials.helper(trial.FOR_EACH_MAP_ELEM),
         without="such connections are not shown as closed",
         after=("bpf(2)",),
         commits=('69c087ba6225 "bpf: Add bpf_for_each_map_elem() helper" (5.13)',),
@@ -230,12 +240,25 @@ FEATURES = (
     ),
     Feature(
         "cgroup v2",
-        use="watch one group of programs: --cgroup_path",
-        needs="a mounted cgroup2 file system",
+        use="know the addresses of TLS that goes through memory, by the handshake; watch one group of programs",
+        needs="a mounted cgroup2 file system, all of it",
         do="mount -t cgroup2 none /sys/fs/cgroup",
         probe=machine.mounted("cgroup2"),
-        without="--cgroup_path cannot be used",
+        without="such addresses are null; --cgroup_path and --container cannot be used",
     ),
+    Feature(
+        "the sender of a packet",
+        use="tell a program's own handshake from one that a proxy passes on",
+        needs="Linux 6.10",
+        do="run Linux 6.10 or newer",
+        probe=trials.helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB),
+        without="handshakes are not used: addresses of TLS that goes through memory are null",
+        after=("bpf(2)",),
+        commits=(
+            'eb166e522c77 "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types" (6.10)',
+        ),
+    ),
+    PROCESS_NUMBERS,
     Feature(
         "tracefs",
         use="nothing: uprobes are made through perf or bpf(2)",
@@ -329,6 +352,12 @@ def _try(feature: Feature) -> Finding:
 def unsupported(feature: Feature) -> Unsupported:
     """The error that says that a row is not there."""
     return Unsupported(feature.name, feature.do)
+
+
+def require(feature: Feature) -> None:
+    """Raise `Unsupported` where a row that somebody asks for is not there."""
+    if _try(feature).state != "ok":
+        raise unsupported(feature)
 
 
 def missing_requirement() -> Unsupported | None:

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.errors import PellucidError
+from pellucid.attach.pids import no_process
 
 if TYPE_CHECKING:
     from pellucid.libbpf import BpfMap
@@ -37,7 +37,7 @@ def seed(followed: BpfMap, pid: int) -> set[int]:
     PellucidError when there is no such process.
     """
     if not _enter(followed, pid):
-        raise PellucidError(f"there is no process {pid}")
+        raise no_process(pid)
     known, new = {pid}, {pid}
     while new:
         new = descendants(parents(), known) - known

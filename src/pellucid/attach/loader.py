@@ -218,22 +218,22 @@ class Tracing:
         """Whether there is little room for more targets."""
         return self._points.crowded
 
-    def detach_targets(self, target_ids: Collection[int]) -> list[str]:
-        """Remove the probes of these files, and what else they have; the names of those that had any.
+    def detach_targets(self, target_ids: Collection[int]) -> dict[int, str]:
+        """Remove the probes of these files, and what else they have; the names of those that had any, by number.
 
         Their connections are closed with their processes, as ever.
         """
-        leaving = [self._attached.pop(number) for number in target_ids if number in self._attached]
-        close_links([link for each in leaving for link in each.links])
+        leaving = {number: self._attached.pop(number) for number in target_ids if number in self._attached}
+        close_links([link for each in leaving.values() for link in each.links])
         self.overwrites.forget(target_ids)
-        for each in leaving:
+        for each in leaving.values():
             self._points.remove(each.cookies)
         for key in (key for number in target_ids for key in keys_of(number)):
             self._object.map("fields").delete(_KEY.pack(key))
-        return [each.name for each in leaving]
+        return {number: each.name for number, each in leaving.items()}
 
-    def detach_overwritten(self) -> list[str]:
-        """Remove the probes of the files that somebody writes into; their names."""
+    def detach_overwritten(self) -> dict[int, str]:
+        """Remove the probes of the files that somebody writes into; their names by number."""
         return self.detach_targets([*self.overwrites.take()])
 
     def detach(self) -> None:

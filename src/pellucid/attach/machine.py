@@ -23,6 +23,10 @@ MOUNTS = Path("/proc/self/mountinfo")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 CPUINFO = Path("/proc/cpuinfo")
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+
+PROC_PID_INIT_INO = 0xEFFFFFFC
+"""linux/proc_ns.h: the inode of the pid namespace that all others are in."""
 
 
 def root() -> str:
@@ -54,13 +58,23 @@ def lockdown() -> str:
     return f"lockdown: {mode}"
 
 
+def process_numbers() -> str:
+    """Whether processes have the same numbers here as in the kernel's own view."""
+    if PID_NAMESPACE.stat().st_ino != PROC_PID_INIT_INO:
+        raise PellucidError("this is in a pid namespace of its own, as containers are")
+    return "the initial pid namespace"
+
+
 def mounts(kind: str) -> list[str]:
-    """Where file systems of this kind are mounted (proc(5), /proc/PID/mountinfo)."""
+    """Where whole file systems of this kind are mounted (proc(5), /proc/PID/mountinfo); a part of one, as containers
+    have it, does not count.
+    """
     found = []
     for line in MOUNTS.read_text(errors="surrogateescape").splitlines():
         mount, _, source = line.partition(" - ")
-        if source.split()[0] == kind:
-            found.append(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), mount.split()[4]))
+        root, point = mount.split()[3:5]
+        if source.split()[0] == kind and root == "/":
+            found.append(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point))
     return found
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # linux/inotify.h
 IN_MODIFY = 2
+IN_Q_OVERFLOW = 0x4000
 _EVENT = Struct("iIII")  # watch, mask, cookie, bytes of a name: none, since no folder is watched
 _ROOM = 4096
 
@@ -46,15 +47,22 @@ class Overwrites:
             self._targets[number] = target
 
     def take(self) -> Iterator[int]:
-        """The targets whose files were written into since the last time, each told once only."""
+        """The targets whose files were written into since the last time, each told once only.
+
+        All of them, where the kernel had no room to say which.
+        """
         try:
             events = os.read(self.fd, _ROOM)
         except BlockingIOError:
             return
         for number, mask, _, _ in _EVENT.iter_unpack(events):
-            if mask & IN_MODIFY and number in self._targets:
-                _libc.inotify_rm_watch(self.fd, number)
-                yield self._targets.pop(number)
+            if mask & IN_Q_OVERFLOW:
+                written = [*self._targets]
+            else:
+                written = [number] if mask & IN_MODIFY and number in self._targets else []
+            for each in written:
+                _libc.inotify_rm_watch(self.fd, each)
+                yield self._targets.pop(each)
 
     def forget(self, targets: Collection[int]) -> None:
         """Notice no more writes into the files of these targets."""

@@ -36,6 +36,10 @@ class Retirement:
         """It is watched from now on."""
         self._unused_since[key] = None
 
+    def remove(self, key: Key) -> None:
+        """It is watched no more, for another reason; nothing happens where it was not."""
+        self._unused_since.pop(key, None)
+
     def due(self, in_use: AbstractSet[Key], now: float, at_once: Callable[[Key], bool]) -> list[Key]:
         """Those to be left now, at most MOST_AT_ONCE, the longest unused first; they are forgotten here.
 

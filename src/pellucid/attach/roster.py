@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pellucid.attach.targets import FoundTarget
     from pellucid.attach.watch import Mapping
 
-_MOST_STRANGERS = 1 << 16
-"""Files, some 16 MiB: a machine that makes programs all day maps new ones without end."""
+_MOST_STRANGERS = 1 << 14
+"""Files, some 4 MiB, which `memory.TRACER` has room for: a machine that makes programs all day maps new ones without end."""
 
 _LOOK_S = 10.0
 """Seconds between two looks at who is still used, of which one takes some 5 us for each process."""
@@ -46,7 +46,7 @@ class Roster:
     def __init__(self, library: Library, pid: int | None, known: Iterable[Key]) -> None:
         self._library = library
         self._pid = pid
-        self._watched = frozenset(known)
+        self._watched = set(known)
         self._strangers: set[Key] = set()
         self._images = Images()
         self._watch = _watch()
@@ -123,11 +123,18 @@ class Roster:
             self._pins.release(key)
         return leaving
 
-    def forget(self, target: FoundTarget, why: PellucidError) -> None:
-        """It could not be attached to: look at it again when it turns up again."""
+    def forget(self, target: FoundTarget, why: PellucidError, *, again: bool) -> None:
+        """It could not be attached to, or had to be left: look at it again when it turns up again.
+
+        Not where its own code stands in the way: that will be the same with each program that starts.
+        """
         log.debug("left out: %s: %s", target.display, why)
-        self._strangers.discard(target.key)
-        self._pins.release(target.key)
+        if again:
+            self._strangers.discard(target.key)
+        self._watched.discard(target.key)
+        self._retirement.remove(target.key)
+        if target.key in self._pins:
+            self._pins.release(target.key)
 
     def _forget_lost(self) -> None:
         """What was replaced before it was read through may turn up again, or be mapped still."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from pellucid.attach.files import open_regular
 from pellucid.attach.images import Image, Key
 from pellucid.attach.ldcache import installed
+from pellucid.attach.pids import check_process
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
 from pellucid.log import log
@@ -147,15 +148,28 @@ def _mentions(path: Path, names: Iterable[str]) -> bool:
 
 def named_target(library: Library, view: View, path: Path) -> FoundTarget:
     """The target in the file that the user names. Raises `PellucidError` where there is none."""
-    with Elf(path):  # says better than a mapping what is wrong with the file
+    with Elf(path) as elf:  # says better than a mapping what is wrong with the file
+        needed = elf.needed
         image = Image(view.key(path), path, str(path), ())
     found = examine(library, image)
     if found is None:
         missing = " and ".join(library.required)
-        raise PellucidError(f"{path} does not define {missing}: it has no {library.title} inside")
+        loads = [name for name in needed if _is_installed(library, name)]
+        hint = f"; it loads {loads[0]}: name that file, or use --pid" if loads else ""
+        raise PellucidError(f"{path} does not define {missing}: it has no {library.title} inside{hint}")
     if isinstance(found, Refused):
         raise PellucidError(f"{path} cannot be watched: {found.reason}")
     return found
+
+
+def _is_installed(library: Library, name: str) -> bool:
+    """Whether the dynamic linker's cache has a file of this name that has the family inside."""
+    paths = [path for path in installed() if path.name == name]
+    for path in paths:
+        with Elf(path) as elf:
+            if all(function in elf.symbols(library.required) for function in library.required):
+                return True
+    return False
 
 
 def mapped_targets(
@@ -197,12 +211,6 @@ def _installed_image(library: Library, view: View, path: Path) -> Image | None:
         if not elf.symbols(library.required):
             return None
     return Image(view.key(path), path, str(path), ())
-
-
-def check_process(pid: int | None) -> None:
-    """Raise `PellucidError` where there is no such process."""
-    if pid is not None and not Path(f"/proc/{pid}").exists():
-        raise PellucidError(f"there is no process {pid}")
 
 
 def find_targets(library: Library, view: View, libssl: Path | None, pid: int | None) -> list[FoundTarget]:

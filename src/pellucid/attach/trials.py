@@ -17,13 +17,6 @@ from pellucid.settings import Tls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# enum bpf_func_id of linux/bpf.h
-PROBE_READ_KERNEL = 113
-KTIME_GET_COARSE_NS = 160
-FOR_EACH_MAP_ELEM = 164
-GET_ATTACH_COOKIE = 174
-LOOP = 181
-
 
 def program() -> str:
     """Whether bpf(2) loads anything at all for this process."""
@@ -37,11 +30,11 @@ def kernel_types() -> str:
     return "the kernel's types are known"
 
 
-def helper(number: int) -> Callable[[], str]:
-    """A probe for a helper that uprobe programs call."""
+def helper(number: int, kind: int = trial.KPROBE) -> Callable[[], str]:
+    """A probe for a helper that programs of a kind call; uprobe programs where nothing is said."""
 
     def probe() -> str:
-        if not trial.has_helper(number):
+        if not trial.has_helper(number, kind):
             raise PellucidError(f"the kernel refuses helper {number}")
         return "the kernel has it"
 
@@ -50,7 +43,7 @@ def helper(number: int) -> Callable[[], str]:
 
 def kernel_memory() -> str:
     """Reading kernel memory, which lockdown may forbid."""
-    if not trial.has_helper(PROBE_READ_KERNEL):
+    if not trial.has_helper(trial.PROBE_READ_KERNEL):
         raise PellucidError(f"the kernel forbids it; {machine.lockdown()}")
     return f"allowed; {machine.lockdown()}"
 
@@ -77,7 +70,7 @@ def memlock() -> str:
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     text = "no limit" if limit == resource.RLIM_INFINITY else _mebibytes(limit)
     # It came with accounting by cgroup, in 5.11; libbpf takes it for a sign of that too.
-    if trial.has_helper(KTIME_GET_COARSE_NS, trial.SOCKET_FILTER):
+    if trial.has_helper(trial.KTIME_GET_COARSE_NS, trial.SOCKET_FILTER):
         return f"{text}; this kernel does not charge BPF to it"
     if limit != resource.RLIM_INFINITY and limit < _default_ring():
         raise PellucidError(f"{text}, and this kernel charges the ring to it")

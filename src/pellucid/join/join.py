@@ -178,7 +178,10 @@ class Join:
         return iter(())
 
     def _target(self, target: Target) -> Iterator[Flow]:
-        self._targets[target.id] = target
+        if target.watched:
+            self._targets[target.id] = target
+        else:
+            self._targets.pop(target.id, None)
         return iter(())
 
     def _set_drops(self, drops: Drops) -> Iterator[Flow]:

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 # enum bpf_prog_type and enum bpf_map_type of linux/bpf.h; uprobes run programs of the type KPROBE.
 SOCKET_FILTER, KPROBE, CGROUP_SKB, RAW_TRACEPOINT = 1, 2, 8, 17
 RING_BUFFER = 27
+# enum bpf_func_id of linux/bpf.h
 GET_CURRENT_PID_TGID = 14
-"""enum bpf_func_id of linux/bpf.h."""
+PROBE_READ_KERNEL = 113
+KTIME_GET_COARSE_NS = 160
+FOR_EACH_MAP_ELEM = 164
+GET_ATTACH_COOKIE = 174
+LOOP = 181
 
 _LOG_SIZE = 1 << 16
 _UNKNOWN_HELPER = ("invalid func ", "unknown func ", "program of this type cannot use helper ")
