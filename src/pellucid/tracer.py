@@ -116,9 +116,9 @@ class Tracer:
         settings = self._settings
         alone = settings.pid if not settings.follow else None  # a child may move to any cgroup
         path = settings.cgroup_path or (cgroup_of(alone) if alone else None) or root()
-        reason = "cgroup v2 is not mounted"
+        reason = "cgroup v2 is not mounted" if path is None else "the kernel does not say who sends a packet"
         with cgroup(path) as fd:
-            if fd is not None:
+            if fd is not None and tracing.sender_known:
                 try:
                     tracing.attach_hello(fd)
                 except BpfError as error:

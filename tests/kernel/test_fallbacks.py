@@ -19,6 +19,8 @@ def without(self, ring_size):
 Tracing._configure = without
 """
 
+NO_SENDER = "from pellucid.libbpf import trial; trial.has_helper = lambda *_: False"
+
 
 @pytest.fixture
 def exchange(tls, programs):
@@ -41,7 +43,7 @@ def exchange(tls, programs):
     return run
 
 
-@pytest.mark.parametrize("patch", ["", NO_MULTI, NO_SOCKET_TRACEPOINTS, NO_NEWER_HELPERS])
+@pytest.mark.parametrize("patch", ["", NO_MULTI, NO_SOCKET_TRACEPOINTS, NO_NEWER_HELPERS, NO_SENDER])
 def test_the_same_is_captured(patch, exchange, capture):
     """One link a probe, and addresses by SSL_set_fd, give the same exchange with the same addresses."""
     run = capture(patch=patch)

@@ -85,10 +85,10 @@ class Tracing:
     def _configure(self, ring_size: int) -> None:
         self._object.map("ring").resize(ring_size)
         self._who.size_maps(self._object)
-        sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
+        self.sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
         constants = {
             "wake_mark": min(1 << 20, ring_size // 4),
-            "sender_known": int(sender_known),
+            "sender_known": int(self.sender_known),
             **self._who.constants(),
         }
         for name, value in constants.items():
