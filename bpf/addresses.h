@@ -28,5 +28,8 @@ static __always_inline void find_addresses(struct connection *c, const struct fr
 		if (sk)
 			read_endpoints(sk, &c->ends);
 	}
-	c->unwanted = c->ends.family && !wanted_ends(&c->ends);
+	if (!c->ends.family)
+		return;
+	found(c);
+	c->unwanted = !wanted_ends(&c->ends);
 }

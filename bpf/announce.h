@@ -85,11 +85,10 @@ static __always_inline void say_session(struct opened *r, const struct session *
 static __always_inline bool say_opened(const struct connection *c, const struct session *session, u64 time,
 				       const u32 room)
 {
-	struct opened *r = RECORD(opened, sizeof(*r) + room);
+	struct opened *r = RECORD_AT(opened, sizeof(*r) + room, time);
 
 	if (!r)
 		return false;
-	r->head.time = time;
 	r->connection = c->id;
 	r->target = c->target;
 	r->pid = bpf_get_current_pid_tgid() >> 32;

@@ -20,8 +20,8 @@
 #endif
 
 struct frame {
-	u64 sp; /* 0: free */
-	u64 time;
+	u64 sp;	    /* 0: free */
+	u64 time;   /* of a write: its beginning, boot clock, ns */
 	u64 handle; /* the library's connection object: SSL *, gnutls_session_t */
 	u64 buffer;
 	u64 size;  /* how many bytes the program asked for */

@@ -48,12 +48,11 @@ struct rest {
 
 static __always_inline void miss(const struct rest *rest, u64 size, enum loss reason)
 {
-	struct missed *r = RECORD(missed, sizeof(*r));
+	struct missed *r = RECORD_AT(missed, sizeof(*r), rest->time);
 
 	lose(reason, size);
 	if (!r)
 		return; /* the hole shows in the offsets all the same */
-	r->head.time = rest->time;
 	r->connection = rest->connection;
 	r->offset = rest->offset;
 	r->size = size;
@@ -65,7 +64,7 @@ static __always_inline void miss(const struct rest *rest, u64 size, enum loss re
 /* One record with room for `room` bytes (a constant: the verifier wants it); size <= room. */
 static __always_inline void send_in(const struct rest *rest, u32 size, const u32 room)
 {
-	struct data *r = RECORD(data, sizeof(*r) + room);
+	struct data *r = RECORD_AT(data, sizeof(*r) + room, rest->time);
 
 	if (!r) {
 		lose(RING_FULL, size);
@@ -79,7 +78,6 @@ static __always_inline void send_in(const struct rest *rest, u32 size, const u32
 		return;
 	}
 	r->head.size = __builtin_offsetof(struct data, bytes) + size;
-	r->head.time = rest->time;
 	r->connection = rest->connection;
 	r->offset = rest->offset;
 	r->tid = bpf_get_current_pid_tgid();

@@ -117,7 +117,7 @@ static __always_inline bool ends_of(struct __sk_buff *skb, struct endpoints *end
 
 static __always_inline void remember_hello(struct __sk_buff *skb)
 {
-	struct sent sent = {.pid = bpf_get_current_pid_tgid() >> 32};
+	struct sent sent = {};
 	struct hello hello;
 	u32 payload;
 
@@ -128,6 +128,7 @@ static __always_inline void remember_hello(struct __sk_buff *skb)
 		return;
 	if (hello.content != HANDSHAKE || (hello.message != CLIENT_HELLO && hello.message != SERVER_HELLO))
 		return;
+	sent.pid = bpf_get_current_pid_tgid() >> 32;
 	if (ends_of(skb, &sent.ends))
 		bpf_map_update_elem(&hellos, &hello.random, &sent, BPF_NOEXIST);
 }

@@ -116,8 +116,8 @@ static __always_inline void add_cgroup(struct process *r, struct task_struct *ta
 }
 
 /*
- * Say who the current process is; 0 without room for it. A function of its own, so that the verifier follows its
- * loops once, and not once for each way that leads there or on from there.
+ * Say who the current process is; 0 without room for it. A function of its own, so that the verifier follows
+ * its loops once, and not once for each way that leads there or on from there.
  */
 __noinline int say_process(void)
 {

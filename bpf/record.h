@@ -88,15 +88,17 @@ static __always_inline void submit(void *record)
 	bpf_ringbuf_submit(record, wake());
 }
 
-/* Reserve `room` bytes for a `struct name` and fill in its head; NULL when the ring is full. */
-#define RECORD(name, room)                                                                                   \
+/* Reserve `room` bytes for a `struct name` of that time and fill in its head; NULL when the ring is full. */
+#define RECORD_AT(name, room, when)                                                                          \
 	({                                                                                                   \
 		struct name *record_ = bpf_ringbuf_reserve(&ring, room, 0);                                  \
 		if (record_)                                                                                 \
 			record_->head = (struct head){                                                       \
 			    .type = bpf_core_type_id_local(struct name),                                     \
 			    .size = sizeof(struct name),                                                     \
-			    .time = bpf_ktime_get_boot_ns(),                                                 \
+			    .time = when,                                                                    \
 			};                                                                                   \
 		record_;                                                                                     \
 	})
+
+#define RECORD(name, room) RECORD_AT(name, room, bpf_ktime_get_boot_ns())

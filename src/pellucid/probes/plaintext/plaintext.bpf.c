@@ -46,18 +46,18 @@ static __always_inline struct point *point_of(u64 index)
 	return bpf_map_lookup_elem(&points, &(u32){index});
 }
 
-static __always_inline void call_begins(struct pt_regs *ctx, const struct point *point)
+static __always_inline void call_begins(struct pt_regs *ctx, const struct point *point, u64 cookie)
 {
 	struct frame *frame = push(ctx);
 
 	if (!frame)
 		return;
-	frame->time = bpf_ktime_get_boot_ns();
+	frame->time = point->direction == WRITE ? bpf_ktime_get_boot_ns() : 0;
 	frame->handle = argument(ctx, point->handle);
 	frame->buffer = argument(ctx, point->value);
 	frame->size = argument(ctx, point->size);
 	frame->count = point->count == NO_ARGUMENT ? 0 : argument(ctx, point->count);
-	frame->point = bpf_get_attach_cookie(ctx);
+	frame->point = cookie;
 }
 
 /*
@@ -138,15 +138,15 @@ static __always_inline void call_ends(struct pt_regs *ctx, const struct point *p
 SEC("uprobe")
 int entered(struct pt_regs *ctx)
 {
-	struct point *point = stopped ? NULL : point_of(bpf_get_attach_cookie(ctx));
+	u64 cookie = bpf_get_attach_cookie(ctx), handle;
+	struct point *point = stopped ? NULL : point_of(cookie);
 	struct connection *c;
-	u64 handle;
 
 	if (!point)
 		return 0;
 	if (point->kind == CALL) {
 		if (wanted())
-			call_begins(ctx, point);
+			call_begins(ctx, point, cookie);
 		return 0;
 	}
 	handle = argument(ctx, point->handle);
@@ -190,8 +190,8 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 	struct sock *sk = (void *)ctx->args[0];
 	struct thread *thread;
 
-	if (!is_ours())
-		return 0;
+	if (seeking <= 0 || (s32)ctx->args[1] <= 0 || !is_ours())
+		return 0; /* at once: every process on the machine comes by here */
 	thread = this_thread();
 	if (!thread)
 		return 0;
