@@ -28,8 +28,5 @@ static __always_inline void find_addresses(struct connection *c, const struct fr
 		if (sk)
 			read_endpoints(sk, &c->ends);
 	}
-	if (!c->ends.family)
-		return;
-	found(c);
-	c->unwanted = !wanted_ends(&c->ends);
+	c->unwanted = c->ends.family && !wanted_ends(&c->ends);
 }

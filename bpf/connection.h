@@ -39,7 +39,6 @@ struct connection {
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
 	u8 unwanted; /* by its addresses: nothing more of it is copied, counted or numbered */
-	u32 seeking; /* 1 while it is counted in `seeking` below */
 	u64 session; /* what was announced of it, in short */
 	struct endpoints ends;
 };
@@ -79,24 +78,6 @@ struct {
 } unsaid SEC(".maps");
 
 static u64 last_id;
-
-/*
- * Connections whose addresses are not known: only while there are any is it worth a look which socket a call
- * uses. One that is older than the probe counts from the end of its first call on.
- */
-static s64 seeking;
-
-static __always_inline void seek(struct connection *c)
-{
-	c->seeking = 1;
-	__sync_fetch_and_add(&seeking, 1);
-}
-
-static __always_inline void found(struct connection *c)
-{
-	if (__sync_val_compare_and_swap(&c->seeking, 1, 0)) /* several threads may find them at a time */
-		__sync_fetch_and_add(&seeking, -1);
-}
 
 static __always_inline struct connection_key key_of(u64 handle)
 {
@@ -161,7 +142,6 @@ static __always_inline void close_connection(u64 handle)
 	if (!c)
 		return;
 	say_closed(c);
-	found(c);
 	bpf_map_delete_elem(&connections, &key);
 	count_connection(key.pid, -1);
 }
@@ -171,7 +151,6 @@ static __always_inline struct connection *open_connection(u64 handle, u32 target
 	struct connection_key key = key_of(handle);
 	struct connection fresh = {
 	    .id = __sync_add_and_fetch(&last_id, 1), .target = target, .fd = -1, .mid = mid};
-	struct connection *c;
 
 	close_connection(handle);
 	if (!count_connection(key.pid, 1))
@@ -180,10 +159,7 @@ static __always_inline struct connection *open_connection(u64 handle, u32 target
 		count_connection(key.pid, -1);
 		return NULL;
 	}
-	c = bpf_map_lookup_elem(&connections, &key);
-	if (c)
-		seek(c);
-	return c;
+	return bpf_map_lookup_elem(&connections, &key);
 }
 
 /* The same object for another connection: its references and its descriptor stay. */
@@ -195,8 +171,6 @@ static __always_inline void renew_connection(struct connection *c)
 	c->mid = c->role = c->looked = c->asked = c->announced = c->resolved = c->unwanted = 0;
 	c->session = 0;
 	c->ends = (struct endpoints){};
-	found(c);
-	seek(c);
 }
 
 struct bpf_map;
@@ -205,7 +179,6 @@ static long close_if_of(struct bpf_map *map, struct connection_key *key, struct 
 {
 	if (key->pid == *pid) {
 		say_closed(c);
-		found(c);
 		bpf_map_delete_elem(map, key);
 	}
 	return 0;

@@ -190,7 +190,7 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 	struct sock *sk = (void *)ctx->args[0];
 	struct thread *thread;
 
-	if (seeking <= 0 || (s32)ctx->args[1] <= 0 || !is_ours())
+	if ((s32)ctx->args[1] <= 0 || !is_ours())
 		return 0; /* at once: every process on the machine comes by here */
 	thread = this_thread();
 	if (!thread)
