@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from msgspec import structs
 
+from pellucid.errors import FormatError
 from pellucid.join import Join
 from pellucid.model import (
     Chunk,
@@ -210,3 +212,18 @@ def test_totals_name_only_what_was_lost():
 
     assert totals.lost == {"ring_full": 5, "untracked_calls": 2}
     assert (totals.seconds, totals.targets, totals.seen_bytes) == (1.0, 1, 50)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        data(0, b"x")._replace(direction=126),
+        Missed(time=3_000, connection=7, offset=0, size=1, direction=2, reason=0),
+        Missed(time=3_000, connection=7, offset=0, size=1, direction=1, reason=99),
+        opened(role=3),
+    ],
+)
+def test_damage(damaged):
+    """A record that says what does not exist is refused: the stream is damaged."""
+    with pytest.raises(FormatError, match="which does not exist"):
+        played(opened(), damaged)

@@ -46,9 +46,17 @@ def descriptors(pid: int) -> dict[int, str]:
     return {int(entry.name): str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
 
 
+def _read(entry: Path) -> str:
+    """The text of a file in /proc; nothing where it has gone since it was listed."""
+    try:
+        return entry.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def bpf_ids(pid: int) -> dict[str, set[int]]:
     """The ids of the BPF links and programs that a process has descriptors of (proc(5), fdinfo)."""
-    text = "".join(entry.read_text() for entry in Path(f"/proc/{pid}/fdinfo").iterdir())
+    text = "".join(map(_read, Path(f"/proc/{pid}/fdinfo").iterdir()))
     return {
         "link": {int(number) for number in re.findall(r"^link_id:\s*(\d+)", text, re.MULTILINE)},
         "prog": {int(number) for number in re.findall(r"^prog_id:\s*(\d+)", text, re.MULTILINE)},

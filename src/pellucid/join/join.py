@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.container import container_id
+from pellucid.errors import FormatError
 from pellucid.join.addresses import endpoint
 from pellucid.join.processes import path_of
 from pellucid.join.sessions import session_of
@@ -36,7 +37,9 @@ from pellucid.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 NO_REASON = "ring_full"
 """A hole that no record explains: the kernel had no room to say anything."""
@@ -97,7 +100,10 @@ class Join:
         self._bytes += len(record.bytes)
         self._last = record.time
         time = record.time + self._boot_to_wall
-        direction = _DIRECTIONS[record.direction]
+        try:  # no call: this is the hot path
+            direction = _DIRECTIONS[record.direction]
+        except IndexError:
+            raise _nonsense("direction", record.direction) from None
         if record.offset != stream.expected[direction]:
             yield from self._hole(stream, direction, record.offset, time)
         stream.expected[direction] = record.offset + len(record.bytes)
@@ -120,7 +126,7 @@ class Join:
         connection = stream.connection if stream else self._new_connection(record)
         connection.local = endpoint(record.family, record.local, record.local_port)
         connection.remote = endpoint(record.family, record.remote, record.remote_port)
-        connection.role = ROLES[record.role] or connection.role
+        connection.role = _known(ROLES, record.role, "role") or connection.role
         connection.session = session_of(record)
         if stream is None:
             self._streams[record.connection] = _Stream(connection)
@@ -146,10 +152,10 @@ class Join:
         if stream is None:
             return  # the kernel has counted it under its reason
         time = record.time + self._boot_to_wall
-        direction = _DIRECTIONS[record.direction]
+        direction = _known(_DIRECTIONS, record.direction, "direction")
         yield from self._hole(stream, direction, record.offset, time)
         end = record.offset + record.size
-        yield from self._hole(stream, direction, end, time, LOSS_REASONS[record.reason])
+        yield from self._hole(stream, direction, end, time, _known(LOSS_REASONS, record.reason, "reason"))
 
     def _closed(self, record: Closed) -> Iterator[Flow]:
         stream = self._streams.pop(record.connection, None)
@@ -223,3 +229,15 @@ class Join:
         """What is still to be said when the stream had begun and broke off without an `End`."""
         if not self._ended and self._began is not None:
             yield from self._end(End(self._last, complete=False))
+
+
+def _known(values: Sequence[T], index: int, what: str) -> T:
+    """What an index of the kernel's stands for; FormatError where it stands for nothing: the stream is damaged."""
+    try:
+        return values[index]
+    except IndexError:
+        raise _nonsense(what, index) from None
+
+
+def _nonsense(what: str, index: int) -> FormatError:
+    return FormatError(f"a record has the {what} {index}, which does not exist")
