@@ -16,18 +16,10 @@ from pathlib import Path
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.images import Images
-from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, find_points, find_sites
+from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, attach_points, find_points, find_sites
 from pellucid.attach.points import PROGRAMS
 from pellucid.attach.targets import named_target
-from pellucid.libbpf import (
-    BpfObject,
-    Link,
-    Site,
-    attach_cgroup,
-    attach_raw_tracepoint,
-    attach_uprobes,
-    has_uprobe_multi,
-)
+from pellucid.libbpf import BpfObject, Link, attach_cgroup, attach_raw_tracepoint, has_uprobe_multi
 from pellucid.probes.openssl.probe import PROBE
 
 HERE = Path(__file__).parent
@@ -58,15 +50,8 @@ def attach(programs: BpfObject, library: Path) -> list[Link]:
     with Images() as images:
         target = named_target(PROBE, images, library)
     points = find_points(target, PROBE, find_sites(target, PROBE))
-    for name, kinds in PROGRAMS.items():
-        links += attach_uprobes(
-            programs.program(name),
-            str(library),
-            [Site(point.offset, 0) for point in points if point.kind in kinds],
-            pid=0,
-            at_return=name == "returned",
-            multi=has_uprobe_multi(),
-        )
+    nowhere = [0] * len(points)
+    links += attach_points(programs, library, points, nowhere, pid=0, multi=has_uprobe_multi())
     return links
 
 

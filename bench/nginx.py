@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usage import usage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -144,29 +146,6 @@ def latency(text: str, percentile: int) -> float:
 def total(text: str, pattern: str) -> int:
     """The sum of all numbers that the pattern finds."""
     return sum(int(number) for number in re.findall(pattern, text))
-
-
-def usage(pid: int) -> tuple[float, float]:
-    """CPU seconds so far and resident MiB, of a process and its children."""
-    each = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    return sum(map(cpu_seconds, each)), sum(map(resident_mib, each))
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time (proc(5), /proc/PID/stat)."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid: int) -> float:
-    """Proportional set size without the ring, which is the kernel's memory and mapped twice."""
-    kib, ring = 0, False
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            ring = "bpf-map" in line
-        elif line.startswith("Pss:") and not ring:
-            kib += int(line.split()[1])
-    return kib / 1024
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nginx import Bench, nginx, usage, wait_for
+from nginx import Bench, nginx, wait_for
+from usage import usage
 
 
 def build(folder: Path) -> Path:

@@ -97,7 +97,7 @@ static __always_inline bool say_opened(const struct connection *c, const struct 
 	r->family = c->ends.family;
 	r->local_port = c->ends.local_port;
 	r->remote_port = c->ends.remote_port;
-	r->role = c->role;
+	r->role = session->role;
 	r->mid = c->mid;
 	__builtin_memcpy(r->local, c->ends.local, sizeof(r->local));
 	__builtin_memcpy(r->remote, c->ends.remote, sizeof(r->remote));
@@ -132,7 +132,6 @@ static __always_inline bool announce(struct connection *c, u64 handle, u64 time)
 	}
 	if (!introduce(bpf_get_current_pid_tgid() >> 32))
 		return c->announced;
-	c->role = session.role ?: c->role;
 	said = session.server_name || session.alpn
 		   ? say_opened(c, &session, time, SERVER_NAME_SIZE + ALPN_SIZE)
 		   : say_opened(c, &session, time, 0);

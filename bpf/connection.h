@@ -33,7 +33,6 @@ struct connection {
 	s32 fd;	    /* told by the library's setter; -1: not told */
 	u32 shared; /* references beyond the first: a free gives back one of them */
 	u8 mid;	    /* older than the probe */
-	u8 role;    /* enum role, announce.h */
 	u8 looked;  /* how often its hello was looked for */
 	u8 asked;   /* how often its session was read again */
 	u8 announced;
@@ -168,7 +167,7 @@ static __always_inline void renew_connection(struct connection *c)
 	say_closed(c);
 	c->id = __sync_add_and_fetch(&last_id, 1);
 	c->offset[READ] = c->offset[WRITE] = 0;
-	c->mid = c->role = c->looked = c->asked = c->announced = c->resolved = c->unwanted = 0;
+	c->mid = c->looked = c->asked = c->announced = c->resolved = c->unwanted = 0;
 	c->session = 0;
 	c->ends = (struct endpoints){};
 }

@@ -14,7 +14,7 @@
 struct field {
 	u32 mask; /* of an integer, after it was read */
 	u16 steps[STEPS];
-	u8 depth; /* how many steps; 0: not known */
+	u8 depth; /* how many steps */
 	u8 size;  /* bytes of the value */
 };
 
@@ -40,11 +40,10 @@ struct {
 	__type(value, struct field);
 } fields SEC(".maps");
 
+/* NULL where it is not known. */
 static __always_inline struct field *field_of(u32 target, enum fact fact)
 {
-	struct field *field = bpf_map_lookup_elem(&fields, &(u32){target * FACTS + fact});
-
-	return field && field->depth ? field : NULL;
+	return bpf_map_lookup_elem(&fields, &(u32){target * FACTS + fact});
 }
 
 /* The address of the value in the watched program; 0 where a pointer on the way cannot be read. */
@@ -73,8 +72,8 @@ static __always_inline bool read_fact(u32 target, enum fact fact, u64 object, u3
 	if (size > sizeof(*value))
 		return false;
 	mask = field->mask;
-	barrier_var(
-	    size); /* so that the bound below stays: the verifier of 6.1 has lost the one above by then */
+	/* So that the bound below stays: the verifier of 6.1 has lost the one above by then. */
+	barrier_var(size);
 	if (bpf_probe_read_user(&read, size & 7, (void *)place_of(field, object)))
 		return false;
 	*value = read & mask;

@@ -54,6 +54,7 @@ class Tracer:
         self._settings = settings
         self._clocks = Clocks()
         self._tracing: Tracing | None = None
+        self._images: Images | None = None
         self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
@@ -62,11 +63,11 @@ class Tracer:
         with self._outputs(specs, settings.record) as (outputs, fds):
             tracing = self._load()
             attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
-            with Images() as images:
-                first = attach_first(attacher, images, targets, demanded=bool(settings.libssl))
+            self._images = images = Images()
+            first = attach_first(attacher, images, targets, demanded=bool(settings.libssl))
             known = [target for _, target in first]
             if not settings.libssl:  # else just these files are meant
-                self._arrivals = self._expect(library, attacher, first)
+                self._arrivals = self._expect(library, images, attacher, first)
                 known += self._arrivals.mapped()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
@@ -80,11 +81,11 @@ class Tracer:
         log.info("ready: watching %s", _count(known))
 
     def _expect(
-        self, library: Library, attacher: Attacher, first: list[tuple[FoundTarget, Target]]
+        self, library: Library, images: Images, attacher: Attacher, first: list[tuple[FoundTarget, Target]]
     ) -> Arrivals:
         """Whatever else turns up."""
         pid = None if self._settings.follow else self._settings.pid
-        roster = Roster(library, pid, [found.key for found, _ in first])
+        roster = Roster(library, images, pid, [found.key for found, _ in first])
         arrivals = Arrivals(attacher, roster, self._decoder.introduce, self._decoder.withdraw)
         for found, target in first:
             arrivals.adopt(found, target)
@@ -240,6 +241,8 @@ class Tracer:
         """Detach, and end the decoder."""
         if self._arrivals:
             self._arrivals.close()
+        if self._images:
+            self._images.close()
         if self._tracing:
             self._tracing.close()
         self._decoder.close()

@@ -54,7 +54,7 @@ def test_a_name_with_blanks_and_brackets(tmp_path):
 def test_seed_takes_the_whole_family():
     """A process, its child and its grandchild are entered, and this process is not."""
     family = "import subprocess, sys; print(flush=True); subprocess.run([sys.executable, '-c', {!r}])"
-    script = family.format(family.format("import time; print(flush=True); time.sleep(60)"))
+    script = family.format(family.format("import signal; print(flush=True); signal.pause()"))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, process_group=0) as program:
         for _ in range(3):
             program.stdout.readline()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from bench.usage import resident
 
 from tests.kernel.processes import decoder_of
 
@@ -14,17 +14,6 @@ if TYPE_CHECKING:
     from tests.kernel.running import Capture
 
 MIB = 1 << 20
-
-
-def resident(pid: int) -> int:
-    """Bytes of a process: its proportional set size (proc(5), smaps), the ring left out."""
-    kib, ring = 0, False
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            ring = "bpf-map" in line
-        elif line.startswith("Pss:") and not ring:
-            kib += int(line.split()[1])
-    return kib * 1024
 
 
 class Watcher:

@@ -20,16 +20,16 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.functions import functions_around
+from pellucid.attach.functions import conduct_of, functions_around
 from pellucid.attach.references import LEA_RCX, MOV_ECX, calls, loads, texts_ending_with
 from pellucid.attach.symbolic import Argument, Constant, Stack, Value
-from pellucid.attach.x86 import Conduct, OpaqueError, conduct
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.attach.symbols import Elf, Symbol
+    from pellucid.attach.x86 import Conduct
 
 TELLTALE = b"ssl/ssl_lib.cc"
 """How the file's name ends, whatever folder it was compiled in. OpenSSL's own is called ssl_lib.c."""
@@ -94,10 +94,9 @@ def _failing(elf: Elf, names: Sequence[int]) -> list[Symbol]:
 
 
 def _interpreted(elf: Elf, names: Sequence[int], symbol: Symbol) -> Known | None:
-    """What a function does; None where that cannot be known, or where it does not begin there."""
-    try:
-        found = conduct(elf, symbol)
-    except OpaqueError:
+    """What a function does, and the errors that it reports; None where that cannot be known."""
+    found = conduct_of(elf, symbol)
+    if found is None:
         return None
     files = {Constant(name) for name in names}
     errors = {
@@ -108,7 +107,7 @@ def _interpreted(elf: Elf, names: Sequence[int], symbol: Symbol) -> Known | None
         and isinstance(reason, Constant)
         and isinstance(line, Constant)
     }
-    return Known(symbol, found, errors) if found.balanced else None
+    return Known(symbol, found, errors)
 
 
 def _write(known: Sequence[Known]) -> Known:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from pellucid.attach.references import CALL, relative_references
 from pellucid.attach.symbols import Symbol
 from pellucid.attach.unwind import Extents
+from pellucid.attach.x86 import OpaqueError, conduct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pellucid.attach.symbols import Elf
+    from pellucid.attach.x86 import Conduct
 
 _LONGEST = 4096  # bytes: longer functions are not looked into
 _ALIGNMENT = 16  # where compilers let functions begin; what is not so aligned is no function, but chance
@@ -34,6 +36,15 @@ def functions_around(elf: Elf, places: Iterable[int]) -> list[Symbol]:
         for extent in sorted(found, key=lambda extent: extent.start)
         if extent
     ]
+
+
+def conduct_of(elf: Elf, symbol: Symbol) -> Conduct | None:
+    """What such a function does; None where that cannot be followed, or where no function begins there."""
+    try:
+        found = conduct(elf, symbol)
+    except OpaqueError:
+        return None
+    return found if found.balanced else None
 
 
 def _between(called: list[int], place: int) -> range:

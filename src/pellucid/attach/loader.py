@@ -32,7 +32,7 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
@@ -138,22 +138,15 @@ class Tracing:
         self._attached[target_id] = attached = Attached(target.display, [], [])
         try:
             attached.cookies.extend(self._points.add(points, target_id))
-            for name, kinds in PROGRAMS.items():
-                places = [
-                    Site(point.offset, cookie)
-                    for point, cookie in zip(points, attached.cookies, strict=True)
-                    if point.kind in kinds
-                ]
-                attached.links.extend(
-                    attach_uprobes(
-                        self._object.program(name),
-                        str(target.path),
-                        places,
-                        pid=self._who.only_pid or 0,
-                        at_return=name == "returned",
-                        multi=self._multi,
-                    )
-                )
+            probes = attach_points(
+                self._object,
+                target.path,
+                points,
+                attached.cookies,
+                pid=self._who.only_pid or 0,
+                multi=self._multi,
+            )
+            attached.links.extend(probes)  # also those before one that fails, for they are to be closed
         except BpfError:
             self.detach_targets([target_id])
             raise
@@ -247,6 +240,23 @@ class Tracing:
         self.detach()
         self.overwrites.close()
         self._object.close()
+
+
+def attach_points(
+    programs: BpfObject, path: Path, points: Sequence[Point], cookies: Sequence[int], *, pid: int, multi: bool
+) -> Iterator[Link]:
+    """Put the probes of a file there, `cookies[i]` being what the programs get at `points[i]`; each link as it is
+    made, in the order of `PROGRAMS`. `pid` 0 watches every process. BpfError where one is refused.
+    """
+    for name, kinds in PROGRAMS.items():
+        sites = [
+            Site(point.offset, cookie)
+            for point, cookie in zip(points, cookies, strict=True)
+            if point.kind in kinds
+        ]
+        yield from attach_uprobes(
+            programs.program(name), str(path), sites, pid=pid, at_return=name == "returned", multi=multi
+        )
 
 
 def find_fields(target: FoundTarget) -> Fields:

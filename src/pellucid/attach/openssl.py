@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.functions import functions_around
+from pellucid.attach.functions import conduct_of, functions_around
 from pellucid.attach.references import LEA_RCX, LEA_RDX, MOV_ECX, MOV_EDX, calls, loads, texts_ending_with
 from pellucid.attach.symbolic import Argument, Constant, Stack, Value
-from pellucid.attach.x86 import Conduct, OpaqueError, conduct
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pellucid.attach.symbols import Elf, Symbol
+    from pellucid.attach.x86 import Conduct
 
 _FILE = b"ssl/ssl_lib.c"
 _ERR_LIB_SSL = Constant(20)
@@ -62,13 +62,13 @@ def find_functions(elf: Elf) -> dict[str, Symbol]:
         return {}
     if elf.machine != "x86_64":
         raise _refusal(f"nothing is looked for on {elf.machine}")
-    places = loads(elf, files, LEA_RCX, MOV_ECX)  # of 1.1.1
+    failing = functions_around(elf, loads(elf, files, LEA_RCX, MOV_ECX))  # of 1.1.1
     found: dict[str, Symbol] = {}
     for named in _CALLS:
-        function = _only(named.name, _naming(elf, files, places, named))
+        function = _only(named.name, _naming(elf, files, failing, named))
         found[named.name] = function.symbol
         found |= _siblings(elf, named, *_inner(named.name, function))
-    created = _naming(elf, files, places, _CREATED)
+    created = _naming(elf, files, failing, _CREATED)
     if len(created) == 1:
         found[_CREATED.name] = created[0].symbol
     return {name: symbol._replace(name=name) for name, symbol in found.items()}
@@ -84,8 +84,8 @@ def _only(name: str, found: Sequence[_Known]) -> _Known:
     return found[0]
 
 
-def _naming(elf: Elf, files: Sequence[int], file_places: list[int], named: Named) -> list[_Known]:
-    """The functions that report errors under this name or number."""
+def _naming(elf: Elf, files: Sequence[int], failing: list[Symbol], named: Named) -> list[_Known]:
+    """The functions that report errors under this name, or of the `failing` ones under its number."""
     text = named.name.encode()
     texts = [
         address
@@ -93,9 +93,7 @@ def _naming(elf: Elf, files: Sequence[int], file_places: list[int], named: Named
         if elf.code(address, len(text) + 1) == text + b"\0"
     ]
     number = b"\xbe" + named.code.to_bytes(4, "little")  # mov $code,%esi
-    numbered = [
-        each for each in functions_around(elf, file_places) if number in elf.code(each.address, each.size)
-    ]
+    numbered = [each for each in failing if number in elf.code(each.address, each.size)]
     candidates = {*functions_around(elf, loads(elf, texts, LEA_RDX, MOV_EDX)), *numbered}
 
     in_files, as_texts = set(map(Constant, files)), set(map(Constant, texts))
@@ -112,15 +110,7 @@ def _naming(elf: Elf, files: Sequence[int], file_places: list[int], named: Named
 
 def _interpreted(elf: Elf, symbols: Iterable[Symbol]) -> list[_Known]:
     """What functions do, without those that cannot be followed or do not begin there."""
-    known = []
-    for symbol in symbols:
-        try:
-            found = conduct(elf, symbol)
-        except OpaqueError:
-            continue
-        if found.balanced:
-            known.append(_Known(symbol, found))
-    return known
+    return [_Known(symbol, does) for symbol in symbols if (does := conduct_of(elf, symbol))]
 
 
 def _inner(name: str, function: _Known) -> tuple[int, int]:

@@ -39,16 +39,16 @@ _LOOK_S = 10.0
 class Roster:
     """Files of one family that are mapped by everybody, or by one process; until `close`.
 
-    `known` are files to pass over, for they are watched already. Without the kernel's word on new mappings
+    `images` must outlive it. `known` are files to pass over, for they are watched already. Without the kernel's word on new mappings
     (a line in the log says so) only `mapped` finds anything.
     """
 
-    def __init__(self, library: Library, pid: int | None, known: Iterable[Key]) -> None:
+    def __init__(self, library: Library, images: Images, pid: int | None, known: Iterable[Key]) -> None:
         self._library = library
         self._pid = pid
         self._watched = set(known)
         self._strangers: set[Key] = set()
-        self._images = Images()
+        self._images = images
         self._watch = _watch()
         self._unsettled = False
         self._pins = Pins(self._images)
@@ -61,7 +61,6 @@ class Roster:
         self._reader.close()
         if self._watch:
             self._watch.close()
-        self._images.close()
 
     def filenos(self) -> set[int]:
         """For poll(2): one is readable when `news` has something to look at."""
