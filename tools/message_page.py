@@ -1,4 +1,4 @@
-"""Write docs/messages.md from `model.py`: every message, its fields, and what they mean."""
+"""Write docs/messages.md from `pellucid.model`: every message, its fields, and what they mean."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ MESSAGES = (
     model.Http,
     model.Request,
     model.Response,
+    model.WebSocket,
+    model.ServerSentEvent,
+    model.Grpc,
+    model.Query,
+    model.QueryError,
     model.RawData,
     model.ConnectionEvent,
     model.Lost,
@@ -29,14 +34,14 @@ HEAD = """# Messages
 addresses are `"address:port"` or null; headers are `[name, value]` pairs in their order. Text is a string; bytes that are
 not UTF-8 are base64 in the same field, and `encoding` is then `"base64"`.
 
-This page is made from `src/pellucid/model.py` by `tools/message_page.py`.
+This page is made from `src/pellucid/model/` by `tools/message_page.py`.
 """
 
 
 def fields(cls: type) -> Iterator[tuple[str, str, str]]:
     """(name, type, meaning) of each field, inherited ones first; the meaning is the docstring below it."""
     for base in reversed(cls.__mro__):
-        if base.__module__ != model.__name__:
+        if not base.__module__.startswith(model.__name__):
             continue
         (tree,) = ast.parse(inspect.getsource(base)).body
         assert isinstance(tree, ast.ClassDef)
@@ -55,7 +60,7 @@ def _docstring(statement: ast.stmt | None) -> str:
 def section(cls: type) -> str:
     """One message, or a part of one, as a table."""
     tag = cls.__struct_config__.tag  # type: ignore[attr-defined]  # msgspec adds it
-    title = f"`{tag}`" if tag else f"{cls.__name__} (in `http`)"
+    title = f"`{tag}`" if tag else f"{cls.__name__} (in `{cls.__module__.rpartition('.')[2]}`)"
     rows = "\n".join(f"| `{name}` | {_type(kind)} | {meaning} |" for name, kind, meaning in fields(cls))
     return f"\n## {title}\n\n{cls.__doc__}\n\n| field | type | |\n|---|---|---|\n{rows}\n"
 
@@ -68,6 +73,7 @@ def _type(annotation: str) -> str:
     words = {
         "str": "string", "Text": "string", "int": "integer", "float": "number", "bool": "boolean",
         "Headers": "array", "dict[str, int]": "object", "Request": "object", "Response": "object",
+        "list[Any]": "array", "QueryError": "object", "Any": "any",
     }  # fmt: skip
     return words[base] + null + optional
 

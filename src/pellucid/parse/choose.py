@@ -1,8 +1,10 @@
 """The parse stage: finds for each connection the parser that claims it, else shows its bytes.
 
     UNDECIDED --a parser says YES--> PARSED --ProtocolError--> RAW
-        |  all say NO                                           ^
-        +-------------------------------------------------------+
+        |  all say NO                 ^  |                      ^
+        |                            +--+ an upgrade that      |
+        |                                 another parser takes |
+        +------------------------------------------------------+
 
 A connection whose beginning was not seen (`mid`, or a gap before a parser was found) never becomes RAW
 by a NO: its first bytes may be the middle of a message, so each later chunk is a new beginning.
@@ -18,7 +20,7 @@ from msgspec import UNSET
 from pellucid.model import Chunk, Close, Connection, Flow, Gap, Message, Open, Summary, Totals
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST, GROWTH, Budget
 from pellucid.parse.evict import make_room
-from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Verdict
+from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
 from pellucid.parse.stream import Stream
 from pellucid.parse.times import rfc3339
@@ -89,7 +91,9 @@ class Parse:
     def _undecided(self, stream: Stream, chunk: Chunk) -> Sequence[Message]:
         head = stream.hold(chunk)
         self._budget.charge(len(chunk.data))
-        verdicts = [parser.claims(head[: self._limits.max_sniff]) for parser in self._parsers]
+        verdicts = [
+            parser.claims(head[: self._limits.max_sniff], stream.connection) for parser in self._parsers
+        ]
         if Verdict.YES in verdicts:
             parser = self._parsers[verdicts.index(Verdict.YES)]
             stream.parser = parser(stream.connection, self._limits, self._budget, chunk.direction, head)
@@ -113,8 +117,20 @@ class Parse:
         try:
             return parser.feed(piece) if isinstance(piece, Chunk) else parser.gap(piece)
         except ProtocolError as left:
-            stream.parser = None
-            return [*left.messages, *raw_all(left.rest)]
+            stream.parser = self._successor(stream, left.upgrade)
+            if stream.parser is None:
+                return [*left.messages, *raw_all(left.rest)]
+            after = [message for chunk in left.rest for message in self._chunk(stream, chunk)]
+            return [*left.messages, *after]
+
+    def _successor(self, stream: Stream, upgrade: Upgrade | None) -> Protocol | None:
+        if upgrade is None:
+            return None
+        offers = (
+            parser.takes_over(stream.connection, self._limits, self._budget, upgrade)
+            for parser in self._parsers
+        )
+        return next((successor for successor in offers if successor), None)
 
     def _gap(self, stream: Stream, gap: Gap) -> Sequence[Message]:
         if stream.parser:

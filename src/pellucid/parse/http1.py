@@ -49,7 +49,7 @@ class Http1(Protocol):
     """The parser."""
 
     @classmethod
-    def claims(cls, head: bytes) -> Verdict:
+    def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
         """Say yes to a whole request line or status line of HTTP/1.0 or HTTP/1.1, and to nothing else."""
         request = judge_request(head)
         return judge_response(head) if request is Verdict.NO else request
