@@ -19,13 +19,17 @@ from pellucid.parse.budget import PARSER_COST
 from pellucid.parse.hpack import HpackError
 from pellucid.parse.http2_control import goes_away, promised, reset_reason
 from pellucid.parse.http2_frames import (
+    CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
+    GOAWAY,
+    HEADERS,
     PREFACE,
+    PUSH_PROMISE,
+    RST_STREAM,
     Frame,
     FrameError,
-    Kind,
     without_priority,
 )
 from pellucid.parse.http2_head import Head
@@ -237,15 +241,15 @@ class Http2(Protocol):
         kind = frame.kind
         if kind == DATA:
             self._data(side, frame, chunk, after)
-        elif kind == Kind.HEADERS:
+        elif kind == HEADERS:
             self._block(side, frame, without_priority(frame), chunk, at, after)
-        elif kind == Kind.PUSH_PROMISE:
+        elif kind == PUSH_PROMISE:
             self._block(side, frame, frame.payload[4:], chunk, at, after)
-        elif kind == Kind.CONTINUATION:
+        elif kind == CONTINUATION:
             self._continue(side, frame, chunk, at, after)
-        elif kind == Kind.RST_STREAM:
+        elif kind == RST_STREAM:
             self._reset_stream(side, frame)
-        elif kind == Kind.GOAWAY:
+        elif kind == GOAWAY:
             self._go_away(side, frame)
 
     def _data(self, side: Side, frame: Frame, chunk: Chunk, after: int) -> None:
@@ -297,7 +301,7 @@ class Http2(Protocol):
     def _decode(self, side: Side, frame: Frame, block: bytes, began: int, now: int) -> None:
         """Decode a header block, whatever becomes of it: the next ones build upon it."""
         head = Head(side.table.decode(block), self._limits.max_head)
-        if frame.kind == Kind.PUSH_PROMISE:
+        if frame.kind == PUSH_PROMISE:
             self._promise(promised(frame), Half(head, began, now))
         else:
             self._headers(side, frame, Half(head, began, now))
