@@ -31,25 +31,22 @@ class Head:
             self.problem = (
                 f"only {len(fields)} of its {len(block.fields)} header fields are kept: they are too long"
             )
-        special = 0
-        for name, _ in fields:
-            if name[:1] != ":":
-                break
-            special += 1
-        self.pseudo = dict(fields[:special])
-        status = self.pseudo.get(":status", "")
-        self.status = int(status) if len(status) == 3 and status.isdecimal() else 0
-        """Of a response; 0 where it is not known."""
-        self.fields: Headers = fields[special:]
+        self.pseudo: dict[str, str] = {}
         self.codings: str | None = None
         """Content-Encoding, all its lines joined."""
         self.media = ""
         """Content-Type."""
-        for name, value in self.fields:
-            if name == "content-type":
+        for name, value in fields:
+            if name[:1] == ":":
+                self.pseudo[name] = value
+            elif name == "content-type":
                 self.media = value
             elif name == "content-encoding":
                 self.codings = value if self.codings is None else f"{self.codings}, {value}"
+        self.fields: Headers = [field for field in fields if field[0][:1] != ":"]
+        status = self.pseudo.get(":status")
+        self.status = int(status) if status and len(status) == 3 and status.isdecimal() else 0
+        """Of a response; 0 where it is not known."""
         self.cost = HEAD_COST + FIELD_COST * len(fields) + CHARACTER_COST * min(size, most)
         """Bytes of memory that it takes at most: tables share the text of fields."""
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from pellucid.model import Connection, Headers, Http, Message, Request, Response
-from pellucid.parse.body import Body, Shown
 from pellucid.parse.budget import FIELD_COST
 from pellucid.parse.live import LiveBody
-from pellucid.parse.protocol import Ending, Held
+from pellucid.parse.protocol import Ending, Held, Upgrade
 from pellucid.parse.raw import who
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pellucid.model import Direction
+    from pellucid.parse.body import Body
     from pellucid.parse.http2_head import Head
 
-_NO_BODY = Shown()
 _GRPC = "application/grpc"
 
 
@@ -54,13 +54,21 @@ class Half:
         live = self.body.live_cost if isinstance(self.body, LiveBody) else 0
         return Held(self.body.kept if self.body else 0, self.head.cost + trailers + live)
 
-    def shown(self) -> Shown:
-        """Show the body, as far as it came."""
-        shown = self.body.show(self.head.codings) if self.body else _NO_BODY
-        return shown._replace(truncated=True) if self.cut else shown
+    def fill(self, shown: Request | Response, *, known: bool) -> bool:
+        """Put what came into a half of a message; say whether some of the body is not shown."""
+        if self.trailers:
+            shown.trailers = self.trailers
+        if self.head.partial or not known:
+            shown.partial = True
+        if self.body is None:
+            return self.cut is not None
+        shown.body, shown.encoding, shown.size, shown.sha256, cut = self.body.show(self.head.codings)
+        return cut or self.cut is not None
 
-    def problems(self, name: str) -> list[str]:
+    def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of it."""
+        if not (self.cut or self.head.problem or (self.body and (self.body.lost or self.body.shortened))):
+            return ()
         problems = []
         if self.head.problem:
             problems.append(f"of the {name} {self.head.problem}")
@@ -87,6 +95,10 @@ class Exchange:
         """The request, where it came before HTTP/2 began (RFC 7540 section 3.2)."""
         self.problem: str | None = None
 
+    def half(self, *, asks: bool) -> Half | None:
+        """The request, or the response."""
+        return self.request if asks else self.response
+
     @property
     def halves(self) -> list[Half]:
         """What there is of the two."""
@@ -102,11 +114,21 @@ class Exchange:
     @property
     def finished(self) -> bool:
         """Nothing more of either half comes."""
-        return (
-            self.response is not None
-            and self.response.complete
-            and (self.request is None or self.request.complete)
-        )
+        request, response = self.request, self.response
+        return response is not None and response.complete and (request is None or request.complete)
+
+    @property
+    def switches_to(self) -> str | None:
+        """The protocol that an extended CONNECT is for (RFC 8441), where the response has agreed to it."""
+        if not (self.request and self.response and 200 <= self.response.head.status < 300):
+            return None
+        return self.request.head.pseudo.get(":protocol")
+
+    def upgrade(self, client: Direction) -> Upgrade:
+        """The same as HTTP/1.1 would have it; `client` is the direction of requests."""
+        assert self.request is not None
+        assert self.response is not None
+        return Upgrade(self.switches_to or "", client, _request(self.request)[0], _response(self.response)[0])
 
     def end(self, reason: str) -> list[Message]:
         """Take nothing more of either half, because of `reason`; return what this shows of live bodies."""
@@ -152,42 +174,17 @@ class Exchange:
 
 
 def _request(half: Half) -> tuple[Request, bool]:
-    shown, head = half.shown(), half.head
-    request = Request(
-        method=head.method,
-        url=head.url,
-        authority=head.authority,
-        headers=head.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=half.trailers or UNSET,
-        partial=_partial(half, known=bool(head.method and head.url)),
-    )
-    return request, shown.truncated
+    head = half.head
+    request = Request(method=head.method, url=head.url, authority=head.authority, headers=head.fields)
+    return request, half.fill(request, known=bool(head.method and head.url))
 
 
 def _response(half: Half) -> tuple[Response, bool]:
-    shown, head = half.shown(), half.head
-    response = Response(
-        status=head.status,
-        reason="",
-        headers=head.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=half.trailers or UNSET,
-        partial=_partial(half, known=head.status > 0),
-    )
+    head = half.head
+    response = Response(status=head.status, reason="", headers=head.fields)
     if head.media.startswith(_GRPC):
         _add_grpc(response, half.trailers or head.fields)
-    return response, shown.truncated
-
-
-def _partial(half: Half, *, known: bool) -> bool | UnsetType:
-    return True if half.head.partial or not known else UNSET
+    return response, half.fill(response, known=head.status > 0)
 
 
 def _add_grpc(response: Response, fields: Headers) -> None:
