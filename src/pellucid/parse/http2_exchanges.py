@@ -68,7 +68,6 @@ class Exchanges:
         if half.head.interim or frame.stream in self._reset:
             return
         exchange = exchange or self._begin(Exchange(frame.stream))
-        self._budget.left -= half.head.cost
         if asks:
             exchange.request = half
         else:
@@ -91,7 +90,6 @@ class Exchanges:
         if stream not in self._open:
             request.complete = True
             self._begin(Exchange(stream, pushed=True)).request = request
-            self._budget.charge(request.head.cost)
 
     def data(self, direction: Direction, frame: Frame, time: int) -> bool:
         """Take a piece of a body; say whether it is known whose."""
