@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, NoReturn
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.body import Body
 from pellucid.parse.budget import PARSER_COST
-from pellucid.parse.http1_exchange import AnyPart, Exchange, Part, switches
+from pellucid.parse.http1_exchange import AnyPart, Exchange, Part, empty, switches
+from pellucid.parse.http1_fields import HeadError
 from pellucid.parse.http1_framing import Chunked, ChunkError, Framing, Sized, UntilClose
 from pellucid.parse.http1_head import (
     HEAD_END,
     Head,
-    HeadError,
     RequestHead,
     ResponseHead,
     judge_request,
@@ -34,6 +34,7 @@ from pellucid.parse.http1_head import (
 from pellucid.parse.http1_side import Side, after_empty_lines
 from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Verdict
 from pellucid.parse.raw import raw_all
+from pellucid.parse.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ class Http1(Protocol):
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
     ) -> None:
         self._connection = connection
+        self._template = Template(connection, empty)
         self._limits = limits
         self._budget = budget
         budget.charge(PARSER_COST)
@@ -141,7 +143,7 @@ class Http1(Protocol):
         return out
 
     def _show(self, exchange: Exchange) -> None:
-        self._out.append(exchange.message(self._connection))
+        self._out.append(exchange.message(self._template))
 
     def _held(self) -> list[Chunk]:
         chunks = [

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from pellucid.model import Connection, Headers, Http, Request, Response
+from pellucid.model import Headers, Http, Request, Response
 from pellucid.parse.body import Shown
 from pellucid.parse.http1_framing import Chunked, Framing
 from pellucid.parse.http1_head import RequestHead, ResponseHead
 from pellucid.parse.protocol import Ending, Held
-from pellucid.parse.raw import who
 from pellucid.parse.times import milliseconds, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
+    from pellucid.parse.raw import Who
+    from pellucid.parse.template import Template
 
 _NO_BODY = Shown()
 
 H = TypeVar("H", RequestHead, ResponseHead)
+
+
+def empty(**who: Unpack[Who]) -> Http:
+    """A message of which nothing is known yet but its connection."""
+    return Http(ts="", protocol="", request=None, response=None, duration_ms=None, **who)
 
 
 def switches(method: str | None, status: int) -> bool:
@@ -58,10 +69,12 @@ class Part(Generic[H]):
         trailers = self.framing.trailers if isinstance(self.framing, Chunked) else []
         return trailers or UNSET
 
-    def problems(self, name: str) -> list[str]:
+    def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of this half."""
-        problems = []
         body = self.framing.body if self.framing else None
+        if not self.cut and (body is None or body.sound):
+            return ()
+        problems = []
         if body and body.lost:
             problems.append(f"{body.lost} bytes of the {name} body were lost")
         if self.cut:
@@ -115,22 +128,21 @@ class Exchange:
         if self.response is None:
             self.problem = f"no response before {ending}"
 
-    def message(self, connection: Connection) -> Http:
+    def message(self, template: Template[Http]) -> Http:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
-        request, request_cut = _request(self.request) if self.request else (None, False)
-        response, response_cut = _response(self.response) if self.response else (None, False)
-        return Http(
-            ts=rfc3339(first.began),
-            protocol=first.head.version,
-            request=request,
-            response=response,
-            duration_ms=self._duration(),
-            truncated=request_cut or response_cut,
-            error=self._error(),
-            **who(connection),
-        )
+        message = template.copy()
+        message.ts = rfc3339(first.began)
+        message.protocol = first.head.version
+        if self.request:
+            message.request, message.truncated = _request(self.request)
+        if self.response:
+            message.response, cut = _response(self.response)
+            message.truncated = message.truncated or cut
+        message.duration_ms = self._duration()
+        message.error = self._error()
+        return message
 
     def _duration(self) -> float | None:
         if self.request is None or self.response is None:
