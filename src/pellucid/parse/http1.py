@@ -32,7 +32,8 @@ from pellucid.parse.http1_head import (
     judge_response,
 )
 from pellucid.parse.http1_side import Side, after_empty_lines
-from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Verdict
+from pellucid.parse.live import Carried, reader_of
+from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
 from pellucid.parse.template import Template
 
@@ -103,6 +104,8 @@ class Http1(Protocol):
             part = side.part
             if part and not (isinstance(part.framing, UntilClose) and ending is Ending.CLOSED):
                 part.cut = ending
+            if part and part.live:
+                self._out += part.live.end(part.cut)
         for exchange in self._pending():
             exchange.unanswered(ending)
             self._show(exchange)
@@ -211,11 +214,14 @@ class Http1(Protocol):
             self._leave(str(error), chunk, at)
         side.held.clear()
         part = side.part
+        if part and part.framing:
+            self._read_live(side, part)
         if part and (part.framing is None or part.framing.done):
             exchange = side.exchange
             self._finish(side, part)
             if exchange and exchange.switched:
-                self._leave("the connection switched protocols", chunk, after)
+                upgrade = exchange.upgrade(self._requests.direction)
+                self._leave("the connection switched protocols", chunk, after, upgrade)
 
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
         part = Part(head, self._request_framing(head), began, now)
@@ -251,6 +257,8 @@ class Http1(Protocol):
     def _finish(self, side: Side, part: AnyPart) -> None:
         """Take note that a half is complete, or that no more of it will be seen."""
         part.complete = True
+        if part.live:
+            self._out += part.live.end(part.cut)
         exchange = side.exchange
         side.part = side.exchange = None
         if exchange and exchange.finished:
@@ -274,6 +282,8 @@ class Http1(Protocol):
         framing = part.framing
         assert framing is not None
         known = framing.gap(size)
+        if part.live:
+            self._out += part.live.take()
         if not known and not framing.done:
             part.cut = "bytes were lost"
         if framing.done or part.cut:
@@ -287,6 +297,8 @@ class Http1(Protocol):
         framing = part.framing
         assert framing is not None
         part.ended = chunk.time
+        if part.live:
+            part.live.time = chunk.time
         try:
             at = framing.feed(chunk.data, at)
         except ChunkError as error:
@@ -295,9 +307,21 @@ class Http1(Protocol):
             side.began = chunk.time
             side.offset = chunk.offset + error.at - len(side.held)
             self._leave(str(error), chunk, error.at)
+        if part.live:
+            self._out += part.live.take()
         if framing.done:
             self._finish(side, part)
         return at
+
+    def _read_live(self, side: Side, part: AnyPart) -> None:
+        """Have a body read while it arrives, where its media type asks for it and nothing but chunks wraps it."""
+        fields = part.head.fields
+        reader = reader_of(fields.fields)
+        if reader and fields.transfer in {None, "chunked"}:
+            request = side.exchange.request if side.exchange else None
+            url = request.head.url if request else None
+            carried = Carried(self._connection, side.direction, None, url, fields.fields)
+            part.read_live(reader(carried, self._limits), self._limits)
 
     def _request_framing(self, head: RequestHead) -> Framing | None:
         """Choose by RFC 9112 section 6.3, items 3 to 7."""
@@ -320,8 +344,8 @@ class Http1(Protocol):
 
     # --- the end of HTTP ---------------------------------------------------------------------------
 
-    def _leave(self, reason: str, chunk: Chunk, at: int) -> NoReturn:
+    def _leave(self, reason: str, chunk: Chunk, at: int, upgrade: Upgrade | None = None) -> NoReturn:
         """Give the connection up: bytes held and those from index `at` on are in no message."""
         self._side(chunk.direction).hold(chunk, at)
         rest = self._held()
-        raise ProtocolError(reason, self.close(chunk.time, Ending.LEFT), rest)
+        raise ProtocolError(reason, self.close(chunk.time, Ending.LEFT), rest, upgrade)

@@ -10,13 +10,17 @@ from pellucid.model import Headers, Http, Request, Response
 from pellucid.parse.body import Shown
 from pellucid.parse.http1_framing import Chunked, Framing
 from pellucid.parse.http1_head import RequestHead, ResponseHead
-from pellucid.parse.protocol import Ending, Held
+from pellucid.parse.live import LiveBody
+from pellucid.parse.protocol import Ending, Held, Upgrade
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
+    from pellucid.model import Direction
+    from pellucid.parse.carried import Live
+    from pellucid.parse.limits import Limits
     from pellucid.parse.raw import Who
     from pellucid.parse.template import Template
 
@@ -38,7 +42,7 @@ def switches(method: str | None, status: int) -> bool:
 class Part(Generic[H]):
     """One half of an exchange; times in nanoseconds since 1970."""
 
-    __slots__ = ("began", "complete", "cut", "ended", "framing", "head")
+    __slots__ = ("began", "complete", "cut", "ended", "framing", "head", "live")
 
     def __init__(self, head: H, framing: Framing | None, began: int, ended: int) -> None:
         self.head: H = head
@@ -50,6 +54,13 @@ class Part(Generic[H]):
         self.complete = False
         self.cut: str | None = None
         """What happened before the body was complete."""
+        self.live: LiveBody | None = None
+        """The framing's body, where it is read while it arrives."""
+
+    def read_live(self, live: Live, limits: Limits) -> None:
+        """Have the body, of which nothing has come yet, read while it arrives."""
+        assert self.framing is not None
+        self.framing.body = self.live = LiveBody(limits, live, self.ended)
 
     def shown(self) -> Shown:
         """Show the body, as far as it came."""
@@ -62,7 +73,8 @@ class Part(Generic[H]):
         """Bytes of memory that this half takes."""
         if self.framing is None:
             return Held(0, self.head.cost)
-        return Held(self.framing.body.kept, self.head.cost + self.framing.cost)
+        live = self.live.live_cost if self.live else 0
+        return Held(self.framing.body.kept, self.head.cost + self.framing.cost + live)
 
     def trailers(self) -> Headers | UnsetType:
         """Return the trailer fields, unset where there are none."""
@@ -122,6 +134,19 @@ class Exchange:
     def switched(self) -> bool:
         """The response says that another protocol follows."""
         return self.response is not None and switches(self.method, self.response.head.status)
+
+    def upgrade(self, client: Direction) -> Upgrade | None:
+        """What both ends have agreed on, where the response `switched`: by its Upgrade field, or a tunnel.
+
+        None where the request goes on: nobody can say where it ends and the other protocol begins.
+        """
+        if self.response is None or not self.sent:
+            return None
+        request = _request(self.request)[0] if self.request else None
+        response, _ = _response(self.response)
+        names = [value for name, value in response.headers if name.lower() == "upgrade"]
+        name = ", ".join(names).strip().lower() if response.status == 101 else "connect"
+        return Upgrade(name, client, request, response)
 
     def unanswered(self, ending: Ending | str) -> None:
         """Say that no response came before `ending`, if none did."""
