@@ -77,7 +77,7 @@ class Http1(Protocol):
 
     def feed(self, chunk: Chunk) -> Sequence[Message]:
         """Take the next bytes of one direction; return the exchanges they complete."""
-        side = self._side(chunk.direction)
+        side = self._requests if chunk.direction is self._requests.direction else self._responses
         at, size = 0, len(chunk.data)
         while at < size:
             if side.part:
@@ -88,7 +88,8 @@ class Http1(Protocol):
                 at = self._head(side, chunk, at)
         if side.part:
             self._budget.charge(side.part.head.cost)
-        return self._take()
+        out, self._out = self._out, []
+        return out
 
     def gap(self, gap: Gap) -> Sequence[Message]:
         """Go on counting where the hole leaves no doubt about the framing, else seek a new beginning."""
@@ -178,8 +179,9 @@ class Http1(Protocol):
                 return after_empty_lines(chunk.data, at)
             end = HEAD_END.search(chunk.data, at)
             if end:
-                self._begin(side, chunk.data[at : end.end()], chunk, at, end.end())
-                return end.end()
+                after = end.end()
+                self._begin(side, chunk.data[at:after], chunk, at, after)
+                return after
         side.hold(chunk, at)
         end = HEAD_END.search(side.held, max(0, held - _HEAD_END_SIZE))
         if not end:
@@ -213,22 +215,28 @@ class Http1(Protocol):
         except HeadError as error:
             self._leave(str(error), chunk, at)
         side.held.clear()
-        part = side.part
-        if part and part.framing:
+        part, exchange = side.part, side.exchange
+        if part is None:
+            return
+        if part.framing:
             self._read_live(side, part)
-        if part and (part.framing is None or part.framing.done):
-            exchange = side.exchange
-            self._finish(side, part)
-            if exchange and exchange.switched:
-                upgrade = exchange.upgrade(self._requests.direction)
-                self._leave("the connection switched protocols", chunk, after, upgrade)
+            if not part.framing.done:
+                return
+        self._finish(side, part)
+        if exchange and exchange.switched:
+            upgrade = exchange.upgrade(self._requests.direction)
+            self._leave("the connection switched protocols", chunk, after, upgrade)
 
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
         part = Part(head, self._request_framing(head), began, now)
         exchange = Exchange(part)
-        self._requests.part = part
-        self._requests.exchange = exchange
         self._waiting.append(exchange)
+        if part.framing:
+            self._requests.part = part
+            self._requests.exchange = exchange
+        else:
+            part.complete = True
+            self._budget.left -= head.cost
         if len(self._waiting) > self._limits.max_pending:
             self._give_up(self._waiting.popleft())
 
@@ -316,7 +324,7 @@ class Http1(Protocol):
     def _read_live(self, side: Side, part: AnyPart) -> None:
         """Have a body read while it arrives, where its media type asks for it and nothing but chunks wraps it."""
         fields = part.head.fields
-        reader = reader_of(fields.fields)
+        reader = reader_of(fields.media) if fields.media else None
         if reader and fields.transfer in {None, "chunked"}:
             request = side.exchange.request if side.exchange else None
             url = request.head.url if request else None
@@ -325,7 +333,10 @@ class Http1(Protocol):
 
     def _request_framing(self, head: RequestHead) -> Framing | None:
         """Choose by RFC 9112 section 6.3, items 3 to 7."""
-        if head.fields.transfer is not None and not head.chunked:
+        fields = head.fields
+        if fields.transfer is None and fields.length is None:
+            return None  # most requests
+        if fields.transfer is not None and not head.chunked:
             raise HeadError("a request whose body has no end")
         return self._framing(head)
 

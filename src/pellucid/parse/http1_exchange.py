@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from msgspec import UNSET, UnsetType
-
-from pellucid.model import Headers, Http, Request, Response
-from pellucid.parse.body import Shown
+from pellucid.model import Http, Request, Response
 from pellucid.parse.http1_framing import Chunked, Framing
 from pellucid.parse.http1_head import RequestHead, ResponseHead
 from pellucid.parse.live import LiveBody
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
     from pellucid.parse.limits import Limits
     from pellucid.parse.raw import Who
     from pellucid.parse.template import Template
-
-_NO_BODY = Shown()
 
 H = TypeVar("H", RequestHead, ResponseHead)
 
@@ -62,12 +57,15 @@ class Part(Generic[H]):
         assert self.framing is not None
         self.framing.body = self.live = LiveBody(limits, live, self.ended)
 
-    def shown(self) -> Shown:
-        """Show the body, as far as it came."""
-        if self.framing is None:
-            return _NO_BODY
-        shown = self.framing.body.show(self.head.codings)
-        return shown._replace(truncated=True) if self.cut else shown
+    def fill(self, half: Request | Response) -> bool:
+        """Put the body into a half of a message, as far as it came; say whether some of it is not shown."""
+        framing = self.framing
+        if framing is None:
+            return False
+        half.body, half.encoding, half.size, half.sha256, cut = framing.body.show(self.head.codings)
+        if isinstance(framing, Chunked) and framing.trailers:
+            half.trailers = framing.trailers
+        return cut or self.cut is not None
 
     def holds(self) -> Held:
         """Bytes of memory that this half takes."""
@@ -75,11 +73,6 @@ class Part(Generic[H]):
             return Held(0, self.head.cost)
         live = self.live.live_cost if self.live else 0
         return Held(self.framing.body.kept, self.head.cost + self.framing.cost + live)
-
-    def trailers(self) -> Headers | UnsetType:
-        """Return the trailer fields, unset where there are none."""
-        trailers = self.framing.trailers if isinstance(self.framing, Chunked) else []
-        return trailers or UNSET
 
     def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of this half."""
@@ -128,7 +121,8 @@ class Exchange:
     @property
     def finished(self) -> bool:
         """Nothing more of either half comes."""
-        return self.sent and self.response is not None and self.response.complete
+        request, response = self.request, self.response
+        return response is not None and response.complete and (request is None or request.complete)
 
     @property
     def switched(self) -> bool:
@@ -176,39 +170,20 @@ class Exchange:
 
     def _error(self) -> str | None:
         problems = [self.problem] if self.problem else []
-        if self.request:
+        if self.request and self.request.framing:
             problems += self.request.problems("request")
-        if self.response:
+        if self.response and self.response.framing:
             problems += self.response.problems("response")
         return "; ".join(problems) or None
 
 
 def _request(part: Part[RequestHead]) -> tuple[Request, bool]:
-    shown = part.shown()
-    request = Request(
-        method=part.head.method,
-        url=part.head.url,
-        authority=part.head.authority,
-        headers=part.head.fields.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=part.trailers(),
-    )
-    return request, shown.truncated
+    head = part.head
+    request = Request(method=head.method, url=head.url, authority=head.authority, headers=head.fields.fields)
+    return request, part.fill(request)
 
 
 def _response(part: Part[ResponseHead]) -> tuple[Response, bool]:
-    shown = part.shown()
-    response = Response(
-        status=part.head.status,
-        reason=part.head.reason,
-        headers=part.head.fields.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=part.trailers(),
-    )
-    return response, shown.truncated
+    head = part.head
+    response = Response(status=head.status, reason=head.reason, headers=head.fields.fields)
+    return response, part.fill(response)

@@ -36,7 +36,7 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _EMPTY = b"\r\n"
 
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
-_UNDERSTOOD = frozenset({"host", "content-encoding", *_FRAMING})
+_UNDERSTOOD = frozenset({"host", "content-encoding", "content-type", *_FRAMING})
 
 
 class HeadError(ValueError):
@@ -55,7 +55,7 @@ class _Line(NamedTuple):
 class Fields:
     """A block of header or trailer fields; shared by all messages that have the same, so never changed."""
 
-    __slots__ = ("authority", "codings", "fields", "length", "transfer")
+    __slots__ = ("authority", "codings", "fields", "length", "media", "transfer")
 
     def __init__(self, block: bytes) -> None:
         """Read `block`: field lines and the empty line after them. Raises `HeadError`."""
@@ -63,6 +63,8 @@ class Fields:
         self.codings: str | None = None
         """Content-Encoding, all its lines joined."""
         self.length: int | None = None
+        self.media: str | None = None
+        """Content-Type, the first one."""
         self.transfer: str | None = None
         """Transfer-Encoding, lower case, all its lines joined."""
         lines = _plain(block)
@@ -80,6 +82,8 @@ class Fields:
                 self.length = int(text.lstrip("0") or "0")
             case "host" if self.authority is None:
                 self.authority = text
+            case "content-type" if self.media is None:
+                self.media = text
             case "content-encoding":
                 self.codings = _joined(self.codings, text)
             case "transfer-encoding":

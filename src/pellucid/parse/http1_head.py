@@ -8,6 +8,7 @@ here, and the head is cut off here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pellucid.parse.budget import CHARACTER_COST, FIELD_COST, HEAD_COST
 from pellucid.parse.http1_fields import Fields, HeadError, read_fields
@@ -28,6 +29,9 @@ _REQUEST_BEGINS = re.compile(
 )
 _STATUS_BEGINS = re.compile(rb"HTTP/1\.[01](?: [1-9]?[0-9]{0,2}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?)?\r?")
 _VERSION = b"HTTP/1."
+
+_REMEMBERED = 256
+"""Start lines of each kind: what is polled is asked for in the same words. At most 8 KiB each as `max_sniff` has it."""
 
 HEAD_END = re.compile(rb"\n\r?\n")
 """A bare LF is a line end too (RFC 9112 section 2.2)."""
@@ -54,8 +58,8 @@ class Head:
 
     __slots__ = ("cost", "fields", "version")
 
-    def __init__(self, version: bytes, fields: Fields, size: int) -> None:
-        self.version = version.decode()
+    def __init__(self, version: str, fields: Fields, size: int) -> None:
+        self.version = version
         self.fields = fields
         self.cost = HEAD_COST + CHARACTER_COST * size + FIELD_COST * len(fields.fields)
         """Bytes of memory that the head and what comes with it take."""
@@ -87,21 +91,19 @@ class RequestHead(Head):
 
     def __init__(self, head: bytes) -> None:
         """Read a head with its empty line. Raises `HeadError`."""
-        line = _REQUEST_LINE.match(head)
-        if line is None:
-            raise HeadError("no request line")
-        method, target, version = line.groups()
-        super().__init__(version, read_fields(head[line.end() :]), len(head))
-        self.method = method.decode()
-        self.url = field_text(target)
+        end = head.find(b"\n") + 1
+        self.method, self.url, version = _request_line(head[:end])
+        super().__init__(version, read_fields(head[end:]), len(head))
 
     @property
     def authority(self) -> str | None:
         """The host that the target names, else the Host header: a proxy goes by the first."""
+        if self.url.startswith("/"):
+            return self.fields.authority
         if self.method == "CONNECT":
             return self.url
         _, scheme_end, rest = self.url.partition("://")
-        if scheme_end and not self.url.startswith("/"):
+        if scheme_end:
             return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         return self.fields.authority
 
@@ -113,10 +115,26 @@ class ResponseHead(Head):
 
     def __init__(self, head: bytes) -> None:
         """Read a head with its empty line. Raises `HeadError`."""
-        line = _STATUS_LINE.match(head)
-        if line is None:
-            raise HeadError("no status line")
-        version, status, reason = line.groups()
-        super().__init__(version, read_fields(head[line.end() :]), len(head))
-        self.status = int(status)
-        self.reason = field_text(reason or b"")
+        end = head.find(b"\n") + 1
+        self.status, self.reason, version = _status_line(head[:end])
+        super().__init__(version, read_fields(head[end:]), len(head))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _request_line(line: bytes) -> tuple[str, str, str]:
+    """Return method, target and version. Raises `HeadError`."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise HeadError("no request line")
+    method, target, version = found.groups()
+    return method.decode(), field_text(target), version.decode()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _status_line(line: bytes) -> tuple[int, str, str]:
+    """Return status, reason and version. Raises `HeadError`."""
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None:
+        raise HeadError("no status line")
+    version, status, reason = found.groups()
+    return int(status), field_text(reason or b""), version.decode()

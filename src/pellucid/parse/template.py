@@ -5,7 +5,7 @@ Naming the eleven fields that all of them share takes 1.6 us a message, copying 
 
 from __future__ import annotations
 
-import copy
+from copy import copy
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pellucid.model import OnConnection
@@ -38,4 +38,4 @@ class Template(Generic[M]):
         if said != self._said:
             self._said = said
             self._message = self._make(**who(connection))
-        return copy.copy(self._message)
+        return copy(self._message)
