@@ -20,11 +20,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httptools
-import msgspec
 from nginx import SMALL, nginx, wait_for
+from reference import Reference
 from usage import MIB, resident
 
 from pellucid.capture.envelope import HEADER, split
@@ -76,14 +75,15 @@ class Traffic:
     """The client, with all but the URL."""
 
 
-SMALL_MESSAGES = Traffic(SMALL, ("wrk", "-t1", "-c32", "-d1"))
-API = Traffic(
-    " ".join(
-        f"add_header {name} '{value}';" for name, _, value in (line.partition(": ") for line in RESPONSE)
-    )
-    + f" default_type application/json; return 200 '{BODY}';",
-    ("wrk", "-t1", "-c32", "-d2", *(word for line in REQUEST for word in ("-H", line))),
-)
+WRK = ("wrk", "-t1", "-c32", "-d1")
+FIELDS = " ".join("add_header {0} '{2}';".format(*line.partition(": ")) for line in RESPONSE)
+TRAFFIC = {
+    "the smallest messages": Traffic(SMALL, WRK),
+    "an API: 9 and 13 header fields, 1.5 KB of JSON": Traffic(
+        f"{FIELDS} default_type application/json; return 200 '{BODY}';",
+        (*WRK, *(word for line in REQUEST for word in ("-H", line))),
+    ),
+}
 
 
 def record(traffic: Traffic, path: Path) -> None:
@@ -114,77 +114,6 @@ def pellucid(read: Iterable[bytes]) -> Pipeline:
     pipeline = Pipeline([*load(PARSERS).values()], Limits(), [sink])
     pipeline.run(read)
     return pipeline
-
-
-class Half:
-    """What llhttp says of one direction of a connection."""
-
-    def __init__(self, done: Callable[[Half], None], *, request: bool) -> None:
-        self.headers: list[tuple[str, str]] = []
-        self.url = ""
-        self.body = b""
-        self._done = lambda: done(self)
-        self.parser = (httptools.HttpRequestParser if request else httptools.HttpResponseParser)(self)
-
-    def on_message_begin(self) -> None:
-        self.headers, self.url, self.body = [], "", b""
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url.decode()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode(), value.decode()))
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self._done()
-
-
-class Reference:
-    """The loop that is compared with."""
-
-    def __init__(self) -> None:
-        self.exchanges = 0
-        self._encode = msgspec.json.Encoder().encode
-        self._requests: dict[int, dict[str, Any]] = {}
-        self._halves: dict[tuple[int, bool], Half] = {}
-
-    def run(self, pieces: Iterable[tuple[int, bool, bytes]]) -> None:
-        """Parse pieces of (connection, is it of the client, bytes)."""
-        halves = self._halves
-        for connection, request, data in pieces:
-            half = halves.get((connection, request))
-            if half is None:
-                half = halves[connection, request] = self._half(connection, request=request)
-            half.parser.feed_data(data)
-
-    @property
-    def unanswered(self) -> int:
-        """Requests that wait; Pellucid shows them too."""
-        return len(self._requests)
-
-    def _half(self, connection: int, *, request: bool) -> Half:
-        def requested(half: Half) -> None:
-            self._requests[connection] = {
-                "method": half.parser.get_method().decode(), "url": half.url, "headers": half.headers,
-                "body": half.body.decode(), "size": len(half.body),
-            }  # fmt: skip
-
-        def answered(half: Half) -> None:
-            self._encode(
-                {
-                    "type": "http", "conn": connection, "request": self._requests.pop(connection),
-                    "response": {
-                        "status": half.parser.get_status_code(), "headers": half.headers,
-                        "body": half.body.decode(), "size": len(half.body),
-                    },
-                }
-            )  # fmt: skip
-            self.exchanges += 1
-
-        return Half(requested if request else answered, request=request)
 
 
 def pieces(read: Iterable[bytes]) -> Iterator[tuple[int, bool, bytes]]:
@@ -249,16 +178,17 @@ def main() -> None:
     arguments.add_argument("--times", type=int)
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = chosen.recording
-        if path is None:
-            path = Path(folder) / "recording"
-            with nginx(seconds=2, connections=32) as bench:
-                record(bench, path)
-        read = batches(path)
-    if chosen.times:
-        repeat(read, chosen.times)
-    else:
-        compare(read, chosen.rounds)
+        recordings = {str(chosen.recording): chosen.recording}
+        if chosen.recording is None:
+            recordings = {name: Path(folder) / str(number) for number, name in enumerate(TRAFFIC)}
+            for name, path in recordings.items():
+                record(TRAFFIC[name], path)
+        for name, path in recordings.items():
+            print(f"\n{name}:")
+            if chosen.times:
+                repeat(batches(path), chosen.times)
+            else:
+                compare(batches(path), chosen.rounds)
 
 
 if __name__ == "__main__":

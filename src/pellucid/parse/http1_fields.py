@@ -32,11 +32,12 @@ _MAX_LINE = 256
 """Bytes of a line that is remembered; longer ones are cookies and tokens, which differ."""
 
 _PLAIN = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_USUAL = {"content-length": re.compile("[0-9]{1,18}"), "transfer-encoding": re.compile("(?i)chunked")}
+"""How these two, which frame the body, usually look."""
+
 _EMPTY = b"\r\n"
 
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
-_UNDERSTOOD = frozenset({"host", "content-encoding", "content-type", *_FRAMING})
+_UNDERSTOOD = frozenset({"host", "content-encoding", "content-type", *_USUAL})
 
 
 class HeadError(ValueError):
@@ -123,7 +124,7 @@ def _plain(block: bytes) -> list[_Line] | None:
         if line is None:
             return None
         lines.append(line)
-    framing = [meaning for _, meaning in lines if meaning in _FRAMING]
+    framing = [meaning for _, meaning in lines if meaning in _USUAL]
     return lines if len(framing) < 2 else None
 
 
@@ -133,9 +134,9 @@ def _read(text: bytes) -> _Line | None:
     if not plain:
         return None
     line = _line(*plain.groups())
-    return (
-        None if line.meaning == "content-length" and not _LENGTH.fullmatch(plain[2].rstrip(b" \t")) else line
-    )
+    if line.meaning in _USUAL and not _USUAL[line.meaning].fullmatch(line.field[1]):
+        return None
+    return line
 
 
 _recall_line = lru_cache(maxsize=_REMEMBERED_LINES)(_read)
