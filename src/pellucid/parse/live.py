@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.parse.body import Body
 from pellucid.parse.carried import Carried, Live
+from pellucid.parse.events import EventStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Carried", "Live", "LiveBody", "live_body", "reader_of"]
 
-_READERS: dict[str, Reader] = {}
+_READERS: dict[str, Reader] = {"text/event-stream": EventStream}
 """By the media type without parameters or suffix (`application/grpc` for `application/grpc+proto`)."""
 
 
@@ -39,12 +40,13 @@ def reader_of(content_type: str) -> Reader | None:
 class LiveBody(Body):
     """A body that is collected as any other, and read while it arrives."""
 
-    __slots__ = ("_live", "_messages", "time")
+    __slots__ = ("_charged", "_live", "_messages", "time")
 
     def __init__(self, limits: Limits, live: Live, time: int) -> None:
         super().__init__(limits)
         self._live = live
         self._messages: list[Message] = []
+        self._charged = 0
         self.time = time
         """Of the bytes that are added next, in nanoseconds since 1970."""
 
@@ -68,6 +70,11 @@ class LiveBody(Body):
         """Return what the bytes so far have completed."""
         messages, self._messages = self._messages, []
         return messages
+
+    def grown(self) -> int:
+        """Bytes of memory that reading takes more than when this was asked before: to be charged."""
+        before, self._charged = self._charged, self._live.cost
+        return max(self._charged - before, 0)
 
     @property
     def live_cost(self) -> int:
