@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.parse.body import Body
 from pellucid.parse.carried import Carried, Live
+from pellucid.parse.grpc import GrpcBody, GrpcWebBody, GrpcWebTextBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Carried", "Live", "LiveBody", "live_body", "reader_of"]
 
-_READERS: dict[str, Reader] = {}
+_READERS: dict[str, Reader] = {
+    "application/grpc": GrpcBody,
+    "application/grpc-web": GrpcWebBody,
+    "application/grpc-web-text": GrpcWebTextBody,
+}
 """By the media type without parameters or suffix (`application/grpc` for `application/grpc+proto`)."""
 
 
