@@ -29,7 +29,7 @@ MAX_VALUES = 1 << 15
 _VARINT, _I64, _LEN, _GROUP, _END, _I32 = range(6)
 _WIDTHS = {_I64: 8, _I32: 4}
 
-_LAST_NUMBER = (1 << 29) - 1
+_FIRST_TAG, _LAST_TAG = 1 << 3, (1 << 32) - 1
 _RESERVED = range(19_000, 20_000)
 """Field numbers that no schema may use (protobuf.dev/programming-guides/proto3/#assigning)."""
 
@@ -39,6 +39,8 @@ _BEGINS_A_MESSAGE = ("\t", "\n", "\r")
 
 Fields = dict[str, Any]
 _Range = tuple[int, int]
+_Raw = dict[int, list[Any]]
+"""By tag, which is the field's number and the wire type; of what has a length or a width, where it is."""
 
 
 class _NotProtobufError(Exception):
@@ -76,7 +78,7 @@ class _Reader:
 
     def message(self, at: int, end: int, depth: int = 0, *, cut: bool = False) -> Fields:
         """Read all bytes from `at` to `end` as fields."""
-        fields: dict[tuple[int, int], list[Any]] = {}
+        fields: _Raw = {}
         try:
             while at < end:
                 at = self._field(at, end, depth, fields)
@@ -91,7 +93,7 @@ class _Reader:
         """Read fields up to the end of group `number`; return them, and where the next one begins."""
         if depth >= MAX_DEPTH:
             raise _NotProtobufError
-        fields: dict[tuple[int, int], list[Any]] = {}
+        fields: _Raw = {}
         while True:
             after = self._field(at, end, depth, fields)
             if after < 0:
@@ -102,12 +104,12 @@ class _Reader:
             raise _NotProtobufError
         return self._shown(fields, depth), after
 
-    def _field(self, at: int, end: int, depth: int, fields: dict[tuple[int, int], list[Any]]) -> int:
+    def _field(self, at: int, end: int, depth: int, fields: _Raw) -> int:
         """Read one field into `fields`; return where the next one begins, -1 where a group ends here."""
         tag, at = self._varint(at, end)
-        number, wire = tag >> 3, tag & 7
-        if not 0 < number <= _LAST_NUMBER or number in _RESERVED:
+        if not _FIRST_TAG <= tag <= _LAST_TAG or tag >> 3 in _RESERVED:
             raise _NotProtobufError
+        wire = tag & 7
         value: Any
         if wire == _VARINT:
             value, at = self._varint(at, end)
@@ -119,7 +121,7 @@ class _Reader:
             value = at
             at += _WIDTHS[wire]
         elif wire == _GROUP:
-            value, at = self._group(at, end, depth + 1, number)
+            value, at = self._group(at, end, depth + 1, tag >> 3)
         elif wire == _END:
             return -1
         else:
@@ -129,12 +131,14 @@ class _Reader:
         self._left -= 1
         if self._left < 0:
             raise _TooManyError
-        fields.setdefault((number, wire), []).append(value)
+        fields.setdefault(tag, []).append(value)
         return at
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         """Read seven bits of each byte, the lowest first, as long as the eighth is set: 64 bits at most."""
         data = self._data
+        if at < end and data[at] < 0x80:  # most are short
+            return data[at], at + 1
         value = shift = 0
         while at < end:
             byte = data[at]
@@ -151,13 +155,13 @@ class _Reader:
 
     # --- what is shown of a field's values ----------------------------------------------------------
 
-    def _shown(self, fields: dict[tuple[int, int], list[Any]], depth: int) -> Fields:
+    def _shown(self, fields: _Raw, depth: int) -> Fields:
         shown: Fields = {}
-        for (number, wire), raw in fields.items():
-            values = self._values(wire, raw, depth)
-            key = str(number)
+        for tag, raw in fields.items():
+            key = str(tag >> 3)
             if key in shown:
                 raise _NotProtobufError  # one field has one wire type
+            values = self._values(tag & 7, raw, depth)
             shown[key] = values[0] if len(values) == 1 else values
         return shown
 
