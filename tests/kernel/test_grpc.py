@@ -102,3 +102,33 @@ def test_every_kind_of_call(
     ]
     assert order["message"]["1"] == 42
     assert order["message"]["2"][0]["1"] == "tea"
+
+
+def test_grpc_web_over_http1(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> None:
+    """Messages and trailers of sonora's client and server are shown at both ends, also those in base64."""
+    folder = packages.wheels("sonora", "urllib3", "grpcio", "typing_extensions")
+    run = capture()
+    env = {**tls.env, "PYTHONPATH": str(folder), "SSL_CERT_FILE": str(tls.cert)}
+    programs.run(sys.executable, SOURCES / "grpc_web.py", tls.cert, tls.key, env=env)
+    messages = run.stop()
+
+    hello, three, ok = {"1": "hello"}, {"1": 3}, [["grpc-status", "0"]]
+    refused = [["grpc-status", "5"], ["grpc-message", "no%20tea"]]
+    calls = [
+        ("Say", [hello], [hello, ok]),
+        ("Repeat", [three], [hello, hello, hello, ok]),
+        ("Fail", [hello], [refused]),
+        ("Repeat", [three], [hello, hello, hello, ok]),
+    ]
+    for role, asks, answers in (("client", "write", "read"), ("server", "read", "write")):
+        seen = [each for each in messages if each["type"] == "grpc" and each["role"] == role]
+        said = [
+            (each["direction"], each["url"], each["message"] or each["trailers"], each["error"])
+            for each in seen
+        ]
+        assert said == [
+            (direction, f"/web.Web/{method}", message, None)
+            for method, asked, answered in calls
+            for direction, those in ((asks, asked), (answers, answered))
+            for message in those
+        ]
