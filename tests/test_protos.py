@@ -8,12 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from pellucid.cli import cli
 from pellucid.errors import PellucidError
 from pellucid.protos import read_schema
+from tests.shell import RECORDINGS, only_line, pellucid
 
 PROTOS = Path(__file__).parent / "protos"
 SHOP = PROTOS / "shop" / "shop.proto"
@@ -135,11 +134,11 @@ def test_what_is_no_schema(compiled: Path, tmp_path: Path, name: str, words: str
     assert "\n" not in str(raised.value)
 
 
-def test_the_flag(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Files of --proto are read before anything else is opened, for a replay too."""
-    (tmp_path / "recording").write_bytes(b"")
-    result = CliRunner().invoke(
-        cli, ["replay", str(tmp_path / "recording"), "--proto", str(tmp_path / "a.proto")]
+def test_the_flag(tmp_path: Path) -> None:
+    """A file that is no schema ends the command, before it has read or written anything, with one line and status 1."""
+    output = tmp_path / "events"
+    answer = pellucid(
+        "replay", RECORDINGS / "clear.pellucid", "--proto", "nowhere.pb", "-o", f"json:{output}"
     )
-    assert isinstance(result.exception, PellucidError)
-    assert "a.proto: No such file" in str(result.exception)
+    assert only_line(answer, 1) == "cannot read nowhere.pb: No such file or directory"
+    assert not output.exists()

@@ -173,10 +173,10 @@ def test_messages_that_do_not_fit_their_schema(limits):
     """A message of another type is shown by number, fields that the schema lacks are told of."""
     (message,) = read(body(limits=limits), frame(b"\x12\x02\xff\xff"))
     assert (message.message, message.schema) == ({"2": {"base64": "//8="}}, UNSET)
-    assert message.error == "not a shop.Order"
+    assert message.error == "does not fit shop.Order"
     (message,) = read(body(limits=limits), frame(b"\x08\x01\x12\x02\x48\x01"))
     assert message.message == {"order_number": "1", "items": [{}]}
-    assert message.error == "it has fields that the schema of shop.Order lacks"
+    assert message.error == "has fields that the schema of shop.Order lacks"
 
 
 # --- bounds and holes ------------------------------------------------------------------------------------

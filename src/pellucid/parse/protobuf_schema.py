@@ -58,6 +58,11 @@ class SchemaError(Exception):
     """The descriptors do not make a schema: they contradict each other, or lack what they refer to."""
 
 
+_NO_JSON = (TypeError, ValueError, json_format.Error)
+"""What protobuf raises for values that JSON cannot have: an Any of a type that the schema lacks, a time beyond the year
+9999, text of proto2 that is not UTF-8."""
+
+
 class MessageType:
     """One type of message."""
 
@@ -76,22 +81,24 @@ class MessageType:
         try:
             message.ParseFromString(data)
         except DecodeError:
-            return None, f"not a {self.name}"
-        if _values(message) > MAX_VALUES:
-            return None, f"a {self.name} with more values than are shown by name"
+            return None, f"does not fit {self.name}"
         try:
+            if _values(message) > MAX_VALUES:
+                return None, "has more values than are shown by name"
             named: Fields = json_format.MessageToDict(
                 message, preserving_proto_field_name=True, descriptor_pool=self._pool
             )
-        except (TypeError, ValueError, json_format.Error) as error:  # an Any of a type that the schema lacks
-            return None, f"a {self.name} that has no JSON form: {error}"
+        except _NO_JSON as error:
+            return None, f"has no JSON form as {self.name}: {error}"
         return named, self._unknown(message)
 
     def _unknown(self, message: Message) -> str | None:
         """JSON has no place for fields that a schema lacks, so these must at least be told of."""
-        size = message.ByteSize()
+        size = len(message.SerializePartialToString())
         message.DiscardUnknownFields()
-        return f"it has fields that the schema of {self.name} lacks" if message.ByteSize() < size else None
+        if len(message.SerializePartialToString()) == size:
+            return None
+        return f"has fields that the schema of {self.name} lacks"
 
 
 class Method(NamedTuple):
