@@ -101,7 +101,7 @@ class WebSocket(Inside, tag="websocket", kw_only=True):
     """One WebSocket message, its fragments put together, or one control frame (RFC 6455 section 5)."""
 
     opcode: str
-    """`text`, `binary`, `ping`, `pong` or `close`."""
+    """`text`, `binary`, `ping`, `pong` or `close`; `continuation` for the end of a message whose beginning was not seen."""
     data: Text = ""
     """The payload, masking and compression undone; at most `--max-body` bytes. Of a `close` the words to it."""
     encoding: str | UnsetType = UNSET

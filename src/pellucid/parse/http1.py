@@ -307,6 +307,7 @@ class Http1(Protocol):
             self._leave(str(error), chunk, error.at)
         if part.live:
             self._out += part.live.take()
+            self._budget.charge(part.live.grown())
         if framing.done:
             self._finish(side, part)
         return at

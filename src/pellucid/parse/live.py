@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.parse.body import Body
 from pellucid.parse.carried import Carried, Live
+from pellucid.parse.events import EventStream
 from pellucid.parse.grpc import GrpcBody, GrpcWebBody, GrpcWebTextBody
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _READERS: dict[str, Reader] = {
     "application/grpc": GrpcBody,
     "application/grpc-web": GrpcWebBody,
     "application/grpc-web-text": GrpcWebTextBody,
+    "text/event-stream": EventStream,
 }
 """By the media type without parameters or suffix (`application/grpc` for `application/grpc+proto`)."""
 
@@ -50,12 +52,13 @@ def _reader(content_type: str) -> Reader | None:
 class LiveBody(Body):
     """A body that is collected as any other, and read while it arrives."""
 
-    __slots__ = ("_live", "_messages", "time")
+    __slots__ = ("_charged", "_live", "_messages", "time")
 
     def __init__(self, limits: Limits, live: Live, time: int) -> None:
         super().__init__(limits)
         self._live = live
         self._messages: list[Message] = []
+        self._charged = 0
         self.time = time
         """Of the bytes that are added next, in nanoseconds since 1970."""
 
@@ -79,6 +82,11 @@ class LiveBody(Body):
         """Return what the bytes so far have completed."""
         messages, self._messages = self._messages, []
         return messages
+
+    def grown(self) -> int:
+        """Bytes of memory that reading takes more than when this was asked before: to be charged."""
+        before, self._charged = self._charged, self._live.cost
+        return max(self._charged - before, 0)
 
     @property
     def live_cost(self) -> int:
