@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from pellucid.model import Direction
-from pellucid.parse import Ending, Limits
+from pellucid.model import Chunk, Direction, Grpc
+from pellucid.parse import Ending, Limits, Parse
+from pellucid.parse.http1 import Http1
 from pellucid.parse.live import Carried, live_body
 from pellucid.parse.times import rfc3339
 from pellucid.protos import read_schema
@@ -328,3 +329,19 @@ def test_many_messages():
     sizes = [random.Random(7).randrange(40) for _ in range(5003)]
     messages = read(body(), b"".join(frame(bytes([0x0A, size]) + b"x" * size) for size in sizes))
     assert [len(each.message["1"]) for each in messages] == sizes
+
+
+def test_memory_runs_short():
+    """Uploads that never end take no more memory than there is, and each is shown with the reason why it is cut."""
+    limit = 2 << 20
+    stage = Parse([Http1], Limits(max_held=limit))
+    head = b"POST /shop.Shop/Buy HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web\r\nContent-Length: 999999\r\n\r\n"
+    messages = []
+    for number in range(60):
+        upload = head + frame(bytes(200_000))[:100_000]
+        messages += stage.parse(Chunk(connection(number), Direction.WRITE, 0, START, upload))
+        assert stage.held <= limit
+    cut = [each for each in messages if isinstance(each, Grpc)]
+    assert len(cut) >= 30
+    assert {each.error for each in cut} == {f"not complete before {Ending.MEMORY}"}
+    assert {len(each.data) for each in cut} == {99_995}
