@@ -32,6 +32,10 @@ class Limits:
     """Requests of one connection that wait for their response. Load generators pipeline 16, h2load 100; a
     program whose responses are never seen must not pile up its requests."""
 
+    max_streams: int = 1024
+    """Exchanges of one HTTP/2 connection that have begun and not ended. Servers allow 100 to 250 at once; streams whose
+    ends are never seen must not pile up."""
+
     max_sniff: int = 16 * _KIB
     """Held of a connection before a parser claims it: a request line with the longest URL that servers take
     (8 KiB), twice."""
