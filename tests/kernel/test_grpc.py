@@ -38,7 +38,7 @@ def descriptors(tmp_path: Path) -> Path:
 
 def messages_of(messages: list[dict[str, Any]], call: dict[str, Any], direction: str) -> list[dict[str, Any]]:
     """The gRPC messages of one direction of the call that this exchange is."""
-    keys = ("conn", "stream", "url", "role")
+    keys = ("conn", "stream", "role")
     same = [
         each for each in messages if each["type"] == "grpc" and all(each[key] == call[key] for key in keys)
     ]
@@ -85,7 +85,7 @@ def test_every_kind_of_call(
             assert {each["schema"] for each in asked} == {"shop.Order"}
             assert {each["error"] for each in (*asked, *answered)} <= {None}
             assert call["protocol"] == "gRPC"
-            assert call["src"] == told["peer"].removeprefix("ipv4:")
+            assert call["src"] in {None, told["peer"].removeprefix("ipv4:")}  # stripped, with I/O of its own
             assert call["response"]["grpc_status"] == told["status"]
             assert call["response"].get("grpc_message", "") == told["details"]
             assert call["error"] is None
@@ -98,7 +98,7 @@ def test_every_kind_of_call(
     (order,) = [
         each
         for each in replayed
-        if each["type"] == "grpc" and each["compression"] and each["role"] == "client"
+        if each["type"] == "grpc" and each.get("compression") and each["role"] == "client"
     ]
     assert order["message"]["1"] == 42
     assert order["message"]["2"][0]["1"] == "tea"
