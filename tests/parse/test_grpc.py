@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import frames
 import pytest
 import zstandard
 from dialogue import START, STEP, connection
@@ -16,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from pellucid.model import Chunk, Direction, Grpc
+from pellucid.model import Chunk, Direction, Grpc, Http, Totals
 from pellucid.parse import Ending, Limits, Parse
 from pellucid.parse.http1 import Http1
+from pellucid.parse.http2 import Http2
 from pellucid.parse.live import Carried, live_body
 from pellucid.parse.times import rfc3339
 from pellucid.protos import read_schema
@@ -331,17 +333,42 @@ def test_many_messages():
     assert [len(each.message["1"]) for each in messages] == sizes
 
 
-def test_memory_runs_short():
-    """Uploads that never end take no more memory than there is, and each is shown with the reason why it is cut."""
-    limit = 2 << 20
-    stage = Parse([Http1], Limits(max_held=limit))
-    head = b"POST /shop.Shop/Buy HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web\r\nContent-Length: 999999\r\n\r\n"
-    messages = []
+UPLOAD = frame(bytes(200_000))[:100_000]
+"""The beginning of a message that does not end."""
+
+
+def over_http1():
+    """Uploads on a connection each."""
+    head = b"POST /web HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web\r\nContent-Length: 999999\r\n\r\n"
     for number in range(60):
-        upload = head + frame(bytes(200_000))[:100_000]
-        messages += stage.parse(Chunk(connection(number), Direction.WRITE, 0, START, upload))
+        yield Chunk(connection(number), Direction.WRITE, 0, START, head + UPLOAD)
+
+
+def over_http2():
+    """Uploads on one connection: a table of header fields, which must not be lost, is for all of them."""
+    peer, made, offset = frames.Peer(), connection(), 0
+    for stream in range(1, 121, 2):
+        head = peer.headers(stream, *frames.asked("POST", BUY), ("content-type", "application/grpc"))
+        pieces = (frames.data(stream, UPLOAD[at : at + 16_384]) for at in range(0, len(UPLOAD), 16_384))
+        sent = b"".join((frames.PREFACE + frames.settings() if stream == 1 else b"", head, *pieces))
+        yield Chunk(made, Direction.WRITE, offset, START, sent)
+        offset += len(sent)
+    rest = b"".join(frames.data(119, bytes(20_001), end=piece == 4) for piece in range(5))
+    yield Chunk(made, Direction.WRITE, offset, START, rest)
+
+
+@pytest.mark.parametrize("uploads", [over_http1, over_http2])
+def test_memory_runs_short(uploads):
+    """Messages that do not end take no more memory than there is; all are shown at the end; what is cut says why."""
+    limit = 3 << 20
+    stage = Parse([Http1, Http2], Limits(max_held=limit))
+    messages = []
+    for chunk in uploads():
+        messages += stage.parse(chunk)
         assert stage.held <= limit
-    cut = [each for each in messages if isinstance(each, Grpc)]
-    assert len(cut) >= 30
-    assert {each.error for each in cut} == {f"not complete before {Ending.MEMORY}"}
-    assert {len(each.data) for each in cut} == {99_995}
+    messages += stage.parse(Totals(START, 1.0, 1, 0, {}))
+    calls = [each for each in messages if isinstance(each, Grpc)]
+    assert len(calls) == len([each for each in messages if isinstance(each, Http)]) == 60
+    assert {each.size for each in calls} == {200_000}
+    assert any("memory ran short" in each.error and len(each.data) < 50_000 for each in calls)
+    assert all("memory ran short" in each.error or len(each.data) in {99_995, 200_000} for each in calls)

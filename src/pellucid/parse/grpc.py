@@ -16,6 +16,7 @@ from pellucid.model import Direction, Grpc
 from pellucid.parse.carried import Carried, Live
 from pellucid.parse.codings import decode
 from pellucid.parse.protobuf import read_fields
+from pellucid.parse.protocol import Ending
 from pellucid.parse.raw import DIRECTIONS, who
 from pellucid.parse.text import field_text, readable
 from pellucid.parse.times import rfc3339
@@ -43,33 +44,56 @@ _NO_FRAMING = "where the next message begins is not known, so the rest is in the
 class _Arriving:
     """A message whose prefix is complete."""
 
-    __slots__ = ("began", "came", "flags", "kept", "lost", "size")
+    __slots__ = ("began", "came", "flags", "kept", "lost", "most", "short", "shortened", "size")
 
-    def __init__(self, prefix: bytes, began: int) -> None:
+    def __init__(self, prefix: bytes, began: int, most: int) -> None:
         self.flags = prefix[0]
         self.size = int.from_bytes(prefix[1:])
         self.began = began
+        self.most = most
         self.kept = bytearray()
-        """Its first bytes, up to `max_body` or to the first that is missing."""
+        """Its first bytes, up to `most` or to the first that is missing."""
         self.came = 0
         """Bytes of it that are no more to come, those that are lost included."""
         self.lost = 0
+        self.short = False
+        """Memory has run short: `most` is less than it was."""
+        self.shortened = False
+        """Less is kept for that reason."""
 
     @property
     def left(self) -> int:
         """Bytes of it that are to come."""
         return self.size - self.came
 
-    def add(self, data: bytes, most: int) -> None:
+    def add(self, data: bytes) -> None:
         """Take the next bytes."""
         if not self.lost:
-            self.kept += data[: most - len(self.kept)]
+            room = self.most - len(self.kept)
+            self.kept += data[:room]
+            self.shortened = self.shortened or (self.short and len(data) > room)
         self.came += len(data)
 
     def lose(self, size: int) -> None:
         """Learn that the next bytes are missing."""
         self.came += size
         self.lost += size
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than the first `most` bytes."""
+        if most < self.most:
+            self.most = most
+            self.short = True
+        if most < len(self.kept):
+            self.kept = self.kept[:most]  # a bytearray that is cut in place keeps its memory
+            self.shortened = True
+
+    def problems(self) -> list[str]:
+        """What became of its bytes, in words."""
+        return [
+            *([f"{self.lost} of its bytes are missing"] if self.lost else []),
+            *([f"cut: {Ending.MEMORY}"] if self.shortened else []),
+        ]
 
 
 class _Plain(NamedTuple):
@@ -121,7 +145,7 @@ class GrpcBody(Live):
                 at = self._take_prefix(data, at, time)
             else:
                 piece = data[at : at + self._arriving.left]
-                self._arriving.add(piece, self._limits.max_body)
+                self._arriving.add(piece)
                 at += len(piece)
             messages += self._completed(time)
         return messages
@@ -144,7 +168,17 @@ class GrpcBody(Live):
     @property
     def cost(self) -> int:
         """Bytes of memory that it takes."""
-        return _COST + (self._arriving.kept.__sizeof__() if self._arriving else 0)
+        return _COST + self.kept
+
+    @property
+    def kept(self) -> int:
+        """Of these, bytes of the message that arrives."""
+        return self._arriving.kept.__sizeof__() if self._arriving else 0
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than its first `most` bytes."""
+        if self._arriving:
+            self._arriving.shorten(most)
 
     # --- framing -------------------------------------------------------------------------------------
 
@@ -155,7 +189,7 @@ class GrpcBody(Live):
         piece = data[at : at + _PREFIX - len(self._prefix)]
         self._prefix += piece
         if len(self._prefix) == _PREFIX and self._prefix[0] in self._flags:
-            self._arriving = _Arriving(self._prefix, self._began)
+            self._arriving = _Arriving(self._prefix, self._began, self._limits.max_body)
             self._prefix = b""
         return at + len(piece)
 
@@ -170,9 +204,9 @@ class GrpcBody(Live):
 
     def _give_up(self, time: int, problem: str) -> list[Grpc]:
         """Show what there is of a message, and nothing after it."""
-        arriving = self._arriving or _Arriving(bytes(_PREFIX), self._began if self._prefix else time)
-        if self._prefix:
-            arriving.add(self._prefix, _PREFIX)
+        began = self._began if self._prefix else time
+        arriving = self._arriving or _Arriving(bytes(_PREFIX), began, self._limits.max_body)
+        arriving.add(self._prefix)
         self._split = False
         self._prefix = b""
         self._arriving = None
@@ -186,8 +220,7 @@ class GrpcBody(Live):
         is_trailers = bool(arriving.flags & _TRAILERS)
         readable_as_message = self._is_protobuf and not (is_trailers or plain.problem or problem)
         read = self._read(plain) if readable_as_message else _Read()
-        holes = f"{arriving.lost} of its bytes are missing" if arriving.lost else None
-        problems = [each for each in (problem, holes, plain.problem, read.problem) if each]
+        problems = [each for each in (problem, *arriving.problems(), plain.problem, read.problem) if each]
         text, encoding = ("", UNSET) if is_trailers else readable(plain.data, cut=plain.cut)
         number = self._number
         self._number += 1

@@ -91,4 +91,14 @@ class LiveBody(Body):
     @property
     def live_cost(self) -> int:
         """Bytes of memory that reading takes, above what is kept."""
-        return self._live.cost
+        return self._live.cost - self._live.kept
+
+    @property
+    def kept(self) -> int:
+        """Bytes of memory that shortening can give back."""
+        return super().kept + self._live.kept
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than `most` bytes, one half of them of the body, the other of the message that arrives."""
+        super().shorten(most // 2)
+        self._live.shorten(most // 2)
