@@ -34,11 +34,12 @@ from pellucid.sink import STDOUT, Output, SinkSpec, parse_spec
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
+    from pellucid.parse.protobuf_schema import Schema
     from pellucid.settings import Show, Tls
 
 
@@ -50,6 +51,7 @@ def capture(settings: Tls) -> None:
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = _specs(settings, list(sinks), files, also=settings.eventaddr)
     given = _addresses(library, settings)
+    schema = _schema(settings.proto)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
     if settings.ssl_version:
@@ -62,7 +64,7 @@ def capture(settings: Tls) -> None:
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -85,6 +87,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, list(sinks), {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
+    schema = _schema(settings.proto)
     memory = divide(settings.memory, settings.max_body, this_process(), selecting=_selects(settings))
 
     def cut() -> None:
@@ -101,7 +104,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         if drop_root and os.geteuid() == 0:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
-        bounds = limits(settings, memory)
+        bounds = limits(settings, memory, schema)
         pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
         return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
@@ -135,6 +138,15 @@ def _while_listening(pipeline: Pipeline, batches: Iterable[bytes]) -> Iterator[b
         if not pipeline.listening:
             break
         yield batch
+
+
+def _schema(files: Sequence[Path]) -> Schema | None:
+    """What --proto says, before anything is forked or given up: the decoder opens no files."""
+    if not files:
+        return None
+    from pellucid.protos import read_schema  # noqa: PLC0415 - protobuf's runtime is 70 ms of every start
+
+    return read_schema(files)
 
 
 def _remove_stale(ready_file: Path | None) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.model import Summary
     from pellucid.parse import Protocol
+    from pellucid.parse.protobuf_schema import Schema
     from pellucid.privileges import Ids
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
@@ -45,6 +46,7 @@ def run_decoder(
     sinks: dict[str, type[Sink]],
     ids: Ids,
     tracer: int,
+    schema: Schema | None,
 ) -> NoReturn:
     """Be the decoder, in a freshly forked child that holds `channel` and the log, nothing else. Never returns."""
     status = 1
@@ -52,7 +54,7 @@ def run_decoder(
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
         _change_user(ids, tracer)
-        _decode(channel, settings, memory, parsers, sinks)
+        _decode(channel, settings, memory, parsers, sinks, schema)
         status = 0
     except PellucidError as error:
         channel.send(Failed(str(error)))
@@ -100,6 +102,7 @@ def _decode(
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
+    schema: Schema | None,
 ) -> None:
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
@@ -118,7 +121,7 @@ def _decode(
 
     wanted = ends(settings.port, settings.host)
     select = Select(wanted, memory.aside) if wanted else None
-    bounds = limits(settings, memory)
+    bounds = limits(settings, memory, schema)
     pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
     return_memory_early()
     with closing(Live(channel, memory.drain)) as live:
@@ -181,6 +184,8 @@ def options(settings: Show, fd: int) -> SinkOptions:
     )
 
 
-def limits(settings: Show, memory: Memory) -> Limits:
-    """The bounds of the parse stage."""
-    return Limits(max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held)
+def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:
+    """The bounds of the parse stage, and what `--proto` has told it."""
+    return Limits(
+        max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held, schema=schema
+    )

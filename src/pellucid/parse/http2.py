@@ -398,6 +398,7 @@ class Http2(Protocol):
     def _show_live(self, half: Half) -> None:
         if isinstance(half.body, LiveBody):
             self._out += half.body.take()
+            self._budget.charge(half.body.grown())
 
     # --- who is who --------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pellucid.parse.body import Body
 from pellucid.parse.carried import Carried, Live
 from pellucid.parse.events import EventStream
+from pellucid.parse.grpc import GrpcBody, GrpcWebBody, GrpcWebTextBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Carried", "Live", "LiveBody", "live_body", "reader_of"]
 
-_READERS: dict[str, Reader] = {"text/event-stream": EventStream}
+_READERS: dict[str, Reader] = {
+    "application/grpc": GrpcBody,
+    "application/grpc-web": GrpcWebBody,
+    "application/grpc-web-text": GrpcWebTextBody,
+    "text/event-stream": EventStream,
+}
 """By the media type without parameters or suffix (`application/grpc` for `application/grpc+proto`)."""
 
 
@@ -79,4 +85,14 @@ class LiveBody(Body):
     @property
     def live_cost(self) -> int:
         """Bytes of memory that reading takes, above what is kept."""
-        return self._live.cost
+        return self._live.cost - self._live.kept
+
+    @property
+    def kept(self) -> int:
+        """Bytes of memory that shortening can give back."""
+        return super().kept + self._live.kept
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than `most` bytes, one half of them of the body, the other of the message that arrives."""
+        super().shorten(most // 2)
+        self._live.shorten(most // 2)
