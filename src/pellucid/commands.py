@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.settings import Show, Tls
+    from pellucid.sink import Sink
 
 
 def capture(settings: Tls) -> None:
@@ -48,7 +49,7 @@ def capture(settings: Tls) -> None:
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
-    specs = _specs(settings, list(sinks), files, also=settings.eventaddr)
+    specs = _specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
@@ -83,7 +84,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
-    specs = _specs(settings, list(sinks), {"the recording": path})
+    specs = _specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
     memory = divide(settings.memory, settings.max_body, this_process(), selecting=_selects(settings))
 
@@ -194,12 +195,15 @@ def _addresses(library: Library, settings: Tls) -> dict[str, int]:
 
 
 def _specs(
-    settings: Show, formats: list[str], taken: dict[str, Path | None], also: Path | None = None
+    settings: Show, sinks: dict[str, type[Sink]], taken: dict[str, Path | None], also: Path | None = None
 ) -> list[SinkSpec]:
     """The sinks that were asked for; text on stdout where none was. No two in one place, none in `taken`."""
-    specs = [parse_spec(text, formats) for text in settings.output]
+    specs = [parse_spec(text, sinks) for text in settings.output]
     if also is not None:
         specs.append(SinkSpec("text", str(also)))
+    for spec in specs:
+        if spec.place == STDOUT and sinks[spec.format].needs_file:
+            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
     places += [("another output", spec.place) for spec in specs]

@@ -29,19 +29,30 @@ class Sink(ABC):
 
     format: ClassVar[str]
     """The name in `-o FORMAT:PLACE`."""
+    needs_file: ClassVar[bool] = False
+    """Whether only a regular file will do: the format changes what it has written."""
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         self._output = output
         self._options = options
 
+    def begin(self) -> None:  # noqa: B027 - most formats begin with nothing
+        """Append what a file of this format begins with, if anything: for each file that a rotation makes."""
+
     @abstractmethod
     def write(self, message: Message) -> None:
         """Append one message to the output; raise OutputClosed or PellucidError if that fails."""
+
+    def finish(self) -> None:  # noqa: B027 - and end with nothing
+        """Append what a file of this format ends with, if anything: before a rotation, and at the end."""
 
     def flush(self) -> None:
         """Hand everything written so far to the kernel; raises as `write` does."""
         self._output.flush()
 
     def close(self) -> None:
-        """Flush and close the output; raises as `write` does."""
-        self._output.close()
+        """Finish, flush and close the output; raises as `write` does."""
+        try:
+            self.finish()
+        finally:
+            self._output.close()
