@@ -84,6 +84,7 @@ class Pipeline:
             raise
 
     def _run(self, batches: Iterable[bytes | memoryview]) -> None:
+        self._each_sink(lambda sink: sink.begin())
         for batch in batches:
             for envelope in split(batch):
                 for value in self._decode(envelope):

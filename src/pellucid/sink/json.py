@@ -57,7 +57,6 @@ class JsonSink(Sink):
 
     def write(self, message: Message) -> None:
         """Append the message as one line."""
-        line = self._line
-        encode_into(message, line)
-        line += b"\n"
-        self._output.write(line)
+        encode_into(message, self._line)
+        self._line += b"\n"
+        self._append(self._line)
