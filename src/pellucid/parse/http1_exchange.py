@@ -40,6 +40,11 @@ class Part(Generic[H]):
         self.cut: str | None = None
         """What happened before the body was complete."""
 
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began)
+
     def shown(self) -> Shown:
         """Show the body, as far as it came."""
         if self.framing is None:
@@ -127,6 +132,8 @@ class Exchange:
             request=request,
             response=response,
             duration_ms=self._duration(),
+            request_ms=self.request.duration if self.request else None,
+            response_ms=self.response.duration if self.response else None,
             truncated=request_cut or response_cut,
             error=self._error(),
             **who(connection),
