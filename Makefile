@@ -29,7 +29,7 @@ demo: setup
 test: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest
 
-# Watch Bun, Chromium and Envoy, whose TLS has no symbols (downloads some 250 MB the first time).
+# Watch Bun, Chromium and Envoy, whose TLS has no symbols, and import HAR in Chromium (downloads some 250 MB the first time).
 targets-big: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest -m big
 

@@ -454,6 +454,12 @@ def test_long_websockets_are_bounded(har: Har) -> None:
     assert har.comment == "3 WebSocket messages left out: their entries were too long"
 
 
+def test_an_exchange_beside_a_websocket(har: Har) -> None:
+    """An exchange never takes the place of a handshake that was seen."""
+    chat, other = sorted(har.write(HANDSHAKE, http()), key=lambda one: "_webSocketMessages" not in one)
+    assert (chat["request"]["url"], other["request"]["url"]) == ("wss://e.com/chat?room=1", "https://e.com/a")
+
+
 def test_another_upgrade(har: Har) -> None:
     """A switch to another protocol than WebSocket is an exchange like any other."""
     (one,) = har.write(http(response=Response(status=101, reason="", headers=[("Upgrade", "h2c")])))

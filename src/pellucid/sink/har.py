@@ -41,9 +41,11 @@ _Key = tuple[int, int | None]
 class _Open:
     """The entry of a WebSocket that may say more."""
 
-    __slots__ = ("exchange", "messages")
+    __slots__ = ("exchange", "messages", "seen")
 
     def __init__(self) -> None:
+        self.seen = True
+        """Whether the handshake was; HTTP/2 tells of it when the stream ends, after the messages."""
         self.exchange = b""
         """The entry without its messages, encoded."""
         self.messages = bytearray()
@@ -130,18 +132,18 @@ class HarSink(Sink):
 
     def _exchange(self, message: Http) -> None:
         key = message.conn, message.stream
-        if key in self._open or _opens_websocket(message):
+        late = key in self._open and not self._open[key].seen
+        if late or _opens_websocket(message):
             self._handshake(key, message)
             return
         encode_into(entry_of(message), self._line)
         self._document.add(self._line)
 
-    def _handshake(self, key: _Key, message: Http) -> None:
-        """Open an entry, or take what HTTP/2 tells of a handshake when its messages are over."""
+    def _handshake(self, key: _Key, message: Http, *, seen: bool = True) -> None:
         encode_into(entry_of(message, websocket=True), self._line)
         entry = self._open.setdefault(key, _Open())
         self._open_size += len(self._line) - len(entry.exchange)
-        entry.exchange = bytes(self._line)
+        entry.exchange, entry.seen = bytes(self._line), seen
         self._bound()
 
     def _websocket(self, message: WebSocket) -> None:
@@ -150,7 +152,7 @@ class HarSink(Sink):
             self._left_out += 1
             return
         if key not in self._open:
-            self._handshake(key, _unseen_handshake(message))
+            self._handshake(key, _unseen_handshake(message), seen=False)
         encode_into(websocket_message_of(message), self._line)
         entry = self._open[key]
         entry.messages += b"," + self._line if entry.messages else self._line
