@@ -16,6 +16,7 @@ from tests.kernel.running import wait_for
 from tests.kernel.servers import HELLO, Nginx
 from tests.shell import RECORDINGS, only_line, pellucid
 from tests.sink.har_schema import check_har
+from tests.test_message_page import check as check_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +52,12 @@ def told(entries: list[dict[str, Any]], role: str) -> list[tuple[str, int]]:
 def test_a_growing_file(
     nginx: Nginx, programs: Programs, capture: Callable[..., Capture], tmp_path: Path
 ) -> None:
-    """While the capture runs the file is valid and holds every exchange that ended, at both ends, with its body."""
-    path = tmp_path / "out.har"
-    run = capture("-o", f"har:{path}")
+    """While the capture runs the file is valid and has every exchange that ended, at both ends, with its body.
+
+    The same in JSON lines is as the schema of messages says.
+    """
+    path, lines = tmp_path / "out.har", tmp_path / "out.ndjson"
+    run = capture("-o", f"har:{path}", "-o", f"json:{lines}")
     assert check_har(path.read_bytes()) == []
     talk(programs, nginx)
     wait_for(lambda: len(check_har(path.read_bytes())) == 2 * ROUNDS, "all entries")
@@ -70,6 +74,8 @@ def test_a_growing_file(
     assert hashlib.sha256(body).digest() == hashlib.sha256(BODY).digest()
     assert last["time"] > 0
     assert path.stat().st_mode & 0o777 == 0o600
+    for line in lines.read_bytes().splitlines():
+        check_message(line)
 
 
 @pytest.mark.parametrize("killed", ["tracer", "decoder"])
