@@ -37,7 +37,9 @@ HANDSHAKE = http(
 STREAM_OF_H2 = http(
     protocol="HTTP/2",
     stream=3,
-    request=Request(method="CONNECT", url="/chat", authority="e.com", headers=[(":protocol", "websocket")]),
+    request=Request(
+        method="CONNECT", url="/chat", authority="e.com", headers=[("sec-websocket-version", "13")]
+    ),
     response=Response(status=200, reason="", headers=[]),
 )
 
@@ -370,6 +372,12 @@ def test_any_multipart_body(cut: int, data: bytes) -> None:
         assert [param.name for param in params] == ["a", "f"][: len(params)]
 
 
+def test_the_size_of_another_charset(har: Har) -> None:
+    """The size of a body is that of its bytes, not that of the text which they mean."""
+    answered = entry(har, response=answer("é", [("Content-Type", "text/plain; charset=iso-8859-1")], size=1))
+    assert answered["response"]["content"]["size"] == 1
+
+
 def test_a_redirect(har: Har) -> None:
     """The target of a redirection is where viewers look for it."""
     assert entry(har, response=answer("", [("location", "/b")]))["response"]["redirectURL"] == "/b"
@@ -435,7 +443,7 @@ def test_a_websocket_that_closes(har: Har) -> None:
 def test_websocket_over_http_2(har: Har) -> None:
     """A stream's exchange is told when it ends, after its messages: they are one entry."""
     har.write(websocket("one", stream=3), websocket("other", stream=5))
-    (first, second) = har.write(STREAM_OF_H2, websocket("two", stream=3))
+    (first, second) = har.write(websocket("two", stream=3), STREAM_OF_H2)
     assert [message["data"] for message in first["_webSocketMessages"]] == ["one", "two"]
     assert (first["request"]["method"], first["response"]["status"]) == ("CONNECT", 200)
     assert [message["data"] for message in second["_webSocketMessages"]] == ["other"]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pellucid.sink.output import Output
 
 MAX_OPEN = 1 << 20
-"""Bytes of entries that wait for further WebSocket messages: each flush writes them anew."""
+"""Bytes of entries that wait for further WebSocket messages: each flush writes them anew, each connection that closes
+looks through them."""
 _MAX_WAITING = 256 * 1024
 """Bytes of settled entries that are kept until a flush."""
 
@@ -132,19 +133,21 @@ class HarSink(Sink):
 
     def _exchange(self, message: Http) -> None:
         key = message.conn, message.stream
-        late = key in self._open and not self._open[key].seen
-        if late or _opens_websocket(message):
+        if _opens_websocket(message):
             self._handshake(key, message)
-            return
-        encode_into(entry_of(message), self._line)
-        self._document.add(self._line)
+            self._bound()
+        elif key in self._open and not self._open[key].seen:
+            self._handshake(key, message)
+            self._settle(key)
+        else:
+            encode_into(entry_of(message), self._line)
+            self._document.add(self._line)
 
     def _handshake(self, key: _Key, message: Http, *, seen: bool = True) -> None:
         encode_into(entry_of(message, websocket=True), self._line)
         entry = self._open.setdefault(key, _Open())
         self._open_size += len(self._line) - len(entry.exchange)
         entry.exchange, entry.seen = bytes(self._line), seen
-        self._bound()
 
     def _websocket(self, message: WebSocket) -> None:
         key = message.conn, message.stream
@@ -169,7 +172,8 @@ class HarSink(Sink):
     def _closed(self, conn: int) -> None:
         for key in [key for key in self._open if key[0] == conn]:
             self._settle(key)
-        self._full = {key for key in self._full if key[0] != conn}
+        for key in [key for key in self._full if key[0] == conn]:
+            self._full.remove(key)
 
     def _settle(self, key: _Key, *, truncated: bool = False) -> None:
         entry = self._open.pop(key)
@@ -190,20 +194,11 @@ class HarSink(Sink):
 
 
 def _opens_websocket(message: Http) -> bool:
-    """Whether it is a handshake that was accepted (RFC 6455 section 4.2.2, RFC 8441 section 5)."""
-    request, response = message.request, message.response
-    if response is None:
+    """Whether it is a handshake of HTTP/1 that was accepted (RFC 6455 section 4.2.2)."""
+    response = message.response
+    if response is None or response.status != 101:
         return False
-    if response.status == 101:
-        return any(
-            name.lower() == "upgrade" and value.lower() == "websocket" for name, value in response.headers
-        )
-    return (
-        request is not None
-        and request.method == "CONNECT"
-        and (":protocol", "websocket") in request.headers
-        and 200 <= response.status < 300
-    )
+    return any(name.lower() == "upgrade" and value.lower() == "websocket" for name, value in response.headers)
 
 
 def _unseen_handshake(message: WebSocket) -> Http:

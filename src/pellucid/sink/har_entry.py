@@ -149,11 +149,10 @@ def _post_data(request: Request) -> har.PostData:
 
 
 def _content(response: Response, *, truncated: bool) -> har.Content:
-    size = _bytes(response.body)
-    whole = response.sha256 is UNSET and not truncated
+    """Without a content coding its size is what was sent, whatever the charset; with one, that of the text shown."""
     coded = bool(_field(response.headers, "content-encoding"))
-    if not whole and not coded:
-        size = response.size
+    size = _bytes(response.body) if coded else response.size
+    whole = response.sha256 is UNSET and not truncated
     return har.Content(
         size=size,
         compression=size - response.size if whole and coded else UNSET,
