@@ -30,10 +30,10 @@ _PARAMETER = re.compile(r'[;\s](name|filename)="([^"]*)"', re.IGNORECASE)  # RFC
 
 def url_of(target: str, authority: str, scheme: str) -> str:
     """The absolute URL of a request target (RFC 9112 section 3.3), what no URL may hold percent-encoded."""
-    if "://" in target.partition("?")[0]:
-        url = target
-    elif target.startswith("/"):
+    if target.startswith("/"):
         url = f"{scheme}://{authority}{target}"
+    elif "://" in target:
+        url = target
     else:  # `*` of OPTIONS, `host:port` of CONNECT: they have no path
         url = f"{scheme}://{authority}/"
     return url if _PLAIN_URL.fullmatch(url) else quote(url, safe=_RESERVED, errors="replace")
