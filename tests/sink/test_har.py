@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from pellucid.errors import PellucidError
 from pellucid.model import ConnectionEvent, Http, Message, Request, Response, WebSocket
 from pellucid.sink import Output, SinkOptions
-from pellucid.sink.har import MAX_OPEN, HarSink
+from pellucid.sink.har import HarSink
 from pellucid.sink.har_form import params_of
+from pellucid.sink.har_open import MAX_OPEN
 
 from . import messages as some
 from .har_schema import check_har
@@ -165,6 +166,7 @@ def test_a_full_disk(har: Har, room: int) -> None:
     before = har.path.read_bytes()
     with disk_of(len(before) + room), pytest.raises(PellucidError, match=r"cannot write to .*log\.har: "):
         har.write(http(response=answer("x" * 5000)))
+    har.sink.close()
     assert har.path.read_bytes() == before
 
 
@@ -460,6 +462,13 @@ def test_long_websockets_are_bounded(har: Har) -> None:
     assert "_truncated" not in other
     assert len(other["_webSocketMessages"]) == 2
     assert har.comment == "3 WebSocket messages left out: their entries were too long"
+
+
+def test_a_long_handshake_is_bounded(har: Har) -> None:
+    """A handshake that alone is too long is settled at once, and its messages are left out."""
+    (chat,) = har.write(websocket(url="/" + "x" * MAX_OPEN), websocket())
+    assert chat["_webSocketMessages"] == []
+    assert har.comment == "2 WebSocket messages left out: their entries were too long"
 
 
 def test_an_exchange_beside_a_websocket(har: Har) -> None:

@@ -1,8 +1,8 @@
 """HAR 1.2, for the network panels of browsers: each exchange is an entry, in the order in which they end.
 
 The file is a whole document after every flush (`har_file.py`). WebSocket messages belong into the entry of their
-handshake, so that entry stays open: it is written anew, after all that is settled, until its connection ends or too
-many bytes are open.
+handshake, so that entry stays open (`har_open.py`): it is written anew, after all that is settled, until its connection
+ends or too many bytes are open.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pellucid.sink.base import Sink
 from pellucid.sink.har_entry import entry_of, websocket_message_of
 from pellucid.sink.har_file import HarFile
 from pellucid.sink.har_model import Creator
+from pellucid.sink.har_open import OpenEntries
 from pellucid.sink.json import encode_into
 
 if TYPE_CHECKING:
@@ -25,46 +26,12 @@ if TYPE_CHECKING:
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
 
-MAX_OPEN = 1 << 20
-"""Bytes of entries that wait for further WebSocket messages: each flush writes them anew, each connection that closes
-looks through them."""
 _MAX_WAITING = 256 * 1024
 """Bytes of settled entries that are kept until a flush."""
 
 # Here, since the decoder may not read files.
 _CREATOR = msgspec.json.encode(Creator("Pellucid", version("pellucid")))
 _HEAD = b'{"log":{"version":"1.2","creator":%b,"pages":[],"entries":[' % _CREATOR
-
-_Key = tuple[int, int | None]
-"""Connection, and stream of HTTP/2."""
-
-
-class _Open:
-    """The entry of a WebSocket that may say more."""
-
-    __slots__ = ("exchange", "messages", "seen")
-
-    def __init__(self) -> None:
-        self.seen = True
-        """Whether the handshake was; HTTP/2 tells of it when the stream ends, after the messages."""
-        self.exchange = b""
-        """The entry without its messages, encoded."""
-        self.messages = bytearray()
-        """Encoded, with commas between them."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory, and of the file."""
-        return len(self.exchange) + len(self.messages)
-
-    def encoded(self, *, truncated: bool = False) -> bytes:
-        """The entry with its messages."""
-        end = b'],"_truncated":true}' if truncated else b"]}"
-        return b'%b,"_webSocketMessages":[%b%b' % (
-            self.exchange.removesuffix(b"}"),
-            bytes(self.messages),
-            end,
-        )
 
 
 class HarSink(Sink):
@@ -76,12 +43,7 @@ class HarSink(Sink):
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)
         self._file: HarFile | None = None
-        self._open: dict[_Key, _Open] = {}
-        self._open_size = 0
-        self._full: set[_Key] = set()
-        """WebSockets that go on, but whose entries were settled because too much was open."""
-        self._left_out = 0
-        """Their messages since then."""
+        self._open = OpenEntries(self._add)
         self._lost: Counter[str] = Counter()
         self._complete = True
         self._changed = False
@@ -91,10 +53,8 @@ class HarSink(Sink):
         """Write an empty log; entries that are open go on in this file, with what they say from now on."""
         self._output.require_rewritable(self.format)
         self._file = HarFile(self._output, _HEAD, self._tail())
-        for entry in self._open.values():
-            entry.messages.clear()
-        self._open_size = sum(entry.size for entry in self._open.values())
-        self._changed = bool(self._open)
+        self._open.forget()
+        self._changed = self._open.size > 0
 
     def write(self, message: Message) -> None:
         """Keep an exchange for the next flush, or write it if much is kept."""
@@ -104,7 +64,7 @@ class HarSink(Sink):
             case WebSocket():
                 self._websocket(message)
             case ConnectionEvent(event="closed"):
-                self._closed(message.conn)
+                self._open.close(message.conn)
             case Lost():
                 self._lost[message.reason] += message.size
             case Summary():
@@ -119,7 +79,7 @@ class HarSink(Sink):
         """Make the file a document that holds everything written so far; raises as `write` does."""
         if self._changed:
             self._changed = False
-            self._document.flush([entry.encoded() for entry in self._open.values()], self._tail())
+            self._document.flush(self._open.encoded(), self._tail())
 
     def finish(self) -> None:
         """Flush: the document is whole without an end."""
@@ -131,62 +91,37 @@ class HarSink(Sink):
         assert self._file, "begin() comes first"
         return self._file
 
+    def _add(self, entry: bytes | bytearray) -> None:
+        self._document.add(entry)
+
     def _exchange(self, message: Http) -> None:
         key = message.conn, message.stream
-        if _opens_websocket(message):
-            self._handshake(key, message)
-            self._bound()
-        elif key in self._open and not self._open[key].seen:
-            self._handshake(key, message)
-            self._settle(key)
+        handshake = key not in self._open and _opens_websocket(message)
+        late = self._open.lacks_handshake(key)
+        encode_into(entry_of(message, websocket=handshake or late), self._line)
+        if late:
+            self._open.complete(key, bytes(self._line))
+        elif handshake:
+            self._open.open(key, bytes(self._line), seen=True)
         else:
-            encode_into(entry_of(message), self._line)
-            self._document.add(self._line)
-
-    def _handshake(self, key: _Key, message: Http, *, seen: bool = True) -> None:
-        encode_into(entry_of(message, websocket=True), self._line)
-        entry = self._open.setdefault(key, _Open())
-        self._open_size += len(self._line) - len(entry.exchange)
-        entry.exchange, entry.seen = bytes(self._line), seen
+            self._add(self._line)
 
     def _websocket(self, message: WebSocket) -> None:
         key = message.conn, message.stream
-        if key in self._full:
-            self._left_out += 1
-            return
         if key not in self._open:
-            self._handshake(key, _unseen_handshake(message), seen=False)
-        encode_into(websocket_message_of(message), self._line)
-        entry = self._open[key]
-        entry.messages += b"," + self._line if entry.messages else self._line
-        self._open_size += len(self._line) + (len(entry.messages) > len(self._line))
-        self._bound()
-
-    def _bound(self) -> None:
-        """Settle the longest open entry as long as too much is open."""
-        while self._open_size > MAX_OPEN:
-            key = max(self._open, key=lambda key: self._open[key].size)
-            self._settle(key, truncated=True)
-            self._full.add(key)
-
-    def _closed(self, conn: int) -> None:
-        for key in [key for key in self._open if key[0] == conn]:
-            self._settle(key)
-        for key in [key for key in self._full if key[0] == conn]:
-            self._full.remove(key)
-
-    def _settle(self, key: _Key, *, truncated: bool = False) -> None:
-        entry = self._open.pop(key)
-        self._open_size -= entry.size
-        self._document.add(entry.encoded(truncated=truncated))
+            encode_into(entry_of(_unseen_handshake(message), websocket=True), self._line)
+            self._open.open(key, bytes(self._line), seen=False)
+        if not self._open.leave_out(key):
+            encode_into(websocket_message_of(message), self._line)
+            self._open.add(key, self._line)
 
     def _tail(self) -> bytes:
         """The end of the document: what is missing is said there, since no entry can."""
         comments = []
         if self._lost:
             comments.append("lost: " + ", ".join(f"{size} ({reason})" for reason, size in self._lost.items()))
-        if self._left_out:
-            comments.append(f"{self._left_out} WebSocket messages left out: their entries were too long")
+        if self._open.left_out:
+            comments.append(f"{self._open.left_out} WebSocket messages left out: their entries were too long")
         if not self._complete:
             comments.append("incomplete: the capture broke off")
         comment = b',"comment":%b' % msgspec.json.encode("; ".join(comments)) if comments else b""
