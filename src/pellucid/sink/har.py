@@ -79,7 +79,7 @@ class HarSink(Sink):
         """Make the file a document that holds everything written so far; raises as `write` does."""
         if self._changed:
             self._changed = False
-            self._document.flush(self._open.encoded(), self._tail())
+            self._document.flush(self._open.texts, self._tail())
 
     def finish(self) -> None:
         """Flush: the document is whole without an end."""

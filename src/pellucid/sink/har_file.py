@@ -31,11 +31,11 @@ class HarFile:
         self._output = output
         self._at = 0
         """Where the next write begins: what is before it never changes again."""
-        self._rest = b""
+        self._rest = memoryview(b"")
         """What the file holds from there on."""
         self._settled = bytearray(head)
         """Not written yet, and to come before all that is open."""
-        self._first = True
+        self._empty = True
         self.flush((), tail)
 
     @property
@@ -45,31 +45,28 @@ class HarFile:
 
     def add(self, entry: bytes | bytearray) -> None:
         """Append an entry that is complete."""
-        self._settled += b"\n" if self._first else SEPARATOR
+        self._settled += self._separator
         self._settled += entry
-        self._first = False
+        self._empty = False
 
     def flush(self, open_entries: Sequence[bytes | bytearray], tail: bytes) -> None:
         """Write what was added, then entries that will change, and the tail."""
         settled = len(self._settled)
-        rest = b"".join(self._after(open_entries)) + tail
-        rest = rest.ljust(len(self._rest) - settled)
+        separators = [self._separator, *[SEPARATOR] * len(open_entries)]
+        pieces = [piece for pair in zip(separators, open_entries, strict=False) for piece in pair]
+        data = b"".join((self._settled, *pieces, tail)).ljust(len(self._rest))
         try:
-            self._output.overwrite(bytes(self._settled) + rest, self._at)
+            self._output.overwrite(data, self._at)
         except PellucidError:
             self._put_back()
             raise
         self._at += settled
-        self._rest = rest
+        self._rest = memoryview(data)[settled:]
         self._settled.clear()
 
-    def _after(self, entries: Sequence[bytes | bytearray]) -> list[bytes | bytearray]:
-        pieces: list[bytes | bytearray] = []
-        first = self._first
-        for entry in entries:
-            pieces += [b"\n" if first else SEPARATOR, entry]
-            first = False
-        return pieces
+    @property
+    def _separator(self) -> bytes:
+        return b"\n" if self._empty else SEPARATOR
 
     def _put_back(self) -> None:
         """It had room before, so it has now; whatever fails here, the first failure is the one to tell of."""

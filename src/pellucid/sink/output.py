@@ -53,7 +53,7 @@ class Output:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
                 del self._buffer[: self._send(self._buffer)]
 
-    def overwrite(self, data: bytes, at: int, *, cut: bool = False) -> None:
+    def overwrite(self, data: bytes | memoryview, at: int, *, cut: bool = False) -> None:
         """Replace what the file holds from offset `at` on, and `cut` it off after that; nothing is buffered.
 
         One pwrite(2) where the system takes everything at once, as it does for regular files with room.
