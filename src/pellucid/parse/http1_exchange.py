@@ -44,7 +44,7 @@ class Part(Generic[H]):
         """Show the body, as far as it came."""
         if self.framing is None:
             return _NO_BODY
-        shown = self.framing.body.show(self.head.codings)
+        shown = self.framing.body.show(self.head.codings, self.head.fields.type)
         return shown._replace(truncated=True) if self.cut else shown
 
     def holds(self) -> Held:

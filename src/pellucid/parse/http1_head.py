@@ -40,7 +40,9 @@ HEAD_END = re.compile(rb"\n\r?\n")
 """A bare LF is a line end too (RFC 9112 section 2.2)."""
 
 
-_UNDERSTOOD = frozenset({b"content-length", b"host", b"content-encoding", b"transfer-encoding"})
+_UNDERSTOOD = frozenset(
+    {b"content-length", b"host", b"content-encoding", b"content-type", b"transfer-encoding"}
+)
 
 
 class HeadError(ValueError):
@@ -72,7 +74,7 @@ def _name(name: bytes) -> tuple[str, bytes]:
 class Fields:
     """A block of header or trailer fields, as llhttp hands them over."""
 
-    __slots__ = ("authority", "codings", "fields", "length", "transfer")
+    __slots__ = ("authority", "codings", "fields", "length", "transfer", "type")
 
     def __init__(self, block: bytes | memoryview) -> None:
         """Read `block`: field lines and the empty line after them. Raises `HeadError`."""
@@ -80,6 +82,8 @@ class Fields:
         self.authority: str | None = None
         self.codings: str | None = None
         """Content-Encoding, all its lines joined."""
+        self.type: str | None = None
+        """Content-Type, the last where there are several."""
         self.length: int | None = None
         self.transfer: str | None = None
         """Transfer-Encoding, lower case, all its lines joined."""
@@ -115,6 +119,8 @@ class Fields:
                 self.authority = text
             case b"content-encoding":
                 self.codings = _joined(self.codings, text)
+            case b"content-type":
+                self.type = text
             case b"transfer-encoding":
                 self.transfer = _joined(self.transfer, text.lower())
 
