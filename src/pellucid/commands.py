@@ -29,6 +29,8 @@ from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
+from pellucid.redact import Redactor, Rules, load_rules
+from pellucid.settings import Tls
 from pellucid.signals import interruptions
 from pellucid.sink import STDOUT, Output, SinkSpec, parse_spec
 from pellucid.tracer import Tracer
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
-    from pellucid.settings import Show, Tls
+    from pellucid.settings import Show
 
 
 def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     _remove_stale(settings.ready_file)
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = _specs(settings, list(sinks), files, also=settings.eventaddr)
@@ -62,7 +65,7 @@ def capture(settings: Tls) -> None:
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, redact)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -83,6 +86,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     specs = _specs(settings, list(sinks), {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
     memory = divide(settings.memory, settings.max_body, this_process(), selecting=_selects(settings))
@@ -102,7 +106,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
         bounds = limits(settings, memory)
-        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
+        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select, redact=redact)
         return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
 
@@ -151,6 +155,19 @@ def _remove_stale(ready_file: Path | None) -> None:
 def _selects(settings: Show) -> bool:
     """Whether connections are held until it is known that they are wanted."""
     return bool(settings.port or settings.host)
+
+
+def _redactor(settings: Show) -> Redactor | None:
+    """What masks credentials, if it is asked for. UsageError for rules that are none."""
+    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+        return None
+    if isinstance(settings, Tls) and settings.record is not None:
+        raise UsageError(
+            "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
+            "and give it to pellucid replay"
+        )
+    rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
+    return Redactor(rules, sql=settings.redact_sql)
 
 
 def _resolved(settings: Tls) -> Tls:

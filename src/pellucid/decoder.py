@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pellucid.model import Summary
     from pellucid.parse import Protocol
     from pellucid.privileges import Ids
+    from pellucid.redact import Redactor
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
 
@@ -45,6 +46,7 @@ def run_decoder(
     sinks: dict[str, type[Sink]],
     ids: Ids,
     tracer: int,
+    redact: Redactor | None = None,
 ) -> NoReturn:
     """Be the decoder, in a freshly forked child that holds `channel` and the log, nothing else. Never returns."""
     status = 1
@@ -52,7 +54,7 @@ def run_decoder(
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
         _change_user(ids, tracer)
-        _decode(channel, settings, memory, parsers, sinks)
+        _decode(channel, settings, memory, parsers, sinks, redact)
         status = 0
     except PellucidError as error:
         channel.send(Failed(str(error)))
@@ -100,6 +102,7 @@ def _decode(
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
+    redact: Redactor | None,
 ) -> None:
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
@@ -119,7 +122,7 @@ def _decode(
     wanted = ends(settings.port, settings.host)
     select = Select(wanted, memory.aside) if wanted else None
     bounds = limits(settings, memory)
-    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
+    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select, redact)
     return_memory_early()
     with closing(Live(channel, memory.drain)) as live:
         if outputs.recording is None:

@@ -1,6 +1,6 @@
 """The way a datum takes, on one screen.
 
-    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> sink
+    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (redact) --> sink
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -43,11 +43,13 @@ class Pipeline:
         count: int | None = None,
         enough: Callable[[], None] = lambda: None,
         select: Select | None = None,
+        redact: Callable[[Message], Message] | None = None,
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
         self._select: Callable[[Iterable[Flow]], Iterable[Flow]] = select or iter
         self._parse = Parse(parsers, limits).parse
+        self._redact = redact
         self._sinks = list(sinks)
         self._left = count
         self._rest: Counter[str] = Counter()
@@ -108,7 +110,8 @@ class Pipeline:
                 self._left -= 1
                 if self._left == 0:
                     self._enough()
-        self._each_sink(lambda sink: sink.write(message))
+        shown = self._redact(message) if self._redact else message
+        self._each_sink(lambda sink: sink.write(shown))
 
     def _without_rest(self, summary: Summary) -> Summary:
         """The summary of what was shown: without the messages that came after `--count` was reached."""

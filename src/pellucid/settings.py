@@ -64,6 +64,18 @@ class Show:
         "--host", default=(), multiple=True, metavar="HOST",
         help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
     )  # fmt: skip
+    redact: bool = setting(
+        "--redact", default=False,
+        help="Mask credentials in every output: passwords, tokens, cookies, keys.",
+    )  # fmt: skip
+    redact_sql: bool = setting(
+        "--redact-sql", default=False,
+        help="Mask the values in SQL as well: parameters and string literals. Implies --redact.",
+    )  # fmt: skip
+    redact_rules: Path | None = setting(
+        "--redact-rules", default=None, metavar="FILE",
+        help="Mask as well what this TOML file lists: headers, keys, patterns. Implies --redact.",
+    )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
     logaddr: Path | None = setting(
         "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."
