@@ -18,7 +18,7 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
-from pellucid.decoder import limits, options, run_decoder
+from pellucid.decoder import limits, options, run_decoder, view_of
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.join.select import Select
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     _remove_stale(settings.ready_file)
+    view_of(settings)  # refused here, before anything is opened
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     redact = _redactor(settings)
     library: Library = plugins.load(plugins.PROBES)["openssl"]

@@ -14,7 +14,7 @@ from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.ends import ends
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, UsageError
 from pellucid.join.select import Select
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
@@ -24,7 +24,7 @@ from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
 from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions
-from pellucid.sink.style import has_colors
+from pellucid.sink.style import columns, has_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pellucid.redact import Redactor
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
+    from pellucid.sink.base import View
 
 
 def run_decoder(
@@ -176,12 +177,25 @@ def _say_to_the_log(how: str, summary: Summary) -> None:
 
 def options(settings: Show, fd: int) -> SinkOptions:
     """How a sink on this descriptor shows things."""
+    terminal = os.isatty(fd)
     return SinkOptions(
         color=has_colors(fd),
         hex=settings.hex,
         truncate=settings.tsize,
         verbose=settings.connections,
+        view=view_of(settings),
+        terminal=terminal,
+        width=columns(fd) if terminal else 80,
     )
+
+
+def view_of(settings: Show) -> View:
+    """What of each message the text format shows. UsageError where two views are asked for."""
+    views: dict[View, bool] = {"quiet": settings.quiet, "headers": settings.headers, "body": settings.body}
+    asked = [view for view, wanted in views.items() if wanted]
+    if len(asked) > 1:
+        raise UsageError(f"--{asked[0]} and --{asked[1]} exclude each other: each is a view of its own")
+    return asked[0] if asked else "all"
 
 
 def limits(settings: Show, memory: Memory) -> Limits:

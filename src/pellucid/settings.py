@@ -46,6 +46,11 @@ class Show:
         help="Both processes together take at most so much, without the ring; bodies are cut before they do.  "
         "[default: 120, or what --max-body needs]",
     )  # fmt: skip
+    quiet: bool = setting(
+        "--quiet", default=False, help="Text: one line a message, without headers and bodies."
+    )
+    headers: bool = setting("--headers", default=False, help="Text: no bodies, only what they are.")
+    body: bool = setting("--body", default=False, help="Text: bodies alone, as they were sent.")
     connections: bool = setting(
         "--connections", default=False, help="Show in text when connections open and close."
     )
