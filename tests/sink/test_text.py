@@ -374,11 +374,25 @@ def on_terminal(render: Render, body: str, media: str, **options: Any) -> str:
 def test_json_is_laid_out(render: Render) -> None:
     """JSON has a line for each member; numbers and escapes stay as they were sent."""
     text = '{"a":1.50,"b":[true,{"c":"\\u00e9"}],"d":[],"e":{}}'
-    expected = '  {\n    "a": 1.50,\n    "b": [\n      true,\n      {\n        "c": "\\u00e9"\n      }\n    ],\n    "d": [],\n    "e": {}\n  }\n'
+    expected = '  {\n    "a": 1.50,\n    "b": [\n      true,\n      {"c": "\\u00e9"}\n    ],\n    "d": [],\n    "e": {}\n  }\n'
     assert on_terminal(render, text, "application/json") == expected
     assert on_terminal(render, text, "text/plain") == expected
     assert on_terminal(render, "[not json", "text/plain") == "  [not json\n"
-    assert on_terminal(render, '{"a":1}\n{"a":2}', "application/x-ndjson+json").count("\n  {\n") == 1
+    assert on_terminal(render, '{"a":1}\n{"a":2}', "application/x+json") == '  {"a": 1}\n  {"a": 2}\n'
+
+
+def test_json_that_was_cut_is_laid_out(render: Render) -> None:
+    """Of JSON that was cut everything is shown that is there."""
+    assert (
+        on_terminal(render, '{"a":[{"b":"c', "application/json")
+        == '  {\n    "a": [\n      {\n        "b": "c\n'
+    )
+
+
+def test_the_heading_on_a_terminal(render: Render) -> None:
+    """What a message is comes before its addresses, which a narrow window puts on the next line."""
+    line = "02:57:42.123 curl[4711] write 1 byte at offset 0 client 10.0.0.2:51234 -> 93.184.216.34:443 libssl.so.3 conn 7"
+    assert render(TextSink, raw("a"), terminal=True).startswith(f"{line}\n")
 
 
 def test_json_elsewhere_stays(render: Render) -> None:

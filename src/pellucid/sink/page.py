@@ -32,10 +32,14 @@ class Page:
         return self.paint("who", escape(f"{message.comm}[{message.pid}]"))
 
     def heading(self, message: OnConnection, facts: str) -> str:
-        """The first line of a paragraph: when, who, between whom, and what."""
+        """The first line of a paragraph: when, who, between whom, and what.
+
+        On a terminal, which may be too narrow for all of it, what it is comes before what is looked up when needed.
+        """
         ends = f"{message.role or '?'} {message.src or '?'} -> {message.dst or '?'}"
         where = self.paint("where", escape(f"{ends} {message.library} conn {message.conn}"))
-        return f"{self.time(message)} {self.who(message)} {where} {escape(facts)}"
+        order = [escape(facts), where] if self.options.terminal else [where, escape(facts)]
+        return " ".join([self.time(message), self.who(message), *order])
 
     def note(self, text: str, style: Style = "note") -> str:
         """A line of ours about what is shown."""
