@@ -18,6 +18,7 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
+from pellucid.counter import counter_for
 from pellucid.decoder import limits, options, run_decoder, view_of
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
@@ -107,9 +108,14 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
         bounds = limits(settings, memory)
-        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select, redact=redact)
+        counter = counter_for(fds, recording=False)
+        everywhere = [counter, *opened] if counter else opened
+        pipeline = Pipeline(
+            [*parsers.values()], bounds, everywhere, settings.count, select=select, redact=redact
+        )
         return_memory_early()
-        pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
+        batches = _while_listening(pipeline, read_recording(file, cut))
+        pipeline.run(counter.watch(batches) if counter else batches)
 
 
 @contextmanager

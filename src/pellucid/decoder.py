@@ -13,6 +13,7 @@ from pellucid.attach.features import DECODER, unsupported
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
+from pellucid.counter import EVERY, counter_for
 from pellucid.ends import ends
 from pellucid.errors import PellucidError, UsageError
 from pellucid.join.select import Select
@@ -112,6 +113,9 @@ def _decode(
         sinks[format](Output(fd, name), options(settings, fd))
         for (format, name), fd in zip(outputs.sinks, fds, strict=False)
     ]
+    recording = outputs.recording is not None
+    shown = bool(not recording or settings.output or settings.eventaddr or settings.count)
+    counter = counter_for(fds[: len(opened)], recording=not shown)
     said_enough = False
 
     def enough() -> None:
@@ -123,14 +127,15 @@ def _decode(
     wanted = ends(settings.port, settings.host)
     select = Select(wanted, memory.aside) if wanted else None
     bounds = limits(settings, memory)
-    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select, redact)
+    everywhere = [counter, *opened] if counter else opened
+    pipeline = Pipeline([*parsers.values()], bounds, everywhere, settings.count, enough, select, redact)
     return_memory_early()
-    with closing(Live(channel, memory.drain)) as live:
+    with closing(Live(channel, memory.drain, EVERY if counter else None)) as live:
+        moving = counter.watch(live) if counter else live
         if outputs.recording is None:
-            pipeline.run(live)
+            pipeline.run(moving)
         else:
-            with closing(_recorded(live, Output(fds[-1], outputs.recording), settings, enough)) as batches:
-                shown = settings.output or settings.eventaddr or settings.count
+            with closing(_recorded(moving, Output(fds[-1], outputs.recording), settings, enough)) as batches:
                 pipeline.run(batches if shown else only_context(batches))
     if pipeline.unheard:
         _say_to_the_log("a reader of the output has left", pipeline.unheard)
@@ -148,11 +153,14 @@ def _recorded(
 
     When the recording's reader leaves, or the rest of the pipeline fails, what came until then is kept.
     """
+    full = False
 
-    def full() -> None:
+    def on_full() -> None:
+        nonlocal full
+        full = True
         log.warning("the recording has reached %d MiB and ends; the capture goes on", settings.record_limit)
 
-    recorder = Recorder(output, settings.record_limit << 20, full)
+    recorder = Recorder(output, settings.record_limit << 20, on_full)
     try:
         for batch in batches:
             try:
@@ -165,7 +173,8 @@ def _recorded(
         with suppress(OutputClosed):
             recorder.break_off()
             output.close()
-    log.info("recorded %d bytes: pellucid replay %s", recorder.size, output.name)
+    limited = " (up to --record-limit: what came later is not in it)" if full else ""
+    log.info("recorded %d bytes%s: pellucid replay %s", recorder.size, limited, output.name)
 
 
 def _say_to_the_log(how: str, summary: Summary) -> None:

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """Iterate to get batches of envelopes, of up to `capacity` bytes, until the tracer ends the stream, or itself."""
+    """Iterate to get batches of envelopes, of up to `capacity` bytes, until the tracer ends the stream, or itself.
 
-    def __init__(self, channel: Channel, capacity: int) -> None:
+    With `idle`, in seconds, there is an empty batch whenever nothing has come for so long.
+    """
+
+    def __init__(self, channel: Channel, capacity: int, idle: float | None = None) -> None:
         self._channel = channel
         self._capacity = capacity
+        self._idle = None if idle is None else idle * 1000
         self._drains: dict[int, Drain] = {}
         self._finished = False
         self._heard: deque[tuple[Anything | None, list[int]]] = deque()
@@ -34,7 +38,8 @@ class Live:
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
         while not self._finished:
-            poll.poll()
+            if not poll.poll(self._idle):
+                yield b""
             yield from self._drain()
             if not self._heard and self._channel.readable():
                 self._heard.append(self._channel.receive())
