@@ -110,7 +110,9 @@ class Redactor:
 
     def _grpc(self, message: Grpc) -> Grpc:
         """A field that is masked by its name cannot be found in the bytes: these are left out then."""
-        hidden = _replaced(message, url=self._url, message=self._value, data=self.body)
+        hidden = _replaced(
+            message, url=self._url, message=self._value, data=self.body, trailers=self._headers
+        )
         if hidden.message == message.message and hidden.data == message.data:
             return hidden
         error = "; ".join(filter(None, [message.error, _LEFT_OUT]))

@@ -64,6 +64,8 @@ def grpc_lines(page: Page, message: Grpc) -> Iterator[str]:
         yield from page.payload(message.data)
     elif data:
         yield from page.payload(data, media)
+    if message.trailers is not UNSET:
+        yield from page.headers(" ", message.trailers)
     yield from page.endings(truncated=message.truncated, error=message.error, what="the message")
     yield ""
 

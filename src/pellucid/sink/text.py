@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import UNSET
+
 from pellucid.escape import escape
 from pellucid.model import (
     ConnectionEvent,
@@ -82,13 +84,12 @@ class TextSink(Sink):
         self._unfold()
         super().flush()
 
-    def close(self) -> None:
-        """Flush and close the output; raises as `write` does."""
+    def finish(self) -> None:
+        """Write what is held back, before a rotation and at the end."""
         self._unfold()
-        super().close()
 
     def _put(self, lines: Iterable[str]) -> None:
-        self._output.write("".join([f"{line}\n" for line in lines]).encode())
+        self._append("".join([f"{line}\n" for line in lines]).encode())
 
     def _lines(self, message: Message) -> Iterable[str]:
         view = self._options.view
@@ -134,6 +135,10 @@ def _data_lines(page: Page, message: RawData) -> Iterator[str]:
 
 
 def _lost_lines(page: Page, message: Lost) -> Iterator[str]:
+    if message.messages is not UNSET:
+        size = f"{count(message.messages, 'message')} of {count(message.size, 'byte')}"
+        yield f"{page.time(message)} {page.paint('warning', escape(f'LOST {size}: {message.reason}'))}"
+        return
     where = "an unknown connection" if message.conn is None else f"conn {message.conn}"
     if message.direction is not None:
         where += f" {message.direction}"
