@@ -23,10 +23,10 @@ class Request(Struct, kw_only=True):
     headers: Headers
     """In order, with their own case."""
     body: Text = ""
-    """Content codings undone where that is possible within the limits; at most `--max-body` bytes,
-    fewer where memory (`--memory`) ran short; `error` says so."""
+    """Content codings undone where that is possible within the limits, text in the charset that the Content-Type
+    declares; at most `--max-body` bytes, fewer where memory (`--memory`) ran short; `error` says so."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
+    """`base64` where the bytes are neither in the declared charset nor in UTF-8."""
     size: int = 0
     """Bytes of the whole body as sent, after chunked framing is removed, before content codings."""
     sha256: str | UnsetType = UNSET
@@ -50,7 +50,7 @@ class Response(Struct, kw_only=True):
     body: Text = ""
     """As for the request."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
+    """As for the request."""
     size: int = 0
     """As for the request."""
     sha256: str | UnsetType = UNSET

@@ -67,7 +67,8 @@ class Part(Generic[H]):
         framing = self.framing
         if framing is None:
             return False
-        half.body, half.encoding, half.size, half.sha256, cut = framing.body.show(self.head.codings)
+        shown = framing.body.show(self.head.codings, self.head.fields.media)
+        half.body, half.encoding, half.size, half.sha256, cut = shown
         if isinstance(framing, Chunked) and framing.trailers:
             half.trailers = framing.trailers
         return cut or self.cut is not None

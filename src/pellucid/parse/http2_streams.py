@@ -61,7 +61,7 @@ class Half:
 
     def shown(self) -> Shown:
         """Show the body, as far as it came."""
-        shown = self.body.show(self.head.codings) if self.body else _NO_BODY
+        shown = self.body.show(self.head.codings, self.head.media or None) if self.body else _NO_BODY
         return shown._replace(truncated=True) if self.cut else shown
 
     def problems(self, name: str) -> list[str]:
