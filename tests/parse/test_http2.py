@@ -106,6 +106,8 @@ def test_one_exchange_fills_every_field(pair):
             size=4,
         ),
         duration_ms=1.0,
+        request_ms=0.0,
+        response_ms=0.0,
     )
     assert expected == only(talk.messages())
 
@@ -292,11 +294,16 @@ def test_upgrade_from_http1(pair):
 
 
 def test_a_call_of_grpc(pair):
-    """gRPC is named as such, and its status comes from the trailers."""
+    """gRPC is named as such, its messages come before it, and its status from the trailers."""
     kind = ("content-type", "application/grpc+proto")
     trailers = pair.server.headers(1, ("grpc-status", "5"), ("grpc-message", "not%20here"), end=True)
     response = pair.server.headers(1, OK, kind) + data(1, b"\0\0\0\0\0") + trailers
-    message = only((begun(pair) >> pair.client.post(1, "/a.B/C", b"\0\0\0\0\0", kind) << response).messages())
+    request = pair.client.post(1, "/a.B/C", b"\0\0\0\0\0", kind)
+    asked, answered, message = (begun(pair) >> request << response).messages()
+    assert [(each.url, each.direction, each.message) for each in (asked, answered)] == [
+        ("/a.B/C", "write", {}),
+        ("/a.B/C", "read", {}),
+    ]
     assert ("gRPC", 5, "not here") == (
         message.protocol,
         message.response.grpc_status,

@@ -15,6 +15,7 @@ from pellucid.parse.http2_streams import Exchange, Half
 from pellucid.parse.live import Carried, LiveBody, reader_of
 from pellucid.parse.protocol import Held, Upgrade
 from pellucid.parse.raw import raw_all
+from pellucid.parse.template import Template, blank_http
 from pellucid.parse.websocket import NAME as WEBSOCKET
 from pellucid.parse.websocket_side import websocket_sides
 
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 class Exchanges:
     """By their streams."""
 
-    __slots__ = ("_budget", "_client", "_connection", "_limits", "_open", "_out", "_reset")
+    __slots__ = ("_budget", "_client", "_connection", "_limits", "_open", "_out", "_reset", "_template")
 
     def __init__(self, connection: Connection, limits: Limits, budget: Budget) -> None:
         self._connection = connection
+        self._template = Template(connection, blank_http)
         self._limits = limits
         self._budget = budget
         self._client: Direction | None = None
@@ -171,7 +173,7 @@ class Exchanges:
     def _show(self, exchange: Exchange) -> None:
         del self._open[exchange.stream]
         if exchange.request or exchange.response:
-            self._out.append(exchange.message(self._connection))
+            self._out.append(exchange.message(self._template))
 
     # --- bodies ------------------------------------------------------------------------------------
 
@@ -195,10 +197,10 @@ class Exchanges:
         if half is exchange.response and exchange.switches_to == WEBSOCKET:
             self._read_websocket(exchange, half)
             return
-        fields = half.head.fields
-        reader = reader_of(fields) if half.head.media else None
+        media = half.head.media
+        reader = reader_of(media) if media else None
         if reader:
-            carried = Carried(self._connection, direction, exchange.stream, exchange.url, fields)
+            carried = Carried(self._connection, direction, exchange.stream, exchange.url, half.head.fields)
             half.body = LiveBody(self._limits, reader(carried, self._limits), half.ended)
 
     def _read_websocket(self, exchange: Exchange, response: Half) -> None:

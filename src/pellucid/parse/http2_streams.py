@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from msgspec import UNSET
-
-from pellucid.model import Connection, Headers, Http, Message, Request, Response
+from pellucid.model import Headers, Http, Message, Request, Response
 from pellucid.parse.budget import FIELD_COST
 from pellucid.parse.live import LiveBody
 from pellucid.parse.protocol import Ending, Held, Upgrade
-from pellucid.parse.raw import who
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from pellucid.model import Direction
     from pellucid.parse.body import Body
     from pellucid.parse.http2_head import Head
+    from pellucid.parse.template import Template
 
 _GRPC = "application/grpc"
 
@@ -42,6 +40,11 @@ class Half:
         self.cut: str | None = None
         """What happened before it was complete."""
 
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
     def end(self, cut: str | None = None) -> Sequence[Message]:
         """Take nothing more; return what reading its body while it arrived has still to show."""
         self.complete = True
@@ -62,12 +65,14 @@ class Half:
             shown.partial = True
         if self.body is None:
             return self.cut is not None
-        shown.body, shown.encoding, shown.size, shown.sha256, cut = self.body.show(self.head.codings)
+        shown.body, shown.encoding, shown.size, shown.sha256, cut = self.body.show(
+            self.head.codings, self.head.media or None
+        )
         return cut or self.cut is not None
 
     def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of it."""
-        if not (self.cut or self.head.problem or (self.body and (self.body.lost or self.body.shortened))):
+        if not (self.cut or self.head.problem) and (self.body is None or self.body.sound):
             return ()
         problems = []
         if self.head.problem:
@@ -140,24 +145,27 @@ class Exchange:
             self.problem = f"no response before {reason}"
         return messages
 
-    def message(self, connection: Connection) -> Http:
+    def message(self, template: Template[Http]) -> Http:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
-        request, request_cut = _request(self.request) if self.request else (self.given, False)
-        response, response_cut = _response(self.response) if self.response else (None, False)
-        return Http(
-            ts=rfc3339(first.began),
-            protocol="gRPC" if first.head.media.startswith(_GRPC) else "HTTP/2",
-            stream=self.stream,
-            request=request,
-            response=response,
-            pushed=True if self.pushed else UNSET,
-            duration_ms=self._duration(),
-            truncated=request_cut or response_cut,
-            error=self._error(),
-            **who(connection),
-        )
+        message = template.copy()
+        message.ts = rfc3339(first.began)
+        message.protocol = "gRPC" if first.head.media.startswith(_GRPC) else "HTTP/2"
+        message.stream = self.stream
+        message.request = self.given
+        if self.request:
+            message.request, message.truncated = _request(self.request)
+            message.request_ms = self.request.duration
+        if self.response:
+            message.response, cut = _response(self.response)
+            message.truncated = message.truncated or cut
+            message.response_ms = self.response.duration
+        if self.pushed:
+            message.pushed = True
+        message.duration_ms = self._duration()
+        message.error = self._error()
+        return message
 
     def _duration(self) -> float | None:
         if self.request is None or self.response is None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pellucid.parse.protobuf_schema import Schema
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -39,3 +43,6 @@ class Limits:
     max_held: int = 32 * _MIB
     """Memory that all connections together may take, objects included; what happens beyond it is in `evict.py`.
     Part of `--memory`."""
+
+    schema: Schema | None = None
+    """No bound, but what parsers are given else: how `--proto` says that messages are to be read."""
