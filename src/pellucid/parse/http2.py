@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.body import Body
 from pellucid.parse.budget import PARSER_COST
+from pellucid.parse.grpc import GrpcWebBody
 from pellucid.parse.hpack import HpackError
 from pellucid.parse.http2_control import goes_away, promised, reset_reason
 from pellucid.parse.http2_frames import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
+    from pellucid.parse.live import Reader
 
 
 class Http2(Protocol):
@@ -388,9 +390,13 @@ class Http2(Protocol):
         return half.body
 
     def _read_live(self, side: Side, exchange: Exchange, half: Half) -> None:
-        """Have a body read while it arrives, where its media type asks for it."""
+        """Have a body read while it arrives, where its media type asks for it, or gRPC is known without one."""
         fields = half.head.fields
-        reader = reader_of(fields) if half.head.media else None
+        reader: Reader | None = None
+        if half.head.media:
+            reader = reader_of(fields)
+        elif half.head.partial and exchange.grpc:
+            reader = GrpcWebBody  # of the kinds that there are, the one that allows most
         if reader:
             carried = Carried(self._connection, side.direction, exchange.stream, exchange.url, fields)
             half.body = LiveBody(self._limits, reader(carried, self._limits), half.ended)

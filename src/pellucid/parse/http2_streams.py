@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NO_BODY = Shown()
 _GRPC = "application/grpc"
+_GRPC_FIELD = "grpc-"
+"""Names that begin so are gRPC's own (grpc's doc/PROTOCOL-HTTP2.md, Custom-Metadata)."""
 
 
 class Half:
@@ -47,6 +49,14 @@ class Half:
         self.complete = True
         self.cut = cut
         return self.body.end(cut) if isinstance(self.body, LiveBody) else ()
+
+    @property
+    def grpc(self) -> bool:
+        """It is gRPC's by its content type, or where that is not known by a field that nothing else has."""
+        head = self.head
+        if head.media or not head.partial:
+            return head.media.startswith(_GRPC)
+        return any(name.startswith(_GRPC_FIELD) for name, _ in head.fields)
 
     def holds(self) -> Held:
         """Bytes of memory that it takes."""
@@ -100,6 +110,11 @@ class Exchange:
         return self.given.url if self.given else None
 
     @property
+    def grpc(self) -> bool:
+        """Whether it is a call of gRPC."""
+        return any(half.grpc for half in self.halves)
+
+    @property
     def finished(self) -> bool:
         """Nothing more of either half comes."""
         return (
@@ -124,9 +139,11 @@ class Exchange:
         assert first is not None
         request, request_cut = _request(self.request) if self.request else (self.given, False)
         response, response_cut = _response(self.response) if self.response else (None, False)
+        if response and self.response and self.grpc:
+            _add_grpc(response, self.response.trailers or self.response.head.fields)
         return Http(
             ts=rfc3339(first.began),
-            protocol="gRPC" if first.head.media.startswith(_GRPC) else "HTTP/2",
+            protocol="gRPC" if self.grpc else "HTTP/2",
             stream=self.stream,
             request=request,
             response=response,
@@ -181,8 +198,6 @@ def _response(half: Half) -> tuple[Response, bool]:
         trailers=half.trailers or UNSET,
         partial=_partial(half, known=head.status > 0),
     )
-    if head.media.startswith(_GRPC):
-        _add_grpc(response, half.trailers or head.fields)
     return response, shown.truncated
 
 
