@@ -375,6 +375,7 @@ class Http2(Protocol):
         self._out += half.end(cut)
         if exchange.finished:
             del self._streams[exchange.stream]
+            self._read_late(exchange)
             self._out.append(exchange.message(self._connection))
 
     def _end(self, exchange: Exchange, reason: str) -> None:
@@ -395,11 +396,24 @@ class Http2(Protocol):
         reader: Reader | None = None
         if half.head.media:
             reader = reader_of(fields)
-        elif half.head.partial and exchange.grpc:
+        elif half.untyped and exchange.grpc:
             reader = GrpcWebBody  # of the kinds that there are, the one that allows most
         if reader:
             carried = Carried(self._connection, side.direction, exchange.stream, exchange.url, fields)
             half.body = LiveBody(self._limits, reader(carried, self._limits), half.ended)
+
+    def _read_late(self, exchange: Exchange) -> None:
+        """Read the bodies of a call of which nothing before its trailers has told that it is gRPC's."""
+        for side in sorted(self._sides.values(), key=lambda side: side.direction is not self._client):
+            half = exchange.request if side.direction is self._client else exchange.response
+            if half and half.untyped and exchange.grpc:
+                fields = half.head.fields
+                live = GrpcWebBody(
+                    Carried(self._connection, side.direction, exchange.stream, exchange.url, fields),
+                    self._limits,
+                )
+                self._out += live.feed(half.unread(), half.began)
+                self._out += live.end(half.ended, half.cut)
 
     def _show_live(self, half: Half) -> None:
         if isinstance(half.body, LiveBody):

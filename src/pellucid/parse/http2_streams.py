@@ -53,10 +53,23 @@ class Half:
     @property
     def grpc(self) -> bool:
         """It is gRPC's by its content type, or where that is not known by a field that nothing else has."""
-        head = self.head
-        if head.media or not head.partial:
-            return head.media.startswith(_GRPC)
-        return any(name.startswith(_GRPC_FIELD) for name, _ in head.fields)
+        if not self.untyped:
+            return self.head.media.startswith(_GRPC)
+        return any(name.startswith(_GRPC_FIELD) for name, _ in (*self.head.fields, *self.trailers))
+
+    @property
+    def untyped(self) -> bool:
+        """Its content type is one of the fields that are not known, or it has none."""
+        return self.head.partial and not self.head.media
+
+    def unread(self) -> bytes:
+        """The body, where it is whole and was not read while it arrived."""
+        if self.body is None or isinstance(self.body, LiveBody):
+            return b""
+        shown = self.body.show(None)
+        if shown.truncated:
+            return b""
+        return shown.body if isinstance(shown.body, bytes) else shown.body.encode()
 
     def holds(self) -> Held:
         """Bytes of memory that it takes."""
