@@ -35,6 +35,9 @@ _STATIC: tuple[Field, ...] = (("", ""), *STATIC)
 _DYNAMIC = len(_STATIC)
 """The index of the newest entry of the dynamic table."""
 
+_NEWEST = _DYNAMIC - 1
+"""Less the index of an entry it is where the entry is, counted from the end of all: -1 for the newest."""
+
 
 class HpackError(ValueError):
     """The bytes are no header block, or not the next one of this table."""
@@ -80,9 +83,11 @@ class Table:
         fields: list[Field] = []
         missing = 0
         at = 0
+        size = len(block)
         try:
-            while at < len(block):
+            while at < size:
                 byte = block[at]
+                field: Field | None
                 if byte & 0x80:
                     field, at = self._indexed(block, at)
                 elif byte & 0xE0 == 0x20:
@@ -104,19 +109,22 @@ class Table:
     def _indexed(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.1."""
         index = block[at] & 0x7F
+        at += 1
+        if index == 0x7F:
+            index, at = _integer(block, at - 1, 0x7F)
         if 0 < index < _DYNAMIC:
-            return _STATIC[index], at + 1
-        index, at = _integer(block, at, 0x7F)
-        return self._entry(index), at
+            return _STATIC[index], at
+        if 0 < index < _DYNAMIC + len(self._entries):
+            return self._entries[_NEWEST - index], at
+        self._check_unknown(index)
+        return None, at
 
     def _literal(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.2: with indexing, without, and never indexed."""
         indexing = block[at] & 0x40
         index, at = _integer(block, at, 0x3F if indexing else 0x0F)
-        name: str | None = None
         if index:
-            named = self._entry(index)
-            name = named[0] if named else None
+            name = self._name(index)
         else:
             literal, at = _string(block, at)
             name = _text(literal)
@@ -126,15 +134,19 @@ class Table:
             self._insert(field, len(name or "") + len(value) + _ENTRY_COST)
         return field, at
 
-    def _entry(self, index: int) -> Field | None:
-        if 0 < index < _DYNAMIC:
-            return _STATIC[index]
-        place = index - _DYNAMIC
-        if 0 <= place < len(self._entries):
-            return self._entries[-1 - place]
+    def _name(self, index: int) -> str | None:
+        if index < _DYNAMIC:
+            return _STATIC[index][0]
+        if index < _DYNAMIC + len(self._entries):
+            entry = self._entries[_NEWEST - index]
+            return entry[0] if entry else None
+        self._check_unknown(index)
+        return None
+
+    def _check_unknown(self, index: int) -> None:
+        """Where every entry is known, no other one can be referred to."""
         if index == 0 or self._whole:
             raise HpackError(f"no header field has index {index}")
-        return None
 
     def _insert(self, field: Field | None, size: int) -> None:
         """Section 4.4. `size` is in bytes, without the name where that is not known."""

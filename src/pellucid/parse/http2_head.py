@@ -17,7 +17,7 @@ _INTERIM = range(100, 200)
 class Head:
     """The fields of one half of an exchange."""
 
-    __slots__ = ("codings", "cost", "fields", "media", "partial", "problem", "pseudo")
+    __slots__ = ("codings", "cost", "fields", "media", "partial", "problem", "pseudo", "status")
 
     def __init__(self, block: Block, most: int) -> None:
         """Sort the fields of `block`, of which at most `most` characters are kept."""
@@ -31,30 +31,24 @@ class Head:
             self.problem = (
                 f"only {len(fields)} of its {len(block.fields)} header fields are kept: they are too long"
             )
-        special = 0
-        for name, _ in fields:
-            if name[:1] != ":":
-                break
-            special += 1
-        self.pseudo = dict(fields[:special])
-        self.fields: Headers = fields[special:]
+        self.pseudo: dict[str, str] = {}
         self.codings: str | None = None
         """Content-Encoding, all its lines joined."""
         self.media = ""
         """Content-Type."""
-        for name, value in self.fields:
-            if name == "content-type":
+        for name, value in fields:
+            if name[:1] == ":":
+                self.pseudo[name] = value
+            elif name == "content-type":
                 self.media = value
             elif name == "content-encoding":
                 self.codings = value if self.codings is None else f"{self.codings}, {value}"
+        self.fields: Headers = [field for field in fields if field[0][:1] != ":"]
+        status = self.pseudo.get(":status")
+        self.status = int(status) if status and len(status) == 3 and status.isdecimal() else 0
+        """Of a response; 0 where it is not known."""
         self.cost = HEAD_COST + FIELD_COST * len(fields) + CHARACTER_COST * min(size, most)
         """Bytes of memory that it takes at most: tables share the text of fields."""
-
-    @property
-    def status(self) -> int:
-        """Of a response; 0 where it is not known."""
-        status = self.pseudo.get(":status", "")
-        return int(status) if status.isdecimal() and len(status) == 3 else 0
 
     @property
     def interim(self) -> bool:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
-from pellucid.parse.budget import PARSER_COST
 from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
 from pellucid.parse.stream import Undecided
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
 
-_COST = PARSER_COST + 2 * SIDE_COST
+_COST = 2 * SIDE_COST
 
 NAME = "websocket"
 """In the Upgrade field (RFC 6455 section 4.1), and in `:protocol` (RFC 8441 section 4)."""
@@ -118,6 +117,7 @@ class WebSocket(Protocol):
 
     def _seek(self, end: End, chunk: Chunk) -> Sequence[Message]:
         head = end.hold(chunk)
+        self._budget.charge(len(chunk.data))  # held twice
         verdict = judge(head[: self._limits.max_sniff], ENOUGH, masked=end.masked)
         if verdict is Verdict.YES:
             end.seeking = False
