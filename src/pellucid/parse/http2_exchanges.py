@@ -203,7 +203,7 @@ class Exchanges:
         fields = half.head.fields
         reader: Reader | None = None
         if half.head.media:
-            reader = reader_of(fields)
+            reader = reader_of(half.head.media)
         elif half.untyped and exchange.grpc:
             reader = GrpcWebBody  # of the kinds that there are, the one that allows most
         if reader:

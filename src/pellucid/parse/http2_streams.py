@@ -51,6 +51,11 @@ class Half:
         return self.body.end(cut) if isinstance(self.body, LiveBody) else ()
 
     @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
+    @property
     def grpc(self) -> bool:
         """It is gRPC's by its content type, or where that is not known by a field that nothing else has."""
         if not self.untyped:
@@ -85,7 +90,9 @@ class Half:
             shown.partial = True
         if self.body is None:
             return self.cut is not None
-        shown.body, shown.encoding, shown.size, shown.sha256, cut = self.body.show(self.head.codings)
+        shown.body, shown.encoding, shown.size, shown.sha256, cut = self.body.show(
+            self.head.codings, self.head.media or None
+        )
         return cut or self.cut is not None
 
     def problems(self, name: str) -> Sequence[str]:
@@ -186,6 +193,8 @@ class Exchange:
             response=response,
             pushed=True if self.pushed else UNSET,
             duration_ms=self._duration(),
+            request_ms=self.request.duration if self.request else None,
+            response_ms=self.response.duration if self.response else None,
             truncated=request_cut or response_cut,
             error=self._error(),
             **who(connection),

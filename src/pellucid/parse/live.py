@@ -13,7 +13,7 @@ from pellucid.parse.grpc import GrpcBody, GrpcWebBody, GrpcWebTextBody
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pellucid.model import Headers, Message
+    from pellucid.model import Message
     from pellucid.parse.limits import Limits
 
     Reader = Callable[[Carried, Limits], Live]
@@ -31,20 +31,14 @@ _READERS: dict[str, Reader] = {
 
 def live_body(carried: Carried, limits: Limits) -> Live | None:
     """Choose by the Content-Type field; None for a body that is only shown whole."""
-    reader = reader_of(carried.headers)
+    media = (value for name, value in carried.headers if len(name) == 12 and name.lower() == "content-type")
+    reader = reader_of(next(media, ""))
     return reader(carried, limits) if reader else None
 
 
-def reader_of(headers: Headers) -> Reader | None:
-    """What reads a body with these headers; nearly every exchange asks, and gets None."""
-    for name, value in headers:
-        if len(name) == 12 and name.lower() == "content-type":
-            return _reader(value)
-    return None
-
-
 @lru_cache(maxsize=256)
-def _reader(content_type: str) -> Reader | None:
+def reader_of(content_type: str) -> Reader | None:
+    """What reads a body of this type; nearly every exchange asks, and gets None."""
     media = content_type.partition(";")[0].partition("+")[0]
     return _READERS.get(media.strip().lower())
 
