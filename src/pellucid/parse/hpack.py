@@ -28,6 +28,12 @@ _MOST_KEPT = 64 * 1024
 """Bytes of a table that are kept, by the same count. Chromium and Firefox allow so much, all others 4 KiB; what lies
 deeper in a larger one is not known."""
 
+_EXPANSION = 2
+"""No literal of a block means more than so many times its bytes: the shortest code has 5 bits (appendix B)."""
+
+_LONGEST_STATIC = 64
+"""Bytes that no entry of the static table has."""
+
 _MAX_INTEGER = (1 << 32) - 1
 """No length or index is longer than any block; nghttp2 has this bound."""
 
@@ -49,6 +55,8 @@ class Block(NamedTuple):
     fields: list[Field]
     missing: int
     """Fields that refer to what was not seen."""
+    most: int
+    """Bytes of text that the fields may have together at most: a bound that is soon found, and seldom near."""
 
 
 class Table:
@@ -84,6 +92,7 @@ class Table:
         missing = 0
         at = 0
         size = len(block)
+        longest = max(self._size, _EXPANSION * size, _LONGEST_STATIC)
         try:
             while at < size:
                 byte = block[at]
@@ -104,7 +113,7 @@ class Table:
             raise HpackError("a header block ends within a field") from None
         except ValueError as error:  # HuffmanError too
             raise HpackError(str(error)) from None
-        return Block(fields, missing)
+        return Block(fields, missing, len(fields) * longest)
 
     def _indexed(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.1."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
-from pellucid.parse.budget import PARSER_COST
+from pellucid.parse.budget import CHARACTER_COST, FIELD_COST, HEAD_COST, PARSER_COST
 from pellucid.parse.hpack import HpackError
 from pellucid.parse.http2_control import promised
 from pellucid.parse.http2_exchanges import Exchanges
@@ -251,6 +251,7 @@ class Http2(Protocol):
     def _decode(self, side: Side, frame: Frame, block: bytes, began: int, now: int) -> None:
         """Decode a header block, whatever becomes of it: the next ones build upon it."""
         head = Head(side.table.decode(block), self._limits.max_head)
+        self._budget.charge(HEAD_COST + FIELD_COST * len(head.fields) + CHARACTER_COST * 2 * len(block))
         half = Half(head, began, now)
         if frame.kind == PUSH_PROMISE:
             self._exchanges.promise(promised(frame), half)

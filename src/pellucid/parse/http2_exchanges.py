@@ -16,6 +16,7 @@ from pellucid.parse.http2_streams import Exchange, Half
 from pellucid.parse.live import Carried, LiveBody, reader_of
 from pellucid.parse.protocol import Held, Upgrade
 from pellucid.parse.raw import raw_all
+from pellucid.parse.template import Template, blank_http
 from pellucid.parse.websocket import NAME as WEBSOCKET
 from pellucid.parse.websocket_side import websocket_sides
 
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 class Exchanges:
     """By their streams."""
 
-    __slots__ = ("_budget", "_client", "_connection", "_limits", "_open", "_out", "_reset")
+    __slots__ = ("_budget", "_client", "_connection", "_limits", "_open", "_out", "_reset", "_template")
 
     def __init__(self, connection: Connection, limits: Limits, budget: Budget) -> None:
         self._connection = connection
+        self._template = Template(connection, blank_http)
         self._limits = limits
         self._budget = budget
         self._client: Direction | None = None
@@ -70,7 +72,6 @@ class Exchanges:
         if half.head.interim or frame.stream in self._reset:
             return
         exchange = exchange or self._begin(Exchange(frame.stream))
-        self._budget.left -= half.head.cost
         if asks:
             exchange.request = half
         else:
@@ -93,7 +94,6 @@ class Exchanges:
         if stream not in self._open:
             request.complete = True
             self._begin(Exchange(stream, pushed=True)).request = request
-            self._budget.charge(request.head.cost)
 
     def data(self, direction: Direction, frame: Frame, time: int) -> bool:
         """Take a piece of a body; say whether it is known whose."""
@@ -176,7 +176,7 @@ class Exchanges:
         del self._open[exchange.stream]
         if exchange.request or exchange.response:
             self._read_late(exchange)
-            self._out.append(exchange.message(self._connection))
+            self._out.append(exchange.message(self._template))
 
     # --- bodies ------------------------------------------------------------------------------------
 
@@ -200,14 +200,14 @@ class Exchanges:
         if half is exchange.response and exchange.switches_to == WEBSOCKET:
             self._read_websocket(exchange, half)
             return
-        fields = half.head.fields
+        media = half.head.media
         reader: Reader | None = None
-        if half.head.media:
-            reader = reader_of(half.head.media)
+        if media:
+            reader = reader_of(media)
         elif half.untyped and exchange.grpc:
             reader = GrpcWebBody  # of the kinds that there are, the one that allows most
         if reader:
-            carried = Carried(self._connection, direction, exchange.stream, exchange.url, fields)
+            carried = Carried(self._connection, direction, exchange.stream, exchange.url, half.head.fields)
             half.body = LiveBody(self._limits, reader(carried, self._limits), half.ended)
 
     def _read_late(self, exchange: Exchange) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from msgspec import UNSET
-
-from pellucid.model import Connection, Headers, Http, Message, Request, Response
+from pellucid.model import Headers, Http, Message, Request, Response
 from pellucid.parse.budget import FIELD_COST
 from pellucid.parse.live import LiveBody
 from pellucid.parse.protocol import Ending, Held, Upgrade
-from pellucid.parse.raw import who
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from pellucid.model import Direction
     from pellucid.parse.body import Body
     from pellucid.parse.http2_head import Head
+    from pellucid.parse.template import Template
 
 _GRPC = "application/grpc"
 _GRPC_FIELD = "grpc-"
@@ -97,7 +95,7 @@ class Half:
 
     def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of it."""
-        if not (self.cut or self.head.problem or (self.body and (self.body.lost or self.body.shortened))):
+        if not (self.cut or self.head.problem) and (self.body is None or self.body.sound):
             return ()
         problems = []
         if self.head.problem:
@@ -176,29 +174,30 @@ class Exchange:
             self.problem = f"no response before {reason}"
         return messages
 
-    def message(self, connection: Connection) -> Http:
+    def message(self, template: Template[Http]) -> Http:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
-        request, request_cut = _request(self.request) if self.request else (self.given, False)
-        response, response_cut = _response(self.response) if self.response else (None, False)
         grpc = self.grpc
-        if grpc and self.response and response:
-            _add_grpc(response, self.response.trailers or self.response.head.fields)
-        return Http(
-            ts=rfc3339(first.began),
-            protocol="gRPC" if grpc else "HTTP/2",
-            stream=self.stream,
-            request=request,
-            response=response,
-            pushed=True if self.pushed else UNSET,
-            duration_ms=self._duration(),
-            request_ms=self.request.duration if self.request else None,
-            response_ms=self.response.duration if self.response else None,
-            truncated=request_cut or response_cut,
-            error=self._error(),
-            **who(connection),
-        )
+        message = template.copy()
+        message.ts = rfc3339(first.began)
+        message.protocol = "gRPC" if grpc else "HTTP/2"
+        message.stream = self.stream
+        message.request = self.given
+        if self.request:
+            message.request, message.truncated = _request(self.request)
+            message.request_ms = self.request.duration
+        if self.response:
+            message.response, cut = _response(self.response)
+            if grpc:
+                _add_grpc(message.response, self.response.trailers or self.response.head.fields)
+            message.truncated = message.truncated or cut
+            message.response_ms = self.response.duration
+        if self.pushed:
+            message.pushed = True
+        message.duration_ms = self._duration()
+        message.error = self._error()
+        return message
 
     def _duration(self) -> float | None:
         if self.request is None or self.response is None:
