@@ -15,16 +15,17 @@ from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
+from pellucid.inbox import Inbox
 from pellucid.join.select import Select
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
-from pellucid.outputs import name_of, write_only
+from pellucid.making import make_sinks
+from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions
-from pellucid.sink.style import has_colors
+from pellucid.sink import STDOUT, Output, OutputClosed, SinkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.model import Summary
     from pellucid.parse import Protocol
+    from pellucid.parse.protobuf_schema import Schema
     from pellucid.privileges import Ids
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
@@ -45,6 +47,7 @@ def run_decoder(
     sinks: dict[str, type[Sink]],
     ids: Ids,
     tracer: int,
+    schema: Schema | None,
 ) -> NoReturn:
     """Be the decoder, in a freshly forked child that holds `channel` and the log, nothing else. Never returns."""
     status = 1
@@ -52,7 +55,7 @@ def run_decoder(
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
         _change_user(ids, tracer)
-        _decode(channel, settings, memory, parsers, sinks)
+        _decode(channel, settings, memory, parsers, sinks, schema)
         status = 0
     except PellucidError as error:
         channel.send(Failed(str(error)))
@@ -100,14 +103,14 @@ def _decode(
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
+    schema: Schema | None,
 ) -> None:
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
         return  # the tracer could not even begin, and has said why
-    opened = [
-        sinks[format](Output(fd, name), options(settings, fd))
-        for (format, name), fd in zip(outputs.sinks, fds, strict=False)
-    ]
+    inbox = Inbox(channel)
+    specs = [SinkSpec(*row) for row in outputs.sinks]
+    opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
     said_enough = False
 
     def enough() -> None:
@@ -118,10 +121,10 @@ def _decode(
 
     wanted = ends(settings.port, settings.host)
     select = Select(wanted, memory.aside) if wanted else None
-    bounds = limits(settings, memory)
+    bounds = limits(settings, memory, schema)
     pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
     return_memory_early()
-    with closing(Live(channel, memory.drain)) as live:
+    with closing(Live(inbox, memory.drain)) as live:
         if outputs.recording is None:
             pipeline.run(live)
         else:
@@ -130,7 +133,7 @@ def _decode(
                 pipeline.run(batches if shown else only_context(batches))
     if pipeline.unheard:
         _say_to_the_log("a reader of the output has left", pipeline.unheard)
-    elif pipeline.summary and all(name != name_of(STDOUT) for _, name in outputs.sinks):
+    elif pipeline.summary and all(spec.place != STDOUT for spec in specs):
         _say_to_the_log("everything is written", pipeline.summary)
     channel.send(Done())
     if live.tracer_gone:
@@ -152,8 +155,9 @@ def _recorded(
     try:
         for batch in batches:
             try:
-                recorder.write(batch)
-                recorder.flush()
+                if len(batch):
+                    recorder.write(batch)
+                    recorder.flush()
             except OutputClosed:
                 enough()
             yield batch
@@ -171,16 +175,8 @@ def _say_to_the_log(how: str, summary: Summary) -> None:
     log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
 
 
-def options(settings: Show, fd: int) -> SinkOptions:
-    """How a sink on this descriptor shows things."""
-    return SinkOptions(
-        color=has_colors(fd),
-        hex=settings.hex,
-        truncate=settings.tsize,
-        verbose=settings.connections,
+def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:
+    """The bounds of the parse stage, and what `--proto` has told it."""
+    return Limits(
+        max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held, schema=schema
     )
-
-
-def limits(settings: Show, memory: Memory) -> Limits:
-    """The bounds of the parse stage."""
-    return Limits(max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held)

@@ -59,9 +59,9 @@ class Toy(Live):
 def toy(monkeypatch):
     """Toys are what `text/x-toy` bodies are read by."""
     monkeypatch.setitem(live._READERS, "text/x-toy", Toy)
-    live._reader.cache_clear()
+    live.reader_of.cache_clear()
     yield
-    live._reader.cache_clear()
+    live.reader_of.cache_clear()
 
 
 def told(messages):

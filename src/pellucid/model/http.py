@@ -151,6 +151,8 @@ class Grpc(Inside, tag="grpc", kw_only=True):
     """`base64` where the bytes are not UTF-8."""
     compression: str | UnsetType = UNSET
     """The coding of the message as sent (`gzip`); absent where it was sent as it is."""
+    trailers: Headers | UnsetType = UNSET
+    """How the call ended, in gRPC-Web, where this is a last message of the body and no protobuf."""
     size: int = 0
     """Bytes of the message as sent, without its prefix of five."""
     truncated: bool = False

@@ -53,3 +53,13 @@ class Live(ABC):
     @abstractmethod
     def cost(self) -> int:
         """Bytes of memory that it takes."""
+
+    @property
+    def kept(self) -> int:
+        """Of these, bytes that `shorten` can give back."""
+        return 0
+
+    def shorten(self, most: int) -> None:  # noqa: B027 - most of them keep nothing
+        """Keep no more than `most` bytes of what has not been shown. Its message must still tell its size, and that it
+        is cut.
+        """

@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING
 from pellucid.parse.body import Body
 from pellucid.parse.carried import Carried, Live
 from pellucid.parse.events import EventStream
+from pellucid.parse.grpc import GrpcBody, GrpcWebBody, GrpcWebTextBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pellucid.model import Headers, Message
+    from pellucid.model import Message
     from pellucid.parse.limits import Limits
 
     Reader = Callable[[Carried, Limits], Live]
 
 __all__ = ["Carried", "Live", "LiveBody", "live_body", "reader_of"]
 
-_READERS: dict[str, Reader] = {"text/event-stream": EventStream}
+_READERS: dict[str, Reader] = {
+    "application/grpc": GrpcBody,
+    "application/grpc-web": GrpcWebBody,
+    "application/grpc-web-text": GrpcWebTextBody,
+    "text/event-stream": EventStream,
+}
 """By the media type without parameters or suffix (`application/grpc` for `application/grpc+proto`)."""
 
 
 def live_body(carried: Carried, limits: Limits) -> Live | None:
     """Choose by the Content-Type field; None for a body that is only shown whole."""
-    reader = reader_of(carried.headers)
+    media = (value for name, value in carried.headers if len(name) == 12 and name.lower() == "content-type")
+    reader = reader_of(next(media, ""))
     return reader(carried, limits) if reader else None
 
 
-def reader_of(headers: Headers) -> Reader | None:
-    """What reads a body with these headers; nearly every exchange asks, and gets None."""
-    for name, value in headers:
-        if len(name) == 12 and name.lower() == "content-type":
-            return _reader(value)
-    return None
-
-
 @lru_cache(maxsize=256)
-def _reader(content_type: str) -> Reader | None:
+def reader_of(content_type: str) -> Reader | None:
+    """What reads a body of this type; nearly every exchange asks, and gets None."""
     media = content_type.partition(";")[0].partition("+")[0]
     return _READERS.get(media.strip().lower())
 
@@ -85,4 +85,14 @@ class LiveBody(Body):
     @property
     def live_cost(self) -> int:
         """Bytes of memory that reading takes, above what is kept."""
-        return self._live.cost
+        return self._live.cost - self._live.kept
+
+    @property
+    def kept(self) -> int:
+        """Bytes of memory that shortening can give back."""
+        return super().kept + self._live.kept
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than `most` bytes, one half of them of the body, the other of the message that arrives."""
+        super().shorten(most // 2)
+        self._live.shorten(most // 2)
