@@ -415,6 +415,26 @@ def test_mid_connection_compressed():
     assert [(m.data, m.error) for m in messages[1:]] == [(f"new {number}", None) for number in range(5)]
 
 
+def test_frames_that_were_found_and_end():
+    """Where frames were only found, what is none does not end the protocol: they are looked for again."""
+    said = client(TEXT, b"a text that is long enough to be sure")
+    begun = client(BINARY, b"more", fin=False)
+    talking = Dialogue(parsers=(Http1, Parser), mid=True) >> said + begun + b"\x83 no frame"
+    messages = ((talking.gap(WRITE, 9) >> b"neither").gap(WRITE, 9) >> said).once()
+
+    assert told(messages) == [
+        ("write", "text", "a text that is long enough to be sure"),
+        ("write", "binary", "more"),
+        "RawData",
+        "Lost",
+        "RawData",
+        "Lost",
+        ("write", "text", "a text that is long enough to be sure"),
+    ]
+    assert messages[1].error == "incomplete when what follows was no frame"
+    assert [data for _, _, data in raws(messages)] == [b"\x83 no frame", b"neither"]
+
+
 @pytest.mark.parametrize(
     "data",
     [

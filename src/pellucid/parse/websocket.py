@@ -97,20 +97,20 @@ class WebSocket(Protocol):
 
     def holds(self) -> Held:
         """Add up both directions. It is never idle: what frames mean was agreed on in the handshake."""
-        bodies = sum(end.side.bodies for end in self._ends.values())
+        bodies = sum(end.side.kept for end in self._ends.values())
         return Held(bodies, _COST + sum(end.held.cost for end in self._ends.values() if end.held))
 
     def shorten(self, most: int) -> None:
         """Cut payloads, and forget what compressed messages may refer to."""
         for end in self._ends.values():
             end.side.shorten(most)
-            most = max(most - end.side.bodies, 0)
+            most = max(most - end.side.kept, 0)
 
     def _read(self, end: End, chunk: Chunk) -> Sequence[Message]:
-        before = end.side.bodies
+        before = end.side.kept
         messages = end.side.feed(chunk.data, chunk.time)
         end.place = chunk._replace(offset=chunk.offset + len(chunk.data), data=b"")
-        self._budget.charge(max(end.side.bodies - before, 0))
+        self._budget.charge(max(end.side.kept - before, 0))
         if not end.side.broken:
             return messages
         if end.sure:

@@ -53,8 +53,6 @@ def judge(data: bytes, enough: int, *, masked: bool) -> Verdict:
     fragmented = None if known else False
     try:
         for frame, payload in _whole_frames(data, masked=masked):
-            if frame is None:
-                break
             if not frame.control:
                 _check_order(frame, fragmented)
                 fragmented = not frame.final
@@ -64,7 +62,8 @@ def judge(data: bytes, enough: int, *, masked: bool) -> Verdict:
             found += 0 if itself in seen else weight
             seen.add(itself)
     except FrameError:
-        return Verdict.NO
+        if found < enough:
+            return Verdict.NO
     return Verdict.YES if found >= enough else Verdict.MORE
 
 
@@ -91,8 +90,8 @@ def is_masked(data: bytes) -> bool | None:
     return bool(data[1] & 0x80) if len(data) > 1 else None
 
 
-def _whole_frames(data: bytes, *, masked: bool) -> Iterator[tuple[Frame | None, bytes]]:
-    """Split `data`; the last frame is None where it is not all there."""
+def _whole_frames(data: bytes, *, masked: bool) -> Iterator[tuple[Frame, bytes]]:
+    """Split `data` into the frames that are all there, and their payloads."""
     at = 0
     while at < len(data):
         frame = read_frame(data[at : at + MAX_HEAD])
@@ -101,7 +100,6 @@ def _whole_frames(data: bytes, *, masked: bool) -> Iterator[tuple[Frame | None, 
         if frame and not frame.minimal:
             raise FrameError("a length in more bytes than it needs")
         if frame is None or len(data) - at < frame.head + frame.size:
-            yield None, b""
             return
         begin = at + frame.head
         at = begin + frame.size

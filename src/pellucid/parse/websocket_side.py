@@ -132,15 +132,15 @@ class Side(Live):
         self._inflate.forget(why)
 
     @property
-    def bodies(self) -> int:
-        """Bytes of memory that `shorten` can give back."""
-        pending = sum(each.kept for each in (self._message, self._control) if each)
-        return pending + self._inflate.cost
-
-    @property
     def cost(self) -> int:
         """Bytes of memory that it takes."""
-        return SIDE_COST + self.bodies + len(self.rest)
+        return SIDE_COST + self.kept + len(self.rest)
+
+    @property
+    def kept(self) -> int:
+        """Of these, bytes that `shorten` can give back."""
+        pending = sum(each.kept for each in (self._message, self._control) if each)
+        return pending + self._inflate.cost
 
     def shorten(self, most: int) -> None:
         """Keep of payloads, and of what earlier ones are remembered for, no more than `most` bytes."""
