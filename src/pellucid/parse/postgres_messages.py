@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pellucid.model import QueryError
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.sql import SqlText, begins_statement, may_begin_statement
+from pellucid.parse.sql_fields import Fields
 from pellucid.parse.sql_frames import BrokenError, Header
 
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
@@ -76,37 +77,10 @@ def _header(
     return Header(5, letter, length - 4, 0 if letter in unread else keep)
 
 
-class Reader:
-    """Takes fields off a payload, of which the end may be `cut`. Raises `BrokenError` where there are too few bytes."""
+class Reader(Fields):
+    """Takes PostgreSQL's fields off a payload."""
 
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def left(self) -> int:
-        """Bytes that are there."""
-        return len(self._data) - self._at
-
-    def take(self, size: int) -> bytes:
-        """Take so many bytes."""
-        end = self._at + size
-        if size < 0 or end > len(self._data):
-            raise BrokenError("a message is shorter than its fields")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def string(self) -> bytes:
-        """Take what ends with NUL."""
-        end = self._data.find(b"\0", self._at)
-        if end < 0:
-            raise BrokenError("a text without an end")
-        taken = self._data[self._at : end]
-        self._at = end + 1
-        return taken
+    __slots__ = ()
 
     def short(self) -> int:
         """Take an Int16, of which the protocol uses all 16 bits."""
@@ -119,10 +93,6 @@ class Reader:
     def size(self) -> int:
         """Take the length of a value; -1 is NULL."""
         return int.from_bytes(self.take(4), signed=True)
-
-    def rest(self) -> bytes:
-        """Take all that is left."""
-        return self.take(self.left)
 
 
 class Parse(NamedTuple):

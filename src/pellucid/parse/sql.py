@@ -17,6 +17,8 @@ from pellucid.parse.raw import who
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pellucid.model import Connection
 
 COMMAND_COST = 800
@@ -244,6 +246,9 @@ class Statements:
         """Forget all."""
         self._known.clear()
         self._size = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._known.values())
 
     @property
     def size(self) -> int:
