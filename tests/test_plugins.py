@@ -9,6 +9,8 @@ import pytest
 from pellucid import plugins
 from pellucid.errors import PellucidError
 from pellucid.parse.http1 import Http1
+from pellucid.parse.mysql import MySql
+from pellucid.parse.postgres import Postgres
 from pellucid.probes.openssl.probe import PROBE
 from pellucid.sink.json import JsonSink
 from pellucid.sink.text import TextSink
@@ -36,7 +38,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 def test_what_is_built_in() -> None:
     """Probe, parser and sinks of Pellucid itself are entry points."""
     assert plugins.load(plugins.PROBES) == {"openssl": PROBE}
-    assert plugins.load(plugins.PARSERS) == {"http1": Http1}
+    assert plugins.load(plugins.PARSERS) == {"http1": Http1, "mysql": MySql, "postgres": Postgres}
     assert plugins.load(plugins.SINKS) == {"json": JsonSink, "text": TextSink}
 
 
