@@ -29,6 +29,10 @@ class Shelf:
         self.messages: list[Message] = []
         self.calls: list[str] = []
 
+    def begin(self) -> None:
+        """Note it."""
+        self.calls.append("begin")
+
     def write(self, message: Message) -> None:
         """Keep it."""
         self.messages.append(message)
@@ -89,9 +93,10 @@ def test_batches_may_be_of_any_size() -> None:
 
 
 def test_each_batch_is_flushed() -> None:
-    """What a batch has brought is handed to the system before the next is awaited; at the end all is closed."""
+    """Each sink begins first; what a batch has brought is handed to the system before the next; at the end all is closed."""
     sink = Shelf()
     shown(sink)
+    assert sink.calls[0] == "begin"
     assert sink.calls.count("flush") == len(batches())
     assert sink.calls[-1] == "close"
 
