@@ -25,7 +25,6 @@ from pellucid.parse.mysql_packets import (
     OK,
     Assembly,
     Can,
-    Packet,
     name_text,
     read_error,
     read_header,
@@ -206,7 +205,7 @@ class MySql(SqlProtocol):
         else:
             self._command(packet)
 
-    def _log_in(self, packet: Packet) -> None:
+    def _log_in(self, packet: Frame) -> None:
         login = read_login(packet.payload) if packet.size > _TLS_REQUEST else None
         if login is None:
             return  # SSLRequest: the login follows, within TLS or where TLS was removed
@@ -220,8 +219,8 @@ class MySql(SqlProtocol):
         self._secret = True
         self._phase = Phase.AUTHENTICATING
 
-    def _command(self, packet: Packet) -> None:
-        if packet.first or not packet.payload:
+    def _command(self, packet: Frame) -> None:
+        if packet.type or not packet.payload:
             raise BrokenError("a command out of order")
         code = packet.payload[0]
         plain, special = _PLAIN.get(code), self._SPECIAL.get(code)
@@ -233,65 +232,65 @@ class MySql(SqlProtocol):
         else:
             raise BrokenError("an unknown command")
 
-    def _query(self, packet: Packet) -> None:
+    def _query(self, packet: Frame) -> None:
         text = self._session.text(packet.payload[1:], packet.size - 1)
         self._wait(Style.RESULT, packet, self._made("query", packet, text))
 
-    def _prepare(self, packet: Packet) -> None:
+    def _prepare(self, packet: Frame) -> None:
         text = SqlText(packet.payload[1:], packet.size - 1).cut(self._limits.max_body)
         statement = self._session.prepare(text)
         self._wait(Style.PREPARED, packet, self._made("prepare", packet, text), statement)
 
-    def _execute(self, packet: Packet) -> None:
+    def _execute(self, packet: Frame) -> None:
         command = self._made("execute", packet)
         self._session.execute(command, packet)
         self._wait(Style.RESULT, packet, command)
 
-    def _bulk(self, packet: Packet) -> None:
+    def _bulk(self, packet: Frame) -> None:
         command = self._made("execute", packet)
         self._session.execute_bulk(command, packet)
         self._wait(Style.RESULT, packet, command)
 
-    def _fetch(self, packet: Packet) -> None:
+    def _fetch(self, packet: Frame) -> None:
         command = self._made("stmt_fetch", packet)
         command.statement = self._session.statement(packet)
         self._wait(Style.ROWS, packet, command)
 
-    def _reset(self, packet: Packet) -> None:
+    def _reset(self, packet: Frame) -> None:
         command = self._made("stmt_reset", packet)
         command.statement = self._session.reset(packet)
         self._wait(Style.OK, packet, command)
 
-    def _close(self, packet: Packet) -> None:
+    def _close(self, packet: Frame) -> None:
         command = self._made("stmt_close", packet)
         command.statement = self._session.close(packet)
         self._show(command)
 
-    def _long_data(self, packet: Packet) -> None:
+    def _long_data(self, packet: Frame) -> None:
         self._session.long_data(packet)
 
-    def _change_user(self, packet: Packet) -> None:
+    def _change_user(self, packet: Frame) -> None:
         self._secret = True
         if self._waiting:
             raise BrokenError("a change of user before all commands are answered")
         self._authenticate(self._made("change_user", packet), read_user(packet.payload[1:], self._can))
 
-    def _quit(self, packet: Packet) -> None:
+    def _quit(self, packet: Frame) -> None:
         self._show(self._made("quit", packet))
 
-    def _stream(self, packet: Packet) -> None:
+    def _stream(self, packet: Frame) -> None:
         """Show a command that turns the connection into a stream of something else."""
         self._show(self._made(_STREAMS[packet.payload[0]], packet))
         self._streams = True
 
-    def _made(self, kind: str, packet: Packet, text: SqlText | None = None) -> Command:
+    def _made(self, kind: str, packet: Frame, text: SqlText | None = None) -> Command:
         command = self._begin(Command(kind, packet.began, text))
         if packet.lost:
             command.problems.append(f"{packet.lost} bytes of the command were lost")
         return command
 
     def _wait(
-        self, style: Style, packet: Packet, command: Command, statement: MySqlStatement | None = None
+        self, style: Style, packet: Frame, command: Command, statement: MySqlStatement | None = None
     ) -> None:
         expected = (packet.last + 1) % 256
         self._waiting.append(Answer(command, style, self._session.dialect, expected, statement))
@@ -315,7 +314,7 @@ class MySql(SqlProtocol):
         else:
             self._unasked(packet)
 
-    def _authenticated(self, packet: Packet) -> None:
+    def _authenticated(self, packet: Frame) -> None:
         first = packet.payload[0] if packet.payload else None
         if first in {EOF, MORE_AUTH, _NEXT_AUTH}:
             return
@@ -336,8 +335,8 @@ class MySql(SqlProtocol):
             self._inflate = {Direction.READ: Inflate(), Direction.WRITE: Inflate()}
         self._session.forget()
 
-    def _answer(self, answer: Answer, packet: Packet) -> None:
-        if packet.first != answer.expected and not self._inflate:  # compressed packets have their own count
+    def _answer(self, answer: Answer, packet: Frame) -> None:
+        if packet.type != answer.expected and not self._inflate:  # compressed packets have their own count
             raise BrokenError("an answer out of order")
         answer.expected = (packet.last + 1) % 256
         if not answer.take(packet):
@@ -366,7 +365,7 @@ class MySql(SqlProtocol):
             return database_after(text.kept, self._database, failed=command.failure is not None)
         return self._database if command.kind in {"query", "execute"} else None
 
-    def _unasked(self, packet: Packet) -> None:
+    def _unasked(self, packet: Frame) -> None:
         """Take an error that answers nothing: the server ends the connection."""
         if not packet.payload.startswith(b"\xff"):
             raise BrokenError("an answer to nothing that was sent")
@@ -392,7 +391,7 @@ class MySql(SqlProtocol):
     def _remembered(self) -> int:
         return self._session.size + (2 * COMPRESSION_COST if self._inflate else 0)
 
-    _SPECIAL: ClassVar[dict[int, Callable[[MySql, Packet], None]]] = {
+    _SPECIAL: ClassVar[dict[int, Callable[[MySql, Frame], None]]] = {
         0x01: _quit,
         0x03: _query,
         0x11: _change_user,

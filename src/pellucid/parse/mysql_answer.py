@@ -19,10 +19,10 @@ from pellucid.parse.mysql_packets import (
     LONGEST,
     NULL,
     OK,
-    Packet,
     Reader,
     Status,
     is_definition,
+    is_eof,
     read_error,
     read_ok,
 )
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pellucid.parse.mysql_values import MySqlStatement
     from pellucid.parse.sql import Command
+    from pellucid.parse.sql_frames import Frame
 
 
 class Dialect:
@@ -91,7 +92,7 @@ class Answer:
         self._groups: list[int] = []
         """Numbers of those of the groups behind them."""
         self._rows = 0
-        self._take: Callable[[Packet], bool] = {
+        self._take: Callable[[Frame], bool] = {
             Style.OK: self._ok,
             Style.RESULT: self._result,
             Style.PREPARED: self._prepared,
@@ -100,7 +101,7 @@ class Answer:
             Style.ONE: self._one,
         }[style]
 
-    def take(self, packet: Packet) -> bool:
+    def take(self, packet: Frame) -> bool:
         """Take the next packet; return whether it is the last. Raises `BrokenError`."""
         if not packet.payload:
             raise BrokenError("bytes were lost" if packet.lost else "an empty answer")
@@ -108,17 +109,17 @@ class Answer:
             return self._failed(packet)
         return self._take(packet)
 
-    def file_sent(self, packet: Packet) -> None:
+    def file_sent(self, packet: Frame) -> None:
         """Take a packet of the local file."""
         self.expected = (packet.last + 1) % 256
         self.wants_file = packet.size > 0
 
-    def _failed(self, packet: Packet) -> bool:
+    def _failed(self, packet: Frame) -> bool:
         failure = read_error(packet)
         self.command.failure = failure
         return failure is not None
 
-    def _ok(self, packet: Packet) -> bool:
+    def _ok(self, packet: Frame) -> bool:
         if packet.payload[0] not in {OK, EOF}:
             raise BrokenError("an answer that does not fit its command")
         ok = read_ok(packet)
@@ -131,12 +132,12 @@ class Answer:
             return False
         return True
 
-    def _one(self, packet: Packet) -> bool:  # noqa: ARG002
+    def _one(self, packet: Frame) -> bool:  # noqa: ARG002
         return True
 
     # --- results -------------------------------------------------------------------------------------
 
-    def _result(self, packet: Packet) -> bool:
+    def _result(self, packet: Frame) -> bool:
         first = packet.payload[0]
         if first == OK or (first == EOF and packet.size < 9):
             return self._ok(packet)
@@ -153,7 +154,7 @@ class Answer:
         self._take = self._column if self._left else self._first_row
         return False
 
-    def _column(self, packet: Packet) -> bool:
+    def _column(self, packet: Frame) -> bool:
         if not is_definition(packet):
             raise BrokenError("no definition of a column")
         self._left -= 1
@@ -161,15 +162,15 @@ class Answer:
             self._take = self._first_row
         return False
 
-    def _first_row(self, packet: Packet) -> bool:
+    def _first_row(self, packet: Frame) -> bool:
         self._take = self._row
-        self._dialect.eof = packet.is_eof
-        if not packet.is_eof:
+        self._dialect.eof = is_eof(packet)
+        if not is_eof(packet):
             return self._row(packet)
         ok = read_ok(packet)
         return Status.CURSOR_EXISTS in ok.status  # then rows are fetched by further commands
 
-    def _row(self, packet: Packet) -> bool:
+    def _row(self, packet: Frame) -> bool:
         if packet.payload[0] == EOF and packet.size < LONGEST:  # a row begins so only with a value of 16 MiB
             self.command.add_rows(self._rows)
             return self._ok(packet)
@@ -178,7 +179,7 @@ class Answer:
 
     # --- other answers -------------------------------------------------------------------------------
 
-    def _prepared(self, packet: Packet) -> bool:
+    def _prepared(self, packet: Frame) -> bool:
         if packet.payload[0] != OK or packet.size < 12 or not packet.whole:
             raise BrokenError("an answer that does not fit its command")
         reader = Reader(packet.payload[1:])
@@ -198,7 +199,7 @@ class Answer:
         self._take = self._definition
         return False
 
-    def _definition(self, packet: Packet) -> bool:
+    def _definition(self, packet: Frame) -> bool:
         if not is_definition(packet):
             raise BrokenError("no definition")
         self._left -= 1
@@ -209,8 +210,8 @@ class Answer:
         self._take = self._behind_group
         return False
 
-    def _behind_group(self, packet: Packet) -> bool:
-        if packet.is_eof:
+    def _behind_group(self, packet: Frame) -> bool:
+        if is_eof(packet):
             self._dialect.eof = True
             return self._next_group()
         if self._dialect.eof:
@@ -219,12 +220,12 @@ class Answer:
         self._next_group()
         return self._definition(packet)
 
-    def is_late_eof(self, packet: Packet) -> bool:
+    def is_late_eof(self, packet: Frame) -> bool:
         """Say whether it is the EOF behind the last definition, of which it was not known that it comes."""
-        late = self.number is not None and self._dialect.eof is None and packet.is_eof
-        return late and packet.first == self.expected
+        late = self.number is not None and self._dialect.eof is None and is_eof(packet)
+        return late and packet.type == self.expected
 
-    def _field(self, packet: Packet) -> bool:
+    def _field(self, packet: Frame) -> bool:
         if is_definition(packet):
             self._rows += 1
             return False

@@ -52,65 +52,38 @@ class Status(enum.IntFlag):
     SESSION_CHANGED = 0x4000
 
 
-class Packet(NamedTuple):
-    """One packet, of all its frames; times in nanoseconds since 1970, UTC."""
-
-    first: int
-    """Sequence number of its first frame."""
-    last: int
-    payload: bytes
-    """Its first bytes."""
-    size: int
-    lost: int
-    began: int
-    ended: int
-
-    @property
-    def whole(self) -> bool:
-        """The payload is all there."""
-        return len(self.payload) == self.size
-
-    @property
-    def is_eof(self) -> bool:
-        """It is EOF as it was before DEPRECATE_EOF: an OK packet in its place has seven bytes at least."""
-        return self.size == 5 and self.payload[:1] == b"\xfe"
-
-
 class Assembly:
-    """Puts the frames of one direction together: a packet of 16 MiB and more has several."""
+    """Puts the frames of one direction together to packets: one of 16 MiB and more has several."""
 
     __slots__ = ("_begun", "_keep")
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self._begun: Packet | None = None
+        self._begun: Frame | None = None
 
-    def add(self, frame: Frame) -> Packet | None:
+    def add(self, frame: Frame) -> Frame | None:
         """Take the next frame; return the packet where that was its last one. Raises `BrokenError`."""
-        packet = self._with(frame)
-        if frame.size == LONGEST:
-            self._begun = packet
-            return None
-        self._begun = None
-        return packet
+        packet = self._joined(self._begun, frame) if self._begun else frame
+        self._begun = packet if frame.size == LONGEST else None
+        return None if self._begun else packet
 
     def clear(self) -> None:
         """Forget what was begun."""
         self._begun = None
 
-    def _with(self, frame: Frame) -> Packet:
-        begun = self._begun
-        if begun is None:
-            return Packet(
-                frame.type, frame.type, frame.payload, frame.size, frame.lost, frame.began, frame.ended
-            )
+    def _joined(self, begun: Frame, frame: Frame) -> Frame:
         if frame.type != (begun.last + 1) % 256:
             raise BrokenError("a packet out of order")
         payload = begun.payload
         if begun.whole:
             payload += frame.payload[: max(0, self._keep - len(payload))]
         size, lost = begun.size + frame.size, begun.lost + frame.lost
-        return Packet(begun.first, frame.type, payload, size, lost, begun.began, frame.ended)
+        return Frame(begun.type, frame.type, payload, size, lost, begun.began, frame.ended)
+
+
+def is_eof(packet: Frame) -> bool:
+    """Say whether it is EOF as it was before DEPRECATE_EOF: an OK packet in its place has seven bytes at least."""
+    return packet.size == 5 and packet.payload[:1] == b"\xfe"
 
 
 def read_header(data: bytes | bytearray, at: int, keep: int) -> Header | None:
@@ -156,13 +129,13 @@ class Ok(NamedTuple):
     """The new database; empty where there is none any more; null where it stays."""
 
 
-def read_ok(packet: Packet) -> Ok:
+def read_ok(packet: Frame) -> Ok:
     """Read an OK packet, or EOF."""
     if packet.lost:
         raise BrokenError("bytes were lost")
     reader = Reader(packet.payload)
     reader.take(1)
-    if packet.is_eof:
+    if is_eof(packet):
         reader.take(2)
         return Ok(None, Status(reader.integer(2)))
     rows, _ = reader.number(), reader.number()
@@ -189,7 +162,7 @@ def name_text(name: bytes) -> str:
     return name.decode(errors="backslashreplace")
 
 
-def read_error(packet: Packet) -> QueryError | None:
+def read_error(packet: Frame) -> QueryError | None:
     """Read an ERR packet; null where it only tells how far the command has come."""
     reader = Reader(packet.payload)
     reader.take(1)
@@ -203,7 +176,7 @@ def read_error(packet: Packet) -> QueryError | None:
     return QueryError(code=str(code), message=text[6:].decode(errors="backslashreplace"), sqlstate=state)
 
 
-def is_definition(packet: Packet) -> bool:
+def is_definition(packet: Frame) -> bool:
     """Say whether it defines a column."""
     return packet.payload.startswith(_DEFINITION)
 

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from pellucid.parse.mysql_answer import Dialect
-from pellucid.parse.mysql_packets import Can, Packet, Reader, name_text
+from pellucid.parse.mysql_packets import Can, Reader, name_text
 from pellucid.parse.mysql_values import Execution, MySqlBound, MySqlBulk, MySqlStatement, after_attributes
 from pellucid.parse.sql import KEPT_TEXTS, Command, SqlText, Statements
 
 if TYPE_CHECKING:
     from pellucid.parse.limits import Limits
+    from pellucid.parse.sql_frames import Frame
 
 _LAST_PREPARED = 0xFFFFFFFF
 """MariaDB's number for the statement whose preparation was sent last, and may not be answered yet."""
@@ -72,7 +73,7 @@ class Session:
         if statement:
             self._statements.put(number, statement)
 
-    def statement(self, packet: Packet) -> MySqlStatement | None:
+    def statement(self, packet: Frame) -> MySqlStatement | None:
         """Return the statement that a command names; None where its preparation was not seen."""
         number = Reader(packet.payload[1:5]).integer(4)
         if number == _LAST_PREPARED:
@@ -81,7 +82,7 @@ class Session:
         assert statement is None or isinstance(statement, MySqlStatement)
         return statement
 
-    def execute(self, command: Command, packet: Packet) -> None:
+    def execute(self, command: Command, packet: Frame) -> None:
         """Take COM_STMT_EXECUTE: the values that came ahead are used up."""
         statement = self.statement(packet)
         reader = Reader(packet.payload[5:])
@@ -94,7 +95,7 @@ class Session:
         )
         command.bound = MySqlBound(execution, statement, self._most)
 
-    def execute_bulk(self, command: Command, packet: Packet) -> None:
+    def execute_bulk(self, command: Command, packet: Frame) -> None:
         """Take MariaDB's COM_STMT_BULK_EXECUTE."""
         command.statement = statement = self.statement(packet)
         reader = Reader(packet.payload[5:])
@@ -102,7 +103,7 @@ class Session:
         execution = Execution(flags, reader.rest(), packet.size - _BULK_FIELDS, attributes=False, long={})
         command.bound = MySqlBulk(execution, statement, self._most)
 
-    def long_data(self, packet: Packet) -> None:
+    def long_data(self, packet: Frame) -> None:
         """Take COM_STMT_SEND_LONG_DATA: a piece of a value."""
         statement = self.statement(packet)
         if statement is None:
@@ -116,14 +117,14 @@ class Session:
         kept = before.kept + piece[: max(room, 0)] if whole else before.kept
         statement.long[at] = SqlText(kept, before.size + packet.size - 7)
 
-    def reset(self, packet: Packet) -> MySqlStatement | None:
+    def reset(self, packet: Frame) -> MySqlStatement | None:
         """Take COM_STMT_RESET."""
         statement = self.statement(packet)
         if statement:
             statement.long = {}
         return statement
 
-    def close(self, packet: Packet) -> MySqlStatement | None:
+    def close(self, packet: Frame) -> MySqlStatement | None:
         """Take COM_STMT_CLOSE."""
         statement = self.statement(packet)
         self._statements.drop(Reader(packet.payload[1:5]).integer(4))

@@ -34,6 +34,7 @@ _MID_LENGTHS = b"\0\1\2\3"
 """First bytes of the length of a command that is taken for a beginning: below 64 MiB."""
 
 _LENGTH = struct.Struct("!I")
+_HEADER = struct.Struct("!BI")
 
 _FROM_CLIENT = dict.fromkeys(b"QPBFdp", _MAX_LARGE) | dict.fromkeys(b"DECSHXcf", _MAX_SMALL)
 _FROM_SERVER = dict.fromkeys(b"DTdENAVvSCt", _MAX_LARGE) | dict.fromkeys(b"123nsIZRKGHWc", _MAX_SMALL)
@@ -64,16 +65,13 @@ def startup_header(data: bytes | bytearray, at: int, keep: int) -> Header | None
 def _header(
     data: bytes | bytearray, at: int, known: dict[int, int], unread: bytes, keep: int
 ) -> Header | None:
-    if len(data) == at:
-        return None
-    letter = data[at]
-    if letter not in known:
-        raise BrokenError("a message of no known type")
     if len(data) - at < 5:
+        if len(data) > at and data[at] not in known:
+            raise BrokenError("a message of no known type")
         return None
-    (length,) = _LENGTH.unpack_from(data, at + 1)
-    if not 4 <= length <= known[letter]:
-        raise BrokenError("a message of impossible length")
+    letter, length = _HEADER.unpack_from(data, at)
+    if not 4 <= length <= known.get(letter, 0):
+        raise BrokenError("a message of no known type, or of impossible length")
     return Header(5, letter, length - 4, 0 if letter in unread else keep)
 
 
