@@ -146,10 +146,11 @@ class Answer:
             return False
         reader = Reader(packet.payload)
         self._left = reader.number()
-        if reader.left == 1:  # MariaDB: whether definitions follow, which the client may have from before
-            self._left *= reader.integer(1)
-        if reader.left or not packet.whole:
+        # MariaDB tells whether definitions follow, where the client may have them from before.
+        follows = reader.integer(1) if reader.left == 1 else 1
+        if reader.left or follows > 1 or not packet.whole:
             raise BrokenError("neither OK nor a number of columns")
+        self._left *= follows
         self._rows = 0
         self._take = self._column if self._left else self._first_row
         return False

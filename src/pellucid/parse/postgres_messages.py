@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ _MAX_LARGE = 0x3FFFFFFF
 
 _MID_LENGTHS = b"\0\1\2\3"
 """First bytes of the length of a command that is taken for a beginning: below 64 MiB."""
+
+_PARAMETER = re.compile(rb"[a-z_][A-Za-z0-9_.]{0,62}\0")
+_PARAMETER_BEGINS = re.compile(rb"(?:[a-z_][A-Za-z0-9_.]{0,62})?")
 
 _LENGTH = struct.Struct("!I")
 _HEADER = struct.Struct("!BI")
@@ -212,8 +216,16 @@ def judge_startup(head: bytes) -> Verdict:
         return Verdict.NO
     if len(head) < 8:
         return Verdict.MORE
-    known = code == _VERSION_3 or _LENGTH.unpack_from(head, 4)[0] in {CANCEL, SSL, GSS}
-    return Verdict.YES if known else Verdict.NO
+    if code == _VERSION_3:
+        return _judge_parameter(head[8:])
+    return Verdict.YES if _LENGTH.unpack_from(head, 4)[0] in {CANCEL, SSL, GSS} else Verdict.NO
+
+
+def _judge_parameter(name: bytes) -> Verdict:
+    """Want the name of a parameter: a request of Kafka can begin with the same eight bytes."""
+    if _PARAMETER.match(name):
+        return Verdict.YES
+    return Verdict.MORE if _PARAMETER_BEGINS.fullmatch(name) else Verdict.NO
 
 
 def judge_command(head: bytes) -> Verdict:
