@@ -10,7 +10,7 @@ STAMPS := build/stamps
 # What the build needs, and what the tests use as real programs, from the distribution.
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
 	python3-dev python3-venv libssl-dev openssl curl
-TEST_PACKAGES := nftables nginx apache2 apache2-utils wrk tshark strace gdb iproute2 bsdextrautils jq
+TEST_PACKAGES := nftables zstd nginx apache2 apache2-utils wrk tshark strace gdb iproute2 bsdextrautils jq
 KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests bench -name '*.c' -o -name '*.h')

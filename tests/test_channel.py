@@ -17,7 +17,11 @@ from pellucid.channel import (
     Enough,
     Failed,
     Finish,
+    NextFile,
+    NotOpened,
+    Opened,
     Outputs,
+    Reconnect,
     Ring,
     Settle,
     Tell,
@@ -45,6 +49,10 @@ MESSAGES: list[Anything] = [
     Enough(),
     Done(),
     Failed("cannot write to events: No space left on device"),
+    NextFile(1),
+    Reconnect(2),
+    Opened(1),
+    NotOpened(1, "cannot rotate events: No space left on device"),
 ]
 LARGEST = (1 << 64) - 1
 

@@ -10,6 +10,7 @@ import pytest
 
 from pellucid.capture.envelope import HEADER
 from pellucid.capture.recording import MAGIC
+from pellucid.sink.spec import PLACES
 from tests.shell import COMMAND, PATIENCE, RECORDINGS, on_terminal, only_line, pellucid
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "expected"),
     [
-        (["xml"], "unknown output format 'xml' in 'xml': the formats are json, text"),
-        (["json:"], "cannot write to '' in 'json:': a place is a file or -"),
-        (["json:tcp://a:1"], "cannot write to 'tcp://a:1' in 'json:tcp://a:1': a place is a file or -"),
+        (["xml"], "unknown output format 'xml' in 'xml': the formats are json, protobuf, text"),
+        (["json:"], f"cannot write to '' in 'json:': {PLACES}"),
+        (["json:tcp://a"], f"cannot write to 'tcp://a': {PLACES}"),
+        (["json:tcp://a:1", "text:tcp://a:1"], "cannot write to tcp://a:1: another output is there already"),
         (["json:-", "text"], "cannot write to stdout: another output is there already"),
         (["json:x", "text:./x"], "cannot write to ./x: another output is there already"),
         ([f"json:{RECORDING}"], f"cannot write to {RECORDING}: the recording is there already"),
@@ -97,6 +99,8 @@ def test_capturing_into_the_recording() -> None:
         (".", "Is a directory"),
         ("link", "it is a symbolic link, which is not followed; name the file itself"),
         ("/dev/full", "No space left on device"),
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("ws://127.0.0.1:1/events", "Connection refused"),
     ],
 )
 def test_outputs_that_cannot_be_written(place: str, reason: str, tmp_path: Path) -> None:

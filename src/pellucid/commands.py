@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,19 +19,22 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
-from pellucid.decoder import limits, options, run_decoder
+from pellucid.decoder import limits, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
+from pellucid.inbox import Inbox
 from pellucid.join.select import Select
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
+from pellucid.making import make_sinks
 from pellucid.memory import divide, this_process, tracer_and_decoder
-from pellucid.outputs import empty_output, name_of, open_output
+from pellucid.outputs import name_of
 from pellucid.pipeline import Pipeline
+from pellucid.places import Places, rotates, serve
 from pellucid.privileges import decoder_ids, drop_privileges
-from pellucid.signals import interruptions
-from pellucid.sink import STDOUT, Output, SinkSpec, parse_spec
+from pellucid.signals import SIGNALS, interruptions
+from pellucid.sink import STDOUT, SinkSpec, parse_spec
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
+    from pellucid.memory import Memory
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
 
@@ -57,7 +62,7 @@ def capture(settings: Tls) -> None:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
-    memory = divide(settings.memory, settings.max_body, tracer_and_decoder(), selecting=_selects(settings))
+    memory = _divided(settings, specs, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -86,19 +91,13 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
-    memory = divide(settings.memory, settings.max_body, this_process(), selecting=_selects(settings))
+    memory = _divided(settings, specs, this_process())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
 
-    with _reading(path) as file:
-        fds = [open_output(spec.place) for spec in specs]
-        for fd in fds:
-            empty_output(fd)
-        opened = [
-            sinks[spec.format](Output(fd, name_of(spec.place)), options(settings, fd))
-            for spec, fd in zip(specs, fds, strict=True)
-        ]
+    with _reading(path) as file, _opened(specs, settings) as (fds, inbox):
+        opened = make_sinks(specs, fds, sinks, settings, memory, inbox, patient=True)
         if drop_root and os.geteuid() == 0:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
@@ -118,6 +117,47 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         raise PellucidError(f"cannot read {path}: {error.strerror}") from error
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _opened(specs: list[SinkSpec], settings: Show) -> Iterator[tuple[list[int], Inbox]]:
+    """The outputs, and whom to ask for the next file or another connection.
+
+    That is a process of its own, which keeps the rights that this one gives up, and sees nothing of the recording.
+    """
+    places = Places()
+    ours, theirs = Channel.pair()
+    helper = 0
+    try:
+        places.open(specs, settings)
+        places.empty()
+        fds = places.copies()
+        if rotates(settings) or any(spec.endpoint for spec in specs):
+            helper = _fork_helper(ours, theirs, places, fds)
+        theirs.close()
+        yield fds, Inbox(ours)
+    finally:
+        ours.close()
+        places.close()
+        if helper:
+            os.waitpid(helper, 0)
+
+
+def _fork_helper(ours: Channel, theirs: Channel, places: Places, fds: list[int]) -> int:
+    """Start the process that opens things; it ends when `ours` is closed."""
+    helper = os.fork()
+    if helper:
+        return helper
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        ours.close()
+        places.let_go()
+        for fd in fds:
+            os.close(fd)
+        serve(theirs, places)
+    finally:
+        os._exit(0)
 
 
 def _become_nobody() -> None:
@@ -149,9 +189,16 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
-def _selects(settings: Show) -> bool:
-    """Whether connections are held until it is known that they are wanted."""
-    return bool(settings.port or settings.host)
+def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
+    """What `--memory` leaves to whom; connections are held where it is not known yet whether they are wanted."""
+    return divide(
+        settings.memory,
+        settings.max_body,
+        processes,
+        selecting=bool(settings.port or settings.host),
+        remotes=sum(spec.endpoint is not None for spec in specs),
+        compressed=sum(spec.compressed for spec in specs),
+    )
 
 
 def _resolved(settings: Tls) -> Tls:
@@ -195,15 +242,14 @@ def _addresses(library: Library, settings: Tls) -> dict[str, int]:
 
 
 def _specs(
-    settings: Show, sinks: dict[str, type[Sink]], taken: dict[str, Path | None], also: Path | None = None
+    settings: Show, sinks: dict[str, type[Sink]], taken: dict[str, Path | None], also: str | None = None
 ) -> list[SinkSpec]:
     """The sinks that were asked for; text on stdout where none was. No two in one place, none in `taken`."""
     specs = [parse_spec(text, sinks) for text in settings.output]
     if also is not None:
-        specs.append(SinkSpec("text", str(also)))
-    for spec in specs:
-        if spec.place == STDOUT and sinks[spec.format].needs_file:
-            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
+        specs.append(parse_spec(f"text:{also}", sinks))
+    specs = specs or [SinkSpec("text", STDOUT)]
+    _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
     places += [("another output", spec.place) for spec in specs]
@@ -211,10 +257,23 @@ def _specs(
     for user, place in places:
         if place == STDOUT and user != "another output":
             raise UsageError(f"{user} needs a file: it cannot be stdout")
-        real = place if place == STDOUT else os.path.realpath(place)
+        real = os.path.realpath(place) if SinkSpec("", place).is_file else place
         if real in users:
             raise UsageError(f"cannot write to {name_of(place)}: {users[real]} is there already")
         users[real] = user
     if len(specs) >= MAX_FDS:
         raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
-    return specs or [SinkSpec("text", STDOUT)]
+    return specs
+
+
+def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
+    """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
+    for spec in specs:
+        if sinks[spec.format].needs_file and not spec.is_file:
+            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
+        if sinks[spec.format].needs_file and spec.compressed:
+            raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+    if rotates(settings) and not any(spec.is_file for spec in specs):
+        raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
+    if settings.rotate_keep and not rotates(settings):
+        raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")

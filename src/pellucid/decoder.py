@@ -15,16 +15,17 @@ from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
+from pellucid.inbox import Inbox
 from pellucid.join.select import Select
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
-from pellucid.outputs import name_of, write_only
+from pellucid.making import make_sinks
+from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions
-from pellucid.sink.style import has_colors
+from pellucid.sink import STDOUT, Output, OutputClosed, SinkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -104,10 +105,9 @@ def _decode(
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
         return  # the tracer could not even begin, and has said why
-    opened = [
-        sinks[format](Output(fd, name), options(settings, fd))
-        for (format, name), fd in zip(outputs.sinks, fds, strict=False)
-    ]
+    inbox = Inbox(channel)
+    specs = [SinkSpec(*row) for row in outputs.sinks]
+    opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
     said_enough = False
 
     def enough() -> None:
@@ -121,7 +121,7 @@ def _decode(
     bounds = limits(settings, memory)
     pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
     return_memory_early()
-    with closing(Live(channel, memory.drain)) as live:
+    with closing(Live(inbox, memory.drain)) as live:
         if outputs.recording is None:
             pipeline.run(live)
         else:
@@ -130,7 +130,7 @@ def _decode(
                 pipeline.run(batches if shown else only_context(batches))
     if pipeline.unheard:
         _say_to_the_log("a reader of the output has left", pipeline.unheard)
-    elif pipeline.summary and all(name != name_of(STDOUT) for _, name in outputs.sinks):
+    elif pipeline.summary and all(spec.place != STDOUT for spec in specs):
         _say_to_the_log("everything is written", pipeline.summary)
     channel.send(Done())
     if live.tracer_gone:
@@ -152,8 +152,9 @@ def _recorded(
     try:
         for batch in batches:
             try:
-                recorder.write(batch)
-                recorder.flush()
+                if len(batch):
+                    recorder.write(batch)
+                    recorder.flush()
             except OutputClosed:
                 enough()
             yield batch
@@ -169,16 +170,6 @@ def _say_to_the_log(how: str, summary: Summary) -> None:
     lost = ", ".join(f"{size} ({reason})" for reason, size in summary.lost.items())
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
-
-
-def options(settings: Show, fd: int) -> SinkOptions:
-    """How a sink on this descriptor shows things."""
-    return SinkOptions(
-        color=has_colors(fd),
-        hex=settings.hex,
-        truncate=settings.tsize,
-        verbose=settings.connections,
-    )
 
 
 def limits(settings: Show, memory: Memory) -> Limits:

@@ -27,8 +27,23 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text or json, to a file or - (stdout). Repeatable. [default: text:-]",
+        help="Where messages go: text, json or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
+    rotate_size: float = setting(
+        "--rotate-size", "--eventroratesize", default=0.0, metavar="MIB", most=1 << 40,
+        help="Go on in a new file before one is larger than this; the older get the time into their names.",
+    )  # fmt: skip
+    rotate_time: float = setting(
+        "--rotate-time", "--eventroratetime", default=0.0, metavar="SECONDS", most=1 << 40,
+        help="Go on in a new file with the first message after this time.",
+    )  # fmt: skip
+    rotate_keep: int = setting(
+        "--rotate-keep",
+        default=0,
+        metavar="N",
+        help="Keep only the N newest of the older files. [default: all]",
+    )
     hex: bool = setting("--hex", default=False, help="Show payloads as hex dumps.")
     tsize: int = setting(
         "-t",
@@ -144,6 +159,6 @@ class Tls(Show):
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
-    eventaddr: Path | None = setting(
-        "--eventaddr", default=None, metavar="FILE", help="The same as -o text:FILE."
+    eventaddr: str | None = setting(
+        "--eventaddr", default=None, metavar="PLACE", help="The same as -o text:PLACE."
     )

@@ -123,6 +123,8 @@ def test_lost(render: Render) -> None:
     unknown = lost(conn=None, direction=None, offset=None, size=1, reason="untracked_calls")
     expected = "02:57:42.123 LOST 1 call on an unknown connection: untracked_calls\n"
     assert expected == render(TextSink, unknown)
+    missed = lost(conn=None, direction=None, offset=None, reason="place_full", messages=12)
+    assert render(TextSink, missed) == "02:57:42.123 LOST 12 messages of 4096 bytes: place_full\n"
 
 
 def test_connections_are_shown_on_demand(render: Render) -> None:

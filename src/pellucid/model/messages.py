@@ -93,10 +93,12 @@ class Lost(Message, kw_only=True):
     """Where the hole begins in the stream of that direction."""
     size: int
     """Bytes that are missing."""
+    messages: int | UnsetType = UNSET
+    """With `place_full`: how many messages are missing; `size` is then their size in this output."""
     reason: str
     """`ring_full`, `map_full`, `unreadable`, `over_limit`, or `sendfile` for a file that the kernel itself has sent;
     `undecided` (see `summary`) before the bytes of a connection whose addresses became known late;
-    `unknown_connection` is in the summary only."""
+    `unknown_connection` is in the summary only. `place_full`: the reader of this output alone was too slow."""
 
 
 class Summary(Message, kw_only=True):

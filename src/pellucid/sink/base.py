@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
+
+from pellucid.model import Lost
 
 if TYPE_CHECKING:
     from pellucid.model import Message
@@ -29,6 +32,8 @@ class Sink(ABC):
 
     format: ClassVar[str]
     """The name in `-o FORMAT:PLACE`."""
+    binary: ClassVar[bool] = False
+    """Whether it is no text: for outputs that tell them apart (WebSocket)."""
     needs_file: ClassVar[bool] = False
     """Whether only a regular file will do: the format changes what it has written."""
 
@@ -49,10 +54,45 @@ class Sink(ABC):
     def flush(self) -> None:
         """Hand everything written so far to the kernel; raises as `write` does."""
         self._output.flush()
+        self._say_missed()
 
     def close(self) -> None:
         """Finish, flush and close the output; raises as `write` does."""
         try:
             self.finish()
+            self._output.settle()
+            self._say_missed()
         finally:
             self._output.close()
+
+    def _append(self, data: bytes | bytearray) -> None:
+        """Append one whole message to the output, or to its next file. For `write` of every format that appends."""
+        if data:
+            self._make_room(len(data))
+            self._output.message(data)
+
+    def _make_room(self, size: int) -> None:
+        """Begin the next file if a message of so many bytes is to be its first."""
+        following = self._output.following(size)
+        if following is not None:
+            self.finish()
+            self._output.turn(following)
+            self.begin()
+
+    def _say_missed(self) -> None:
+        """Write what the reader was too slow for, where it is missing."""
+        missed = self._output.missed()
+        if missed is None:
+            return
+        self.write(
+            Lost(
+                ts=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                conn=None,
+                direction=None,
+                offset=None,
+                size=missed.size,
+                messages=missed.messages,
+                reason="place_full",
+            )
+        )
+        self._output.flush()

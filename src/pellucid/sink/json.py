@@ -59,4 +59,4 @@ class JsonSink(Sink):
         """Append the message as one line."""
         encode_into(message, self._line)
         self._line += b"\n"
-        self._output.write(self._line)
+        self._append(self._line)

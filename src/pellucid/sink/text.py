@@ -46,7 +46,7 @@ class TextSink(Sink):
 
     def write(self, message: Message) -> None:
         """Append the message's lines, in UTF-8; all of them at once."""
-        self._output.write("".join([f"{line}\n" for line in self._lines(message)]).encode())
+        self._append("".join([f"{line}\n" for line in self._lines(message)]).encode())
 
     def _lines(self, message: Message) -> Iterable[str]:
         match message:
@@ -90,6 +90,10 @@ class TextSink(Sink):
         yield ""
 
     def _lost(self, message: Lost) -> Iterator[str]:
+        if message.messages is not UNSET:
+            size = f"{count(message.messages, 'message')} of {count(message.size, 'byte')}"
+            yield f"{self._time(message)} {self._paint('warning', escape(f'LOST {size}: {message.reason}'))}"
+            return
         where = "an unknown connection" if message.conn is None else f"conn {message.conn}"
         if message.direction is not None:
             where += f" {message.direction}"
