@@ -19,6 +19,7 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
+from pellucid.counter import counter_for
 from pellucid.decoder import limits, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
@@ -27,35 +28,41 @@ from pellucid.join.select import Select
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
-from pellucid.making import make_sinks
+from pellucid.making import make_sinks, view_of
 from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.outputs import name_of
 from pellucid.pipeline import Pipeline
 from pellucid.places import Places, rotates, serve
 from pellucid.privileges import decoder_ids, drop_privileges
+from pellucid.redact import Redactor, Rules, load_rules
+from pellucid.settings import Tls
 from pellucid.signals import SIGNALS, interruptions
 from pellucid.sink import STDOUT, SinkSpec, parse_spec
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.memory import Memory
-    from pellucid.settings import Show, Tls
+    from pellucid.parse.protobuf_schema import Schema
+    from pellucid.settings import Show
     from pellucid.sink import Sink
 
 
 def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     _remove_stale(settings.ready_file)
+    view_of(settings)  # refused here, before anything is opened
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = _specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
+    schema = _schema(settings.proto)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
     if settings.ssl_version:
@@ -68,7 +75,7 @@ def capture(settings: Tls) -> None:
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema, redact)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -89,8 +96,10 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     specs = _specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
+    schema = _schema(settings.proto)
     memory = _divided(settings, specs, this_process())
 
     def cut() -> None:
@@ -101,10 +110,15 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         if drop_root and os.geteuid() == 0:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
-        bounds = limits(settings, memory)
-        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
+        bounds = limits(settings, memory, schema)
+        counter = counter_for(fds, recording=False)
+        everywhere = [counter, *opened] if counter else opened
+        pipeline = Pipeline(
+            [*parsers.values()], bounds, everywhere, settings.count, select=select, redact=redact
+        )
         return_memory_early()
-        pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
+        batches = _while_listening(pipeline, read_recording(file, cut))
+        pipeline.run(counter.watch(batches) if counter else batches)
 
 
 @contextmanager
@@ -178,6 +192,15 @@ def _while_listening(pipeline: Pipeline, batches: Iterable[bytes]) -> Iterator[b
         yield batch
 
 
+def _schema(files: Sequence[Path]) -> Schema | None:
+    """What --proto says, before anything is forked or given up: the decoder opens no files."""
+    if not files:
+        return None
+    from pellucid.protos import read_schema  # noqa: PLC0415 - protobuf's runtime is 70 ms of every start
+
+    return read_schema(files)
+
+
 def _remove_stale(ready_file: Path | None) -> None:
     """What an earlier run left must not tell that this one is ready, whatever happens to it."""
     try:
@@ -199,6 +222,19 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
         remotes=sum(spec.endpoint is not None for spec in specs),
         compressed=sum(spec.compressed for spec in specs),
     )
+
+
+def _redactor(settings: Show) -> Redactor | None:
+    """What masks credentials, if it is asked for. UsageError for rules that are none."""
+    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+        return None
+    if isinstance(settings, Tls) and settings.record is not None:
+        raise UsageError(
+            "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
+            "and give it to pellucid replay"
+        )
+    rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
+    return Redactor(rules, sql=settings.redact_sql)
 
 
 def _resolved(settings: Tls) -> Tls:

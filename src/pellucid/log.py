@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pellucid")
 
+ERASE = "\r\x1b[K"
+"""Go to the beginning of the terminal's line and empty it (ECMA-48 EL). On a terminal each line of the log begins with it, in
+the same write: a line of `counter.py`, whichever process drew it, is gone then."""
+
 
 def configure(*, debug: bool, path: Path | None) -> None:
     """Send the log to the end of `path`, or to stderr."""
-    handler = logging.StreamHandler(sys.stderr if path is None else _append(path))
+    stream = sys.stderr if path is None else _append(path)
+    handler = logging.StreamHandler(stream)
     formatter = _Printable("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    formatter.begin = ERASE if stream.isatty() else ""
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     log.handlers = [handler]
@@ -39,6 +45,12 @@ def log_fds() -> list[int]:
 
 class _Printable(logging.Formatter):
     """One line of printable text a message: names of files and libraries in it are whatever a stranger chose."""
+
+    begin = ""
+    """What each line begins with."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.begin + super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return escape(super().formatMessage(record))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pellucid.errors import UsageError
 from pellucid.outputs import name_of
 from pellucid.places import rotates
 from pellucid.sink import Output, Rotation, SinkOptions
 from pellucid.sink.compressed import Compressed
 from pellucid.sink.framing import Plain, WebSocket
 from pellucid.sink.remote import Remote
-from pellucid.sink.style import has_colors
+from pellucid.sink.style import columns, has_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.settings import Show
     from pellucid.sink import Sink, SinkSpec
+    from pellucid.sink.base import View
 
 _MIB = 1 << 20
 
@@ -68,9 +71,22 @@ def _rotation(number: int, settings: Show, inbox: Inbox) -> Rotation | None:
 
 def options(settings: Show, fd: int) -> SinkOptions:
     """How a sink on this descriptor shows things."""
+    terminal = os.isatty(fd)
     return SinkOptions(
         color=has_colors(fd),
         hex=settings.hex,
         truncate=settings.tsize,
         verbose=settings.connections,
+        view=view_of(settings),
+        terminal=terminal,
+        width=columns(fd) if terminal else 80,
     )
+
+
+def view_of(settings: Show) -> View:
+    """What of each message the text format shows. UsageError where two views are asked for."""
+    views: dict[View, bool] = {"quiet": settings.quiet, "headers": settings.headers, "body": settings.body}
+    asked = [view for view, wanted in views.items() if wanted]
+    if len(asked) > 1:
+        raise UsageError(f"--{asked[0]} and --{asked[1]} exclude each other: each is a view of its own")
+    return asked[0] if asked else "all"

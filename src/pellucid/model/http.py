@@ -23,10 +23,10 @@ class Request(Struct, kw_only=True):
     headers: Headers
     """In order, with their own case."""
     body: Text = ""
-    """Content codings undone where that is possible within the limits; at most `--max-body` bytes,
-    fewer where memory (`--memory`) ran short; `error` says so."""
+    """Content codings undone where that is possible within the limits, text in the charset that the Content-Type
+    declares; at most `--max-body` bytes, fewer where memory (`--memory`) ran short; `error` says so."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
+    """`base64` where the bytes are neither in the declared charset nor in UTF-8."""
     size: int = 0
     """Bytes of the whole body as sent, after chunked framing is removed, before content codings."""
     sha256: str | UnsetType = UNSET
@@ -50,7 +50,7 @@ class Response(Struct, kw_only=True):
     body: Text = ""
     """As for the request."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
+    """As for the request."""
     size: int = 0
     """As for the request."""
     sha256: str | UnsetType = UNSET
@@ -105,7 +105,7 @@ class WebSocket(Inside, tag="websocket", kw_only=True):
     """One WebSocket message, its fragments put together, or one control frame (RFC 6455 section 5)."""
 
     opcode: str
-    """`text`, `binary`, `ping`, `pong` or `close`."""
+    """`text`, `binary`, `ping`, `pong` or `close`; `continuation` for the end of a message whose beginning was not seen."""
     data: Text = ""
     """The payload, masking and compression undone; at most `--max-body` bytes. Of a `close` the words to it."""
     encoding: str | UnsetType = UNSET
@@ -155,6 +155,8 @@ class Grpc(Inside, tag="grpc", kw_only=True):
     """`base64` where the bytes are not UTF-8."""
     compression: str | UnsetType = UNSET
     """The coding of the message as sent (`gzip`); absent where it was sent as it is."""
+    trailers: Headers | UnsetType = UNSET
+    """How the call ended, in gRPC-Web, where this is a last message of the body and no protobuf."""
     size: int = 0
     """Bytes of the message as sent, without its prefix of five."""
     truncated: bool = False
