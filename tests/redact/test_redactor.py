@@ -95,6 +95,7 @@ def write(format_: str, shown: list[Message], path: Path, options: dict[str, Any
     """Write messages through a sink; return what is in the file."""
     with path.open("wb") as file:
         sink = plugins.load(plugins.SINKS)[format_](Output(file.fileno(), str(path)), SinkOptions(**options))
+        sink.begin()
         for message in shown:
             sink.write(message)
         sink.flush()

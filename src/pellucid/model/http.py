@@ -80,6 +80,10 @@ class Http(OnConnection, kw_only=True):
     """True where the server has promised the request (RFC 9113 section 8.4); nobody sent it."""
     duration_ms: float | None
     """First byte of the request to last byte of the response."""
+    request_ms: float | None = None
+    """First to last byte of the request alone; null where it was not seen."""
+    response_ms: float | None = None
+    """First to last byte of the response alone; what is left of the duration was spent waiting for it."""
     truncated: bool = False
     """A body is longer than what is shown."""
     error: str | None = None
