@@ -119,6 +119,28 @@ def test_what_stays() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "reason"),
+    [
+        (
+            [("content-type", "application/grpc+proto")],
+            f"\n\x0b{SECRET}",
+            "its messages are shown by themselves",
+        ),
+        ([("Content-Encoding", "gzip")], b"\x1f\x8b\xff", "it may still be in its content coding"),
+    ],
+)
+def test_bodies_that_cannot_be_looked_into(headers: Any, body: str | bytes, reason: str) -> None:
+    """What could hold a secret unseen is left out, and that is said."""
+    shown = Redactor(Rules())(http(response=answer(body, headers), error="cut"))
+    assert (shown.response.body, shown.response.encoding, shown.response.size) == (
+        "",
+        msgspec.UNSET,
+        len(body),
+    )
+    assert shown.error.startswith(f"cut; the response body is left out by --redact: {reason}")
+
+
 def test_grpc() -> None:
     """Where a field is masked, the bytes that hold it are left out, and that is said."""
     shown = Redactor(Rules())(OTHERS[5])

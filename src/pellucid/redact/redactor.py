@@ -44,6 +44,7 @@ _MAX_NESTED = 4
 _LEFT_OUT = "data is left out: it holds what --redact masks"
 
 S = TypeVar("S", bound=Struct)
+H = TypeVar("H", Request, Response)
 
 
 class Redactor:
@@ -72,7 +73,15 @@ class Redactor:
     # --- messages ----------------------------------------------------------------------------------
 
     def _http(self, message: Http) -> Http:
-        return _replaced(message, request=self._request, response=self._response)
+        """Mask both halves; a body that cannot be looked into is left out, and `error` says so."""
+        request, without_request = _without_opaque(message.request, "request")
+        response, without_response = _without_opaque(message.response, "response")
+        return msgspec.structs.replace(
+            message,
+            request=self._request(request),
+            response=self._response(response),
+            error="; ".join(filter(None, [message.error, without_request, without_response])) or None,
+        )
 
     def _raw(self, message: RawData) -> RawData:
         return msgspec.structs.replace(message, data=self._streams.masked(message))
@@ -92,10 +101,9 @@ class Redactor:
             return None
         return self._half(_replaced(response, reason=self.text, grpc_message=self.text))
 
-    def _half(self, half: S) -> S:
-        """What a request and a response have in common. Of a short body a digest would let the secret be guessed."""
-        types = [value for name, value in half.headers if name.lower() == "content-type"]  # type: ignore[attr-defined]  # it is one of both
-        media = types[-1] if types else ""
+    def _half(self, half: H) -> H:
+        """What both have in common. Of a short body a digest would let the secret be guessed."""
+        media = _header(half, "content-type")
         hidden = _replaced(
             half,
             headers=self._headers,
@@ -232,6 +240,25 @@ def _replaced(struct: S, **maskings: Callable[[Any], Any]) -> S:
         if hidden != shown:
             changes[name] = hidden
     return msgspec.structs.replace(struct, **changes) if changes else struct
+
+
+def _without_opaque(half: H | None, name: str) -> tuple[H | None, str | None]:
+    """Return the half without a body that holds what cannot be found in it, and why it is left out."""
+    if half is None or not half.body:
+        return half, None
+    if essence(_header(half, "content-type")).startswith("application/grpc"):
+        reason = "its messages are shown by themselves, where fields have names"
+    elif isinstance(half.body, bytes) and _header(half, "content-encoding"):
+        reason = "it may still be in its content coding"
+    else:
+        return half, None
+    without = msgspec.structs.replace(half, body="", encoding=UNSET)
+    return without, f"the {name} body is left out by --redact: {reason}"
+
+
+def _header(half: Request | Response, wanted: str) -> str:
+    """The first value of a header, empty where there is none."""
+    return next((value for name, value in half.headers if name.lower() == wanted), "")
 
 
 def _same(message: Message) -> Message:
