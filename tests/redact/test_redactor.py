@@ -145,7 +145,17 @@ def test_grpc() -> None:
     """Where a field is masked, the bytes that hold it are left out, and that is said."""
     shown = Redactor(Rules())(OTHERS[5])
     assert (shown.message, shown.data, shown.size) == ({"password": "***"}, "", 13)
-    assert shown.error == "data is left out: it holds what --redact masks"
+    assert shown.error == "data is left out by --redact: it holds what is masked, or may"
+
+
+def test_what_is_still_compressed() -> None:
+    """Bytes that could not be decompressed are left out: they may hold anything."""
+    frame = WebSocket(
+        **INSIDE, opcode="text", data=b"\xaa", encoding="base64", error="compressed, and broken"
+    )
+    assert Redactor(Rules())(frame).data == ""
+    message = Grpc(**INSIDE, number=0, compression="snappy", data=b"\xaa", encoding="base64")
+    assert Redactor(Rules())(message).data == ""
 
 
 def test_sql_on_request() -> None:

@@ -41,10 +41,11 @@ if TYPE_CHECKING:
 _MAX_NESTED = 4
 """Forms, multipart bodies and JSON within each other are read as such so many times over; deeper down it is text."""
 
-_LEFT_OUT = "data is left out: it holds what --redact masks"
+_LEFT_OUT = "data is left out by --redact: it holds what is masked, or may"
 
 S = TypeVar("S", bound=Struct)
 H = TypeVar("H", Request, Response)
+D = TypeVar("D", WebSocket, Grpc)
 
 
 class Redactor:
@@ -56,8 +57,8 @@ class Redactor:
         self._streams = Streams(rules)
         self._by_type: dict[type[Message], Callable[[Any], Message]] = {
             Http: self._http,
-            WebSocket: self._inside,
-            ServerSentEvent: self._inside,
+            WebSocket: self._websocket,
+            ServerSentEvent: self._event,
             Grpc: self._grpc,
             Query: self._query,
             RawData: self._raw,
@@ -112,19 +113,24 @@ class Redactor:
         )
         return msgspec.structs.replace(hidden, sha256=UNSET)
 
-    def _inside(self, message: WebSocket | ServerSentEvent) -> WebSocket | ServerSentEvent:
-        hidden = _replaced(message, url=self._url, data=self.body, id=self.text)
-        return msgspec.structs.replace(hidden, sha256=UNSET) if isinstance(hidden, WebSocket) else hidden
+    def _websocket(self, message: WebSocket) -> WebSocket:
+        """Bytes that are still compressed cannot be looked into."""
+        hidden = _replaced(message, url=self._url, data=self.body)
+        if isinstance(message.data, bytes) and (message.error or "").startswith("compressed"):
+            hidden = _without_data(hidden)
+        return msgspec.structs.replace(hidden, sha256=UNSET)
+
+    def _event(self, message: ServerSentEvent) -> ServerSentEvent:
+        return _replaced(message, url=self._url, data=self.body, id=self.text)
 
     def _grpc(self, message: Grpc) -> Grpc:
-        """A field that is masked by its name cannot be found in the bytes: these are left out then."""
+        """A field that is masked by its name cannot be found in the bytes, nor anything in what is still compressed."""
         hidden = _replaced(
             message, url=self._url, message=self._value, data=self.body, trailers=self._headers
         )
-        if hidden.message == message.message and hidden.data == message.data:
-            return hidden
-        error = "; ".join(filter(None, [message.error, _LEFT_OUT]))
-        return msgspec.structs.replace(hidden, data="", encoding=UNSET, error=error)
+        unread = message.message is None and message.compression is not UNSET
+        same = hidden.message == message.message and hidden.data == message.data
+        return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
 
     def _query(self, message: Query) -> Query:
         if not self._sql:
@@ -254,6 +260,11 @@ def _without_opaque(half: H | None, name: str) -> tuple[H | None, str | None]:
         return half, None
     without = msgspec.structs.replace(half, body="", encoding=UNSET)
     return without, f"the {name} body is left out by --redact: {reason}"
+
+
+def _without_data(message: D) -> D:
+    error = "; ".join(filter(None, [message.error, _LEFT_OUT]))
+    return msgspec.structs.replace(message, data="", encoding=UNSET, error=error)
 
 
 def _header(half: Request | Response, wanted: str) -> str:
