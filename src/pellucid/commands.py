@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
@@ -19,7 +20,7 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
-from pellucid.decoder import limits, run_decoder
+from pellucid.decoder import limits, options, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.inbox import Inbox
@@ -38,12 +39,13 @@ from pellucid.sink import STDOUT, SinkSpec, parse_spec
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.memory import Memory
+    from pellucid.parse.protobuf_schema import Schema
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
 
@@ -56,6 +58,7 @@ def capture(settings: Tls) -> None:
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = _specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
+    schema = _schema(settings.proto)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
     if settings.ssl_version:
@@ -68,7 +71,7 @@ def capture(settings: Tls) -> None:
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -91,17 +94,20 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     specs = _specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
+    schema = _schema(settings.proto)
     memory = _divided(settings, specs, this_process())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
 
     with _reading(path) as file, _opened(specs, settings) as (fds, inbox):
-        opened = make_sinks(specs, fds, sinks, settings, memory, inbox, patient=True)
+        opened = make_sinks(
+            specs, fds, sinks, partial(options, settings), settings, memory, inbox, patient=True
+        )
         if drop_root and os.geteuid() == 0:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
-        bounds = limits(settings, memory)
+        bounds = limits(settings, memory, schema)
         pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
         return_memory_early()
         pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
@@ -176,6 +182,15 @@ def _while_listening(pipeline: Pipeline, batches: Iterable[bytes]) -> Iterator[b
         if not pipeline.listening:
             break
         yield batch
+
+
+def _schema(files: Sequence[Path]) -> Schema | None:
+    """What --proto says, before anything is forked or given up: the decoder opens no files."""
+    if not files:
+        return None
+    from pellucid.protos import read_schema  # noqa: PLC0415 - protobuf's runtime is 70 ms of every start
+
+    return read_schema(files)
 
 
 def _remove_stale(ready_file: Path | None) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import traceback
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.attach.features import DECODER, unsupported
@@ -25,7 +26,8 @@ from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import STDOUT, Output, OutputClosed, SinkSpec
+from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions, SinkSpec
+from pellucid.sink.style import has_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.model import Summary
     from pellucid.parse import Protocol
+    from pellucid.parse.protobuf_schema import Schema
     from pellucid.privileges import Ids
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
@@ -46,6 +49,7 @@ def run_decoder(
     sinks: dict[str, type[Sink]],
     ids: Ids,
     tracer: int,
+    schema: Schema | None,
 ) -> NoReturn:
     """Be the decoder, in a freshly forked child that holds `channel` and the log, nothing else. Never returns."""
     status = 1
@@ -53,7 +57,7 @@ def run_decoder(
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
         _change_user(ids, tracer)
-        _decode(channel, settings, memory, parsers, sinks)
+        _decode(channel, settings, memory, parsers, sinks, schema)
         status = 0
     except PellucidError as error:
         channel.send(Failed(str(error)))
@@ -101,13 +105,14 @@ def _decode(
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
+    schema: Schema | None,
 ) -> None:
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
         return  # the tracer could not even begin, and has said why
     inbox = Inbox(channel)
     specs = [SinkSpec(*row) for row in outputs.sinks]
-    opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
+    opened = make_sinks(specs, fds, sinks, partial(options, settings), settings, memory, inbox)
     said_enough = False
 
     def enough() -> None:
@@ -118,7 +123,7 @@ def _decode(
 
     wanted = ends(settings.port, settings.host)
     select = Select(wanted, memory.aside) if wanted else None
-    bounds = limits(settings, memory)
+    bounds = limits(settings, memory, schema)
     pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
     return_memory_early()
     with closing(Live(inbox, memory.drain)) as live:
@@ -172,6 +177,18 @@ def _say_to_the_log(how: str, summary: Summary) -> None:
     log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
 
 
-def limits(settings: Show, memory: Memory) -> Limits:
-    """The bounds of the parse stage."""
-    return Limits(max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held)
+def options(settings: Show, fd: int) -> SinkOptions:
+    """How a sink on this descriptor shows things."""
+    return SinkOptions(
+        color=has_colors(fd),
+        hex=settings.hex,
+        truncate=settings.tsize,
+        verbose=settings.connections,
+    )
+
+
+def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:
+    """The bounds of the parse stage, and what `--proto` has told it."""
+    return Limits(
+        max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held, schema=schema
+    )

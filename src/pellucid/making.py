@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from pellucid.outputs import name_of
 from pellucid.places import rotates
-from pellucid.sink import Output, Rotation, SinkOptions
+from pellucid.sink import Output, Rotation
 from pellucid.sink.compressed import Compressed
 from pellucid.sink.framing import Plain, WebSocket
 from pellucid.sink.remote import Remote
-from pellucid.sink.style import has_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from pellucid.inbox import Inbox
     from pellucid.memory import Memory
     from pellucid.settings import Show
-    from pellucid.sink import Sink, SinkSpec
+    from pellucid.sink import Sink, SinkOptions, SinkSpec
 
 _MIB = 1 << 20
 
@@ -28,6 +27,7 @@ def make_sinks(
     specs: Sequence[SinkSpec],
     fds: Sequence[int],
     formats: dict[str, type[Sink]],
+    options: Callable[[int], SinkOptions],
     settings: Show,
     memory: Memory,
     inbox: Inbox,
@@ -36,7 +36,7 @@ def make_sinks(
 ) -> list[Sink]:
     """One sink for each place, on the descriptor with the same number.
 
-    With `patient`, readers of connections are waited for, as those of pipes always are.
+    `options` says how a sink on a descriptor shows things. With `patient`, readers of connections are waited for, as those of pipes always are.
     """
 
     def output(number: int, spec: SinkSpec, fd: int) -> Output:
@@ -48,9 +48,7 @@ def make_sinks(
         return kind(fd, name, _rotation(number, settings, inbox) if spec.is_file else None)
 
     made = enumerate(zip(specs, fds, strict=False))
-    return [
-        formats[spec.format](output(number, spec, fd), options(settings, fd)) for number, (spec, fd) in made
-    ]
+    return [formats[spec.format](output(number, spec, fd), options(fd)) for number, (spec, fd) in made]
 
 
 def _framing(spec: SinkSpec, *, binary: bool) -> tuple[bool, Callable[[], Plain]]:
@@ -64,13 +62,3 @@ def _rotation(number: int, settings: Show, inbox: Inbox) -> Rotation | None:
     if not rotates(settings):
         return None
     return Rotation(settings.rotate_size * _MIB, settings.rotate_time, partial(inbox.next_file, number))
-
-
-def options(settings: Show, fd: int) -> SinkOptions:
-    """How a sink on this descriptor shows things."""
-    return SinkOptions(
-        color=has_colors(fd),
-        hex=settings.hex,
-        truncate=settings.tsize,
-        verbose=settings.connections,
-    )

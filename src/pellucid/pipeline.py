@@ -46,7 +46,7 @@ class Pipeline:
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
-        self._select: Callable[[Iterable[Flow]], Iterable[Flow]] = select or iter
+        self._select = select
         self._parse = Parse(parsers, limits).parse
         self._sinks = list(sinks)
         self._left = count
@@ -94,22 +94,31 @@ class Pipeline:
         self._each_sink(lambda sink: sink.close())
 
     def _show(self, flows: Iterable[Flow]) -> None:
-        for flow in self._select(flows):
+        for flow in self._select(flows) if self._select else flows:
             for message in self._parse(flow):
                 self._deliver(message)
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):
             self._summary = message = self._without_rest(message)
-        elif self._left is not None:
-            if self._left <= 0:
-                self._rest[str(message.__struct_config__.tag)] += 1
-                return
-            if not isinstance(message, _NOT_COUNTED):
-                self._left -= 1
-                if self._left == 0:
-                    self._enough()
-        self._each_sink(lambda sink: sink.write(message))
+        elif self._left is not None and not self._counted(message, self._left):
+            return
+        for sink in tuple(self._sinks):
+            try:  # no call: this is the hot path
+                sink.write(message)
+            except OutputClosed:
+                self._leave(sink)
+
+    def _counted(self, message: Message, left: int) -> bool:
+        """Whether the message is among those that `--count` asks for."""
+        if left <= 0:
+            self._rest[str(message.__struct_config__.tag)] += 1
+            return False
+        if not isinstance(message, _NOT_COUNTED):
+            self._left = left - 1
+            if self._left == 0:
+                self._enough()
+        return True
 
     def _without_rest(self, summary: Summary) -> Summary:
         """The summary of what was shown: without the messages that came after `--count` was reached."""
@@ -118,14 +127,17 @@ class Pipeline:
         return msgspec.structs.replace(summary, captured=shown)
 
     def _each_sink(self, act: Callable[[Sink], None]) -> None:
-        """The reader of one output may leave (`| head`): the capture ends, the other sinks get the rest."""
         for sink in tuple(self._sinks):
             try:
                 act(sink)
             except OutputClosed:
-                self._sinks.remove(sink)
-                self._left_early = True
-                self._enough()
+                self._leave(sink)
+
+    def _leave(self, sink: Sink) -> None:
+        """The reader of one output is gone (`| head`): the capture ends, the other sinks get the rest."""
+        self._sinks.remove(sink)
+        self._left_early = True
+        self._enough()
 
 
 def only_context(batches: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:

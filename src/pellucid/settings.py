@@ -61,6 +61,10 @@ class Show:
         help="Both processes together take at most so much, without the ring; bodies are cut before they do.  "
         "[default: 120, or what --max-body needs]",
     )  # fmt: skip
+    proto: tuple[Path, ...] = setting(
+        "--proto", default=(), multiple=True, metavar="FILE",
+        help="Show gRPC messages by the names in this .proto file or descriptor set. Repeatable.",
+    )  # fmt: skip
     connections: bool = setting(
         "--connections", default=False, help="Show in text when connections open and close."
     )

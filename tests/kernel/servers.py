@@ -34,8 +34,8 @@ http {{
     keepalive_requests 1000000;
     client_max_body_size 64m;
     server {{
-        listen 127.0.0.1:{port} ssl;
-        listen [::1]:{port} ssl;
+        listen 127.0.0.1:{port} ssl{http2};
+        listen [::1]:{port} ssl{http2};
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {cert};
         ssl_certificate_key {key};
@@ -79,7 +79,7 @@ class Access(NamedTuple):
 class Nginx:
     """An nginx with two workers and its own folder; it stores what is sent to /upload."""
 
-    def __init__(self, programs: Programs, tls: Tls, folder: Path) -> None:
+    def __init__(self, programs: Programs, tls: Tls, folder: Path, *, http2: bool = False) -> None:
         self._log = folder / "access.log"
         self.files = folder / "files"
         """What is served under /file/."""
@@ -87,7 +87,12 @@ class Nginx:
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         settings = _CONFIGURATION.format(
-            folder=folder, port=self.port, cert=tls.cert, key=tls.key, hello=HELLO.replace("\n", "\\n")
+            folder=folder,
+            port=self.port,
+            cert=tls.cert,
+            key=tls.key,
+            hello=HELLO.replace("\n", "\\n"),
+            http2=" http2" if http2 else "",
         )
         (folder / "nginx.conf").write_text(settings)
         self._process = programs.start("nginx", "-p", folder, "-c", folder / "nginx.conf")

@@ -101,7 +101,7 @@ class WebSocket(Inside, tag="websocket", kw_only=True):
     """One WebSocket message, its fragments put together, or one control frame (RFC 6455 section 5)."""
 
     opcode: str
-    """`text`, `binary`, `ping`, `pong` or `close`."""
+    """`text`, `binary`, `ping`, `pong` or `close`; `continuation` for the end of a message whose beginning was not seen."""
     data: Text = ""
     """The payload, masking and compression undone; at most `--max-body` bytes. Of a `close` the words to it."""
     encoding: str | UnsetType = UNSET
@@ -151,6 +151,8 @@ class Grpc(Inside, tag="grpc", kw_only=True):
     """`base64` where the bytes are not UTF-8."""
     compression: str | UnsetType = UNSET
     """The coding of the message as sent (`gzip`); absent where it was sent as it is."""
+    trailers: Headers | UnsetType = UNSET
+    """How the call ended, in gRPC-Web, where this is a last message of the body and no protobuf."""
     size: int = 0
     """Bytes of the message as sent, without its prefix of five."""
     truncated: bool = False

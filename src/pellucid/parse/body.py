@@ -52,6 +52,11 @@ class Body:
         """Bytes of memory that the body takes."""
         return self._kept.__sizeof__()
 
+    @property
+    def sound(self) -> bool:
+        """Nothing is missing but what `max_body` leaves out."""
+        return not (self.lost or self.shortened)
+
     def shorten(self, most: int) -> None:
         """Keep no more than the first `most` bytes from here on."""
         self._most = min(self._most, most)
@@ -87,6 +92,9 @@ class Body:
         """Undo the codings as far as the limits and the bytes allow; where they do not, show what was sent."""
         kept = bytes(self._kept)
         whole = len(kept) == self.size
+        if whole and not content_encoding:
+            text, encoding = readable(kept)
+            return Shown(text, encoding, self.size)
         data, cut = self._decoded(kept, content_encoding)
         truncated = cut or not whole
         text, encoding = readable(data, cut=truncated)

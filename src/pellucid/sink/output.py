@@ -72,13 +72,12 @@ class Output:
 
     def following(self, size: int) -> int | None:
         """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None."""
-        due = (
-            self._rotation is not None
-            and self._has_messages
-            and self._rotation.is_due(self._size + size, time.monotonic() - self._since)
-        )
+        if self._rotation is None:
+            return None
+        age = time.monotonic() - self._since
+        due = self._has_messages and self._rotation.is_due(self._size + size, age)
         self._has_messages = True
-        if self._rotation is None or not due:
+        if not due:
             return None
         self.flush()  # an empty file would not be put aside
         return self._rotation.following()
