@@ -66,10 +66,6 @@ class Output:
         self._since = time.monotonic()
         self._has_messages = False
 
-    def message(self, data: bytes | bytearray) -> None:
-        """Append one whole message: what is dropped, sent or put into a file together."""
-        self.write(data)
-
     def following(self, size: int) -> int | None:
         """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None."""
         if self._rotation is None:
@@ -99,7 +95,8 @@ class Output:
     def write(self, data: bytes | bytearray) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
-        More than the buffer may hold is written at once: a copy would double the memory of a long message.
+        What is given at once stays together where an output keeps messages apart or drops them. More than the
+        buffer may hold is written at once: a copy would double the memory of a long message.
         """
         self._append(data)
 

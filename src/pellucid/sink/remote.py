@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 AT_ONCE = 64 * 1024
 """Bytes gathered for one send(2)."""
 
+MOST_READS = 16
+"""How often a flush reads."""
+
 HANDSHAKE = 5.0
 """Seconds in which the other end must have agreed to WebSocket."""
 
@@ -73,10 +76,6 @@ class Remote(Output):
 
     def write(self, data: bytes | bytearray) -> None:
         """Queue one message, or count it where there is no room for it."""
-        self.message(data)
-
-    def message(self, data: bytes | bytearray) -> None:
-        """The same: whatever is written at once is one message."""
         while self._patient and self._is_full(len(data)):
             self._inbox.wait(_LOOK_MS)
             self.flush()
@@ -177,8 +176,8 @@ class Remote(Output):
         os.close(fd)
 
     def _hear(self) -> None:
-        """Take all that the other end has sent."""
-        while True:
+        """Take what the other end has sent; of one that talks without end, some at a time."""
+        for _ in range(MOST_READS):
             try:
                 data = os.read(self._fd, AT_ONCE)
             except BlockingIOError:
