@@ -26,7 +26,7 @@ from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions, SinkSpec
+from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions
 from pellucid.sink.style import has_colors
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _decode(
     if not isinstance(outputs, Outputs):
         return  # the tracer could not even begin, and has said why
     inbox = Inbox(channel)
-    specs = [SinkSpec(*row) for row in outputs.sinks]
+    specs = outputs.sinks
     opened = make_sinks(specs, fds, sinks, partial(options, settings), settings, memory, inbox)
     said_enough = False
 

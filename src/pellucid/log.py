@@ -16,6 +16,7 @@ from pellucid.errors import PellucidError
 from pellucid.escape import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 log = logging.getLogger("pellucid")
@@ -23,13 +24,16 @@ log = logging.getLogger("pellucid")
 
 def configure(*, debug: bool, path: Path | None) -> None:
     """Send the log to the end of `path`, or to stderr."""
-    handler = logging.StreamHandler(sys.stderr if path is None else _append(path))
-    formatter = _Printable("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    log.handlers = [handler]
+    log.handlers = [_formatted(logging.StreamHandler(sys.stderr if path is None else _append(path)))]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def log_also_to(take: Callable[[str], None]) -> Callable[[], None]:
+    """Hand each line, without its end, to `take` as well, until what is returned is called."""
+    handler = _formatted(_Lines(take))
+    log.addHandler(handler)
+    return lambda: log.removeHandler(handler)
 
 
 def log_fds() -> list[int]:
@@ -37,11 +41,28 @@ def log_fds() -> list[int]:
     return [handler.stream.fileno() for handler in log.handlers if isinstance(handler, logging.StreamHandler)]
 
 
+class _Lines(logging.Handler):
+    def __init__(self, take: Callable[[str], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on."""
+        self._take(self.format(record))
+
+
 class _Printable(logging.Formatter):
     """One line of printable text a message: names of files and libraries in it are whatever a stranger chose."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return escape(super().formatMessage(record))
+
+
+def _formatted(handler: logging.Handler) -> logging.Handler:
+    formatter = _Printable("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    return handler
 
 
 def _append(path: Path) -> TextIO:

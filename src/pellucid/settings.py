@@ -84,9 +84,10 @@ class Show:
         help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
     )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
-    logaddr: Path | None = setting(
-        "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."
-    )
+    logaddr: str | None = setting(
+        "-l", "--logaddr", default=None, metavar="PLACE",
+        help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,8 @@ class Remote(Output):
             self._inbox.wait(_LOOK_MS)
             self.flush()
             self._give_up_without_help()
+        if self._closed:  # a last line of the log
+            return
         if self._missed.messages or self._is_full(len(data)):
             self._missed = Missed(self._missed.messages + 1, self._missed.size + len(data))
             return
