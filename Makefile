@@ -10,7 +10,7 @@ STAMPS := build/stamps
 # What the build needs, and what the tests use as real programs, from the distribution.
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
 	python3-dev python3-venv libssl-dev openssl curl protobuf-compiler
-TEST_PACKAGES := nftables nginx zstd apache2 apache2-utils nghttp2-client wrk tshark strace gdb iproute2 \
+TEST_PACKAGES := jq nftables zstd nginx apache2 apache2-utils nghttp2-client wrk tshark strace gdb iproute2 \
 	bsdextrautils
 KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
@@ -30,7 +30,7 @@ demo: setup
 test: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest
 
-# Watch Bun, Chromium and Envoy, whose TLS has no symbols (downloads some 250 MB the first time).
+# Watch Bun, Chromium and Envoy, whose TLS has no symbols, and import HAR in Chromium (downloads some 250 MB the first time).
 targets-big: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest -m big
 

@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from pellucid import plugins
@@ -20,7 +19,8 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
-from pellucid.decoder import limits, options, run_decoder
+from pellucid.counter import counter_for
+from pellucid.decoder import limits, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.inbox import Inbox
@@ -28,12 +28,14 @@ from pellucid.join.select import Select
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
-from pellucid.making import make_sinks
+from pellucid.making import make_sinks, view_of
 from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.outputs import name_of
 from pellucid.pipeline import Pipeline
 from pellucid.places import Places, rotates, serve
 from pellucid.privileges import decoder_ids, drop_privileges
+from pellucid.redact import Redactor, Rules, load_rules
+from pellucid.settings import Tls
 from pellucid.signals import SIGNALS, interruptions
 from pellucid.sink import STDOUT, SinkSpec, parse_spec
 from pellucid.sink.log import LogSink
@@ -47,14 +49,16 @@ if TYPE_CHECKING:
     from pellucid.attach.targets import FoundTarget
     from pellucid.memory import Memory
     from pellucid.parse.protobuf_schema import Schema
-    from pellucid.settings import Show, Tls
+    from pellucid.settings import Show
     from pellucid.sink import Sink
 
 
 def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     _remove_stale(settings.ready_file)
+    view_of(settings)  # refused here, before anything is opened
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = _specs(settings, sinks, files, also=settings.eventaddr)
@@ -72,7 +76,7 @@ def capture(settings: Tls) -> None:
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema, redact)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -93,6 +97,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     specs = _specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
     schema = _schema(settings.proto)
@@ -102,16 +107,19 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
 
     with _reading(path) as file, _opened(specs, settings) as (fds, inbox):
-        opened = make_sinks(
-            specs, fds, sinks, partial(options, settings), settings, memory, inbox, patient=True
-        )
+        opened = make_sinks(specs, fds, sinks, settings, memory, inbox, patient=True)
         if drop_root and os.geteuid() == 0:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
         bounds = limits(settings, memory, schema)
-        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
+        counter = counter_for(fds, recording=False)
+        everywhere = [counter, *opened] if counter else opened
+        pipeline = Pipeline(
+            [*parsers.values()], bounds, everywhere, settings.count, select=select, redact=redact
+        )
         return_memory_early()
-        pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
+        batches = _while_listening(pipeline, read_recording(file, cut))
+        pipeline.run(counter.watch(batches) if counter else batches)
 
 
 @contextmanager
@@ -215,6 +223,19 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
         remotes=sum(spec.endpoint is not None for spec in specs),
         compressed=sum(spec.compressed for spec in specs),
     )
+
+
+def _redactor(settings: Show) -> Redactor | None:
+    """What masks credentials, if it is asked for. UsageError for rules that are none."""
+    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+        return None
+    if isinstance(settings, Tls) and settings.record is not None:
+        raise UsageError(
+            "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
+            "and give it to pellucid replay"
+        )
+    rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
+    return Redactor(rules, sql=settings.redact_sql)
 
 
 def _resolved(settings: Tls) -> Tls:

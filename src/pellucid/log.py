@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pellucid")
 
+ERASE = "\r\x1b[K"
+"""Go to the beginning of the terminal's line and empty it (ECMA-48 EL). On a terminal each line of the log begins with it, in
+the same write: a line of `counter.py`, whichever process drew it, is gone then."""
+
 
 def configure(*, debug: bool, path: Path | None) -> None:
     """Send the log to the end of `path`, or to stderr."""
-    log.handlers = [_formatted(logging.StreamHandler(sys.stderr if path is None else _append(path)))]
+    stream = sys.stderr if path is None else _append(path)
+    begin = ERASE if stream.isatty() else ""
+    log.handlers = [_formatted(logging.StreamHandler(stream), begin)]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
 
@@ -54,12 +60,19 @@ class _Lines(logging.Handler):
 class _Printable(logging.Formatter):
     """One line of printable text a message: names of files and libraries in it are whatever a stranger chose."""
 
+    begin = ""
+    """What each line begins with."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.begin + super().format(record)
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return escape(super().formatMessage(record))
 
 
-def _formatted(handler: logging.Handler) -> logging.Handler:
+def _formatted(handler: logging.Handler, begin: str = "") -> logging.Handler:
     formatter = _Printable("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    formatter.begin = begin
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     return handler

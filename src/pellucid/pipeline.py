@@ -1,6 +1,6 @@
 """The way a datum takes, on one screen.
 
-    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> sink
+    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (redact) --> sink
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -43,11 +43,13 @@ class Pipeline:
         count: int | None = None,
         enough: Callable[[], None] = lambda: None,
         select: Select | None = None,
+        redact: Callable[[Message], Message] | None = None,
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
         self._select = select
         self._parse = Parse(parsers, limits).parse
+        self._redact = redact
         self._sinks = list(sinks)
         self._left = count
         self._rest: Counter[str] = Counter()
@@ -103,6 +105,8 @@ class Pipeline:
             self._summary = message = self._without_rest(message)
         elif self._left is not None and not self._counted(message, self._left):
             return
+        if self._redact:
+            message = self._redact(message)
         for sink in tuple(self._sinks):
             try:  # no call: this is the hot path
                 sink.write(message)

@@ -65,6 +65,11 @@ class Show:
         "--proto", default=(), multiple=True, metavar="FILE",
         help="Show gRPC messages by the names in this .proto file or descriptor set. Repeatable.",
     )  # fmt: skip
+    quiet: bool = setting(
+        "--quiet", default=False, help="Text: one line a message, without headers and bodies."
+    )
+    headers: bool = setting("--headers", default=False, help="Text: no bodies, only what they are.")
+    body: bool = setting("--body", default=False, help="Text: bodies alone, as they were sent.")
     connections: bool = setting(
         "--connections", default=False, help="Show in text when connections open and close."
     )
@@ -82,6 +87,18 @@ class Show:
     host: tuple[str, ...] = setting(
         "--host", default=(), multiple=True, metavar="HOST",
         help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
+    )  # fmt: skip
+    redact: bool = setting(
+        "--redact", default=False,
+        help="Mask credentials in every output: passwords, tokens, cookies, keys.",
+    )  # fmt: skip
+    redact_sql: bool = setting(
+        "--redact-sql", default=False,
+        help="Mask the values in SQL as well: parameters and string literals. Implies --redact.",
+    )  # fmt: skip
+    redact_rules: Path | None = setting(
+        "--redact-rules", default=None, metavar="FILE",
+        help="Mask as well what this TOML file lists: headers, keys, patterns. Implies --redact.",
     )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
     logaddr: str | None = setting(

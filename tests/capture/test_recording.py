@@ -47,6 +47,11 @@ def test_what_is_recorded_is_read(stream):
     assert full == 0
 
 
+def test_an_empty_batch_is_nothing(stream):
+    """What only says that nothing has come leaves no trace."""
+    assert recorded(stream[0], b"", stream[1], b"") == recorded(*stream)
+
+
 @given(st.integers(min_value=len(MAGIC), max_value=len(MAGIC) + 29))
 def test_a_cut_recording_is_read_up_to_its_last_whole_envelope(length):
     """Wherever the file ends before its end envelope, whole envelopes come out and the cut is told."""

@@ -106,6 +106,8 @@ def test_one_exchange_fills_every_field(pair):
             size=4,
         ),
         duration_ms=1.0,
+        request_ms=0.0,
+        response_ms=0.0,
     )
     assert expected == only(talk.messages())
 

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 class Live:
     """Iterate to get batches of envelopes, of up to `capacity` bytes, until the tracer ends the stream, or itself.
 
-    A batch is empty where nothing came, but an output can go on that its reader had held up.
+    A batch is empty where nothing came, but an output can go on that its reader had held up, and with `idle`, in seconds,
+    whenever nothing has come for so long.
     """
 
-    def __init__(self, channel: Inbox, capacity: int) -> None:
+    def __init__(self, channel: Inbox, capacity: int, idle: float | None = None) -> None:
         self._channel = channel
         self._capacity = capacity
+        self._idle = None if idle is None else idle * 1000
         self._drains: dict[int, Drain] = {}
         self._finished = False
         self._heard: deque[tuple[Anything | None, list[int]]] = deque()
@@ -39,9 +41,9 @@ class Live:
         poll.register(self._channel.fileno(), select.POLLIN)
         poll.register(self._channel.connections, select.POLLIN)
         while not self._finished:
-            ready = dict(poll.poll(0 if self._channel.pending else None))
+            ready = dict(poll.poll(0 if self._channel.pending else self._idle))
             yield from self._drain()
-            if self._channel.connections.fileno() in ready:
+            if not ready or self._channel.connections.fileno() in ready:
                 yield b""
             if not self._heard and self._channel.readable():
                 self._heard.append(self._channel.receive())

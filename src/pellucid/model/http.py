@@ -23,10 +23,10 @@ class Request(Struct, kw_only=True):
     headers: Headers
     """In order, with their own case."""
     body: Text = ""
-    """Content codings undone where that is possible within the limits; at most `--max-body` bytes,
-    fewer where memory (`--memory`) ran short; `error` says so."""
+    """Content codings undone where that is possible within the limits, text in the charset that the Content-Type
+    declares; at most `--max-body` bytes, fewer where memory (`--memory`) ran short; `error` says so."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
+    """`base64` where the bytes are neither in the declared charset nor in UTF-8."""
     size: int = 0
     """Bytes of the whole body as sent, after chunked framing is removed, before content codings."""
     sha256: str | UnsetType = UNSET
@@ -50,7 +50,7 @@ class Response(Struct, kw_only=True):
     body: Text = ""
     """As for the request."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
+    """As for the request."""
     size: int = 0
     """As for the request."""
     sha256: str | UnsetType = UNSET
@@ -80,6 +80,10 @@ class Http(OnConnection, kw_only=True):
     """True where the server has promised the request (RFC 9113 section 8.4); nobody sent it."""
     duration_ms: float | None
     """First byte of the request to last byte of the response."""
+    request_ms: float | None = None
+    """First to last byte of the request alone; null where it was not seen."""
+    response_ms: float | None = None
+    """First to last byte of the response alone; what is left of the duration was spent waiting for it."""
     truncated: bool = False
     """A body is longer than what is shown."""
     error: str | None = None

@@ -52,6 +52,11 @@ class Part(Generic[H]):
         self.live: LiveBody | None = None
         """The framing's body, where it is read while it arrives."""
 
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
     def read_live(self, live: Live, limits: Limits) -> None:
         """Have the body, of which nothing has come yet, read while it arrives."""
         assert self.framing is not None
@@ -62,7 +67,8 @@ class Part(Generic[H]):
         framing = self.framing
         if framing is None:
             return False
-        half.body, half.encoding, half.size, half.sha256, cut = framing.body.show(self.head.codings)
+        shown = framing.body.show(self.head.codings, self.head.fields.media)
+        half.body, half.encoding, half.size, half.sha256, cut = shown
         if isinstance(framing, Chunked) and framing.trailers:
             half.trailers = framing.trailers
         return cut or self.cut is not None
@@ -156,9 +162,11 @@ class Exchange:
         message.protocol = first.head.version
         if self.request:
             message.request, message.truncated = _request(self.request)
+            message.request_ms = self.request.duration
         if self.response:
             message.response, cut = _response(self.response)
             message.truncated = message.truncated or cut
+            message.response_ms = self.response.duration
         message.duration_ms = self._duration()
         message.error = self._error()
         return message

@@ -389,10 +389,10 @@ class Http2(Protocol):
 
     def _read_live(self, side: Side, exchange: Exchange, half: Half) -> None:
         """Have a body read while it arrives, where its media type asks for it."""
-        fields = half.head.fields
-        reader = reader_of(fields) if half.head.media else None
+        head = half.head
+        reader = reader_of(head.media) if head.media else None
         if reader:
-            carried = Carried(self._connection, side.direction, exchange.stream, exchange.url, fields)
+            carried = Carried(self._connection, side.direction, exchange.stream, exchange.url, head.fields)
             half.body = LiveBody(self._limits, reader(carried, self._limits), half.ended)
 
     def _show_live(self, half: Half) -> None:

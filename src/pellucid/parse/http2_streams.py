@@ -54,9 +54,14 @@ class Half:
         live = self.body.live_cost if isinstance(self.body, LiveBody) else 0
         return Held(self.body.kept if self.body else 0, self.head.cost + trailers + live)
 
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
     def shown(self) -> Shown:
         """Show the body, as far as it came."""
-        shown = self.body.show(self.head.codings) if self.body else _NO_BODY
+        shown = self.body.show(self.head.codings, self.head.media or None) if self.body else _NO_BODY
         return shown._replace(truncated=True) if self.cut else shown
 
     def problems(self, name: str) -> list[str]:
@@ -132,6 +137,8 @@ class Exchange:
             response=response,
             pushed=True if self.pushed else UNSET,
             duration_ms=self._duration(),
+            request_ms=self.request.duration if self.request else None,
+            response_ms=self.response.duration if self.response else None,
             truncated=request_cut or response_cut,
             error=self._error(),
             **who(connection),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pellucid.model import Lost
 
 if TYPE_CHECKING:
     from pellucid.model import Message
     from pellucid.sink.output import Output
+
+View = Literal["all", "headers", "body", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class SinkOptions:
     """Bytes of each payload to show; 0 shows all of it."""
     verbose: bool = False
     """Also show connections being opened and closed."""
+    view: View = "all"
+    """Of each message `all`, no payloads (`headers`), payloads alone (`body`), or one line (`quiet`)."""
+    terminal: bool = False
+    """A person looks at it: JSON is laid out, forms become tables."""
+    width: int = 80
+    """Columns of the terminal; only tables go by it."""
 
 
 class Sink(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -119,6 +120,27 @@ class Output:
             while self._buffer:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
                 del self._buffer[: self._send(self._buffer)]
+
+    def overwrite(self, data: bytes | memoryview, at: int, *, cut: bool = False) -> None:
+        """Replace what the file holds from offset `at` on, and `cut` it off after that; nothing is buffered.
+
+        One pwrite(2) where the system takes everything at once, as it does for regular files with room.
+        """
+        with self._reporting(), memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                done += os.pwrite(self._fd, view[done:], at + done)
+            if cut:
+                os.ftruncate(self._fd, at + len(view))
+
+    def require_rewritable(self, format: str) -> None:
+        """Raise PellucidError where the file is a pipe or a device, for a format that uses `overwrite`."""
+        with self._reporting():
+            regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        if not regular:
+            raise PellucidError(
+                f"cannot write {format} to {self.name}: name a regular file, which can be rewritten"
+            )
 
     def close(self) -> None:
         """Flush and close the descriptor; closing again does nothing."""
