@@ -116,13 +116,18 @@ class Remote(Output):
         """Wait until everything has arrived, no longer than LAST_WAIT without progress; as long as it takes if patient."""
         self.flush()
         progress, since = self._progress(), time.monotonic()
-        while (self._held or self._wire) and not (self._inbox.gone and self._fd < 0):
+        while self._may_progress():
             if progress != self._progress():
                 progress, since = self._progress(), time.monotonic()
-            if not self._patient and (self._inbox.gone or time.monotonic() - since > LAST_WAIT):
+            if not self._patient and time.monotonic() - since > LAST_WAIT:
                 break
             self._inbox.wait(_LOOK_MS)
             self.flush()
+
+    def _may_progress(self) -> bool:
+        """Whether something is left to send, and somebody to send it to, or who could make a connection."""
+        alive = not self._inbox.gone or (self._patient and self._fd >= 0)
+        return alive and not self._closed and bool(self._held or self._wire)
 
     def close(self) -> None:
         """Settle, take leave, and say in the log what has not arrived. Closing again does nothing."""
