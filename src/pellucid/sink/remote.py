@@ -66,6 +66,8 @@ class Remote(Output):
         """Messages given to the connection, each with the count of its bytes at their end."""
         self._held = 0
         """Bytes of the messages in both."""
+        self._moved = time.monotonic()
+        """When the reader last took something, or there was something for it again."""
         self._missed = Missed(0, 0)
         self._proven = False
         """A connection has taken a message, or could have."""
@@ -85,6 +87,8 @@ class Remote(Output):
         if self._missed.messages or self._is_full(len(data)):
             self._missed = Missed(self._missed.messages + 1, self._missed.size + len(data))
             return
+        if not self._held:
+            self._moved = time.monotonic()
         self._waiting.append(bytes(data))
         self._held += len(data)
 
@@ -115,19 +119,17 @@ class Remote(Output):
     def settle(self) -> None:
         """Wait until everything has arrived, no longer than LAST_WAIT without progress; as long as it takes if patient."""
         self.flush()
-        progress, since = self._progress(), time.monotonic()
         while self._may_progress():
-            if progress != self._progress():
-                progress, since = self._progress(), time.monotonic()
-            if not self._patient and time.monotonic() - since > LAST_WAIT:
-                break
             self._inbox.wait(_LOOK_MS)
             self.flush()
 
     def _may_progress(self) -> bool:
         """Whether something is left to send, and somebody to send it to, or who could make a connection."""
-        alive = not self._inbox.gone or (self._patient and self._fd >= 0)
-        return alive and not self._closed and bool(self._held or self._wire)
+        if self._closed or not (self._held or self._wire):
+            return False
+        if self._patient:
+            return self._fd >= 0 or not self._inbox.gone
+        return not self._inbox.gone and time.monotonic() - self._moved < LAST_WAIT
 
     def close(self) -> None:
         """Settle, take leave, and say in the log what has not arrived. Closing again does nothing."""
@@ -204,6 +206,7 @@ class Remote(Output):
             except BlockingIOError:
                 return
             self._taken += taken
+            self._moved = time.monotonic()
             del self._wire[:taken]
 
     def _gather(self) -> bool:
@@ -222,6 +225,7 @@ class Remote(Output):
         while self._given and self._given[0][0] <= self._taken - unacknowledged:
             _, message = self._given.popleft()
             self._held -= len(message)
+            self._moved = time.monotonic()
 
     def _watch(self) -> None:
         """Have `Inbox.connections` tell when there is something to do, and only then."""
@@ -235,9 +239,6 @@ class Remote(Output):
 
     def _is_full(self, more: int) -> bool:
         return bool(self._held) and self._held + more > self._limit
-
-    def _progress(self) -> tuple[int, int]:
-        return self._held, self._taken
 
     def _give_up_without_help(self) -> None:
         if self._inbox.gone and self._fd < 0:
