@@ -32,7 +32,7 @@ class Output:
         self._fd = fd
         self._buffer = bytearray()
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
         More than the buffer may hold is written at once: a copy would double the memory of a long message.
@@ -63,7 +63,7 @@ class Output:
             with self._reporting():
                 os.close(fd)  # NFS and quotas may refuse only here (close(2))
 
-    def _write_through(self, data: bytes | bytearray) -> None:
+    def _write_through(self, data: bytes | bytearray | memoryview) -> None:
         at = 0
         with self._reporting(), memoryview(data) as view:
             while at < len(view):
