@@ -107,20 +107,26 @@ class Bench:
         begin = ["-m", "pellucid", "tls", "--libssl", libssl, "--ready-file", str(ready)]
         return [sys.executable, *begin, *words]
 
-    def round(self, name: str, flags: list[str] | None) -> Round:
-        """One round without (None) or with a capture."""
-        if flags is None:
-            return Round(*self.load())
+    @contextmanager
+    def capture(self, name: str, flags: list[str]) -> Iterator[int]:
+        """A capture that has begun, until the block ends: the number of its process."""
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         command = self.command(name, flags, ready)
         with (self.folder / "summary").open("w+") as summary:
             process = subprocess.Popen(command, stdout=summary, stderr=subprocess.DEVNULL)
             wait_for(lambda: ready.exists() or process.poll() is not None)
-            before, load, after = usage(process.pid), self.load(), usage(process.pid)
+            yield process.pid
             process.send_signal(signal.SIGINT)
             if process.wait() != 0:
                 sys.exit("the capture failed")
+
+    def round(self, name: str, flags: list[str] | None) -> Round:
+        """One round without (None) or with a capture."""
+        if flags is None:
+            return Round(*self.load())
+        with self.capture(name, flags) as pid:
+            before, load, after = usage(pid), self.load(), usage(pid)
         seen, lost = self.told()
         return Round(*load, seen, lost, cpu=(after[0] - before[0]) / self.seconds, memory=after[1])
 
