@@ -101,7 +101,7 @@ class Output:
         """
         self._append(data)
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
         self._size += len(data)
         if len(data) > BUFFER_LIMIT:
             self._drain()
