@@ -42,6 +42,7 @@ _MAX_NESTED = 4
 """Forms, multipart bodies and JSON within each other are read as such so many times over; deeper down it is text."""
 
 _LEFT_OUT = "data is left out: it holds what --redact masks"
+_NO_BODY = "the bodies are left out: of gRPC --redact masks the messages"
 
 S = TypeVar("S", bound=Struct)
 
@@ -72,7 +73,7 @@ class Redactor:
     # --- messages ----------------------------------------------------------------------------------
 
     def _http(self, message: Http) -> Http:
-        return _replaced(message, request=self._request, response=self._response)
+        return _replaced(_without_grpc(message), request=self._request, response=self._response)
 
     def _raw(self, message: RawData) -> RawData:
         return msgspec.structs.replace(message, data=self._streams.masked(message))
@@ -219,6 +220,28 @@ class Redactor:
             return {"base64": self.text(text)}
         hidden = self._value(shown)
         return value if hidden == shown else {"base64": base64.b64encode(hidden).decode()}
+
+
+def _without_grpc(message: Http) -> Http:
+    """Leave out the bodies of a call: what is masked in its messages by the name of a field cannot be found in these."""
+    halves = {"request": message.request, "response": message.response}
+    changes = {
+        name: msgspec.structs.replace(half, body="", encoding=UNSET)
+        for name, half in halves.items()
+        if half and half.body and (message.protocol == "gRPC" or _is_grpc(half))
+    }
+    if not changes:
+        return message
+    error = "; ".join(filter(None, [message.error, _NO_BODY]))
+    return msgspec.structs.replace(message, **changes, error=error)
+
+
+def _is_grpc(half: Request | Response) -> bool:
+    """gRPC-Web is HTTP by its protocol."""
+    return any(
+        name.lower() == "content-type" and essence(value).startswith("application/grpc")
+        for name, value in half.headers
+    )
 
 
 def _replaced(struct: S, **maskings: Callable[[Any], Any]) -> S:

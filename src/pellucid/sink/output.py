@@ -134,8 +134,9 @@ class Output:
             done = 0
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], at + done)
+            self._size = at + len(view)
             if cut:
-                os.ftruncate(self._fd, at + len(view))
+                os.ftruncate(self._fd, self._size)
 
     def require_rewritable(self, format: str) -> None:
         """Raise PellucidError where the file is a pipe or a device, for a format that uses `overwrite`."""
