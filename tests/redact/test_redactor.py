@@ -120,11 +120,43 @@ def test_what_stays() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "reason"),
+    [
+        (
+            [("content-type", "application/grpc+proto")],
+            f"\n\x0b{SECRET}",
+            "its messages are shown by themselves",
+        ),
+        ([("Content-Encoding", "gzip")], b"\x1f\x8b\xff", "it may still be in its content coding"),
+    ],
+)
+def test_bodies_that_cannot_be_looked_into(headers: Any, body: str | bytes, reason: str) -> None:
+    """What could hold a secret unseen is left out, and that is said."""
+    shown = Redactor(Rules())(http(response=answer(body, headers), error="cut"))
+    assert (shown.response.body, shown.response.encoding, shown.response.size) == (
+        "",
+        msgspec.UNSET,
+        len(body),
+    )
+    assert shown.error.startswith(f"cut; the response body is left out by --redact: {reason}")
+
+
 def test_grpc() -> None:
     """Where a field is masked, the bytes that hold it are left out, and that is said."""
     shown = Redactor(Rules())(OTHERS[5])
     assert (shown.message, shown.data, shown.size) == ({"password": "***"}, "", 13)
-    assert shown.error == "data is left out: it holds what --redact masks"
+    assert shown.error == "data is left out by --redact: it holds what is masked, or may"
+
+
+def test_what_is_still_compressed() -> None:
+    """Bytes that could not be decompressed are left out: they may hold anything."""
+    frame = WebSocket(
+        **INSIDE, opcode="text", data=b"\xaa", encoding="base64", error="compressed, and broken"
+    )
+    assert Redactor(Rules())(frame).data == ""
+    message = Grpc(**INSIDE, number=0, compression="snappy", data=b"\xaa", encoding="base64")
+    assert Redactor(Rules())(message).data == ""
 
 
 @pytest.mark.parametrize(
@@ -139,7 +171,10 @@ def test_bodies_of_grpc(protocol: str, headers: list[tuple[str, str]]) -> None:
     assert SECRET.encode() not in msgspec.json.encode(shown)
     assert (shown.request.body, shown.response.body, shown.response.encoding) == ("", "", UNSET)
     assert (shown.request.size, shown.response.size) == (17, message.response.size)
-    assert shown.error == "the bodies are left out: of gRPC --redact masks the messages"
+    assert shown.error == "; ".join(
+        f"the {half} body is left out by --redact: its messages are shown by themselves, where fields have names"
+        for half in ("request", "response")
+    )
 
 
 def test_sql_on_request() -> None:
