@@ -136,11 +136,11 @@ def s_server(
     return process, port
 
 
-def websocket_server(programs: Programs, tls: Tls, *, deflate: bool) -> int:
-    """Node with ws, which answers each message with its SHA-256; its port."""
+def websocket_server(programs: Programs, tls: Tls, deflate: str) -> int:
+    """Node with ws, which answers each message with its SHA-256; its port. `deflate` is as its script has it."""
     node, port = debian_node.unpack(), free_port()
     script = (SOURCES / "websocket_server.js", packages.npm("ws@8.18.3"))
-    words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, str(int(deflate))]
+    words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, deflate]
     programs.start(*words, env=debian_node.environment(node, tls.libssl))
     wait_for_port(port)
     return port

@@ -112,10 +112,10 @@ def digest(message: dict[str, Any]) -> str:
 
 def test_a_websocket(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
     """The entry of a handshake has every message at either end, with the hash of what was sent, one of 5 MiB too."""
-    port = websocket_server(programs, tls, deflate=True)
+    port = websocket_server(programs, tls, "context")
     path = tmp_path / "out.har"
     run = capture("-o", f"har:{path}")
-    words = (sys.executable, SOURCES / "websocket_client.py", str(port), tls.cert, "1")
+    words = (sys.executable, SOURCES / "websocket_client.py", str(port), tls.cert)
     told = list(map(json.loads, programs.run(*words, input=b"\n").stdout.decode().splitlines()))[1:]
     run.stop()
 

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 _MAX_NESTED = 4
 """Forms, multipart bodies and JSON within each other are read as such so many times over; deeper down it is text."""
 
-_LEFT_OUT = "data is left out: it holds what --redact masks"
+_LEFT_OUT = "data is left out by --redact: it holds what is masked, or may"
 
 S = TypeVar("S", bound=Struct)
+H = TypeVar("H", Request, Response)
+D = TypeVar("D", WebSocket, Grpc)
 
 
 class Redactor:
@@ -55,8 +57,8 @@ class Redactor:
         self._streams = Streams(rules)
         self._by_type: dict[type[Message], Callable[[Any], Message]] = {
             Http: self._http,
-            WebSocket: self._inside,
-            ServerSentEvent: self._inside,
+            WebSocket: self._websocket,
+            ServerSentEvent: self._event,
             Grpc: self._grpc,
             Query: self._query,
             RawData: self._raw,
@@ -72,7 +74,16 @@ class Redactor:
     # --- messages ----------------------------------------------------------------------------------
 
     def _http(self, message: Http) -> Http:
-        return _replaced(message, request=self._request, response=self._response)
+        """Mask both halves; a body that cannot be looked into is left out, and `error` says so."""
+        grpc = message.protocol == "gRPC"
+        request, without_request = _without_opaque(message.request, "request", grpc=grpc)
+        response, without_response = _without_opaque(message.response, "response", grpc=grpc)
+        return msgspec.structs.replace(
+            message,
+            request=self._request(request),
+            response=self._response(response),
+            error="; ".join(filter(None, [message.error, without_request, without_response])) or None,
+        )
 
     def _raw(self, message: RawData) -> RawData:
         return msgspec.structs.replace(message, data=self._streams.masked(message))
@@ -92,10 +103,9 @@ class Redactor:
             return None
         return self._half(_replaced(response, reason=self.text, grpc_message=self.text))
 
-    def _half(self, half: S) -> S:
-        """What a request and a response have in common. Of a short body a digest would let the secret be guessed."""
-        types = [value for name, value in half.headers if name.lower() == "content-type"]  # type: ignore[attr-defined]  # it is one of both
-        media = types[-1] if types else ""
+    def _half(self, half: H) -> H:
+        """What both have in common. Of a short body a digest would let the secret be guessed."""
+        media = _header(half, "content-type")
         hidden = _replaced(
             half,
             headers=self._headers,
@@ -104,19 +114,24 @@ class Redactor:
         )
         return msgspec.structs.replace(hidden, sha256=UNSET)
 
-    def _inside(self, message: WebSocket | ServerSentEvent) -> WebSocket | ServerSentEvent:
-        hidden = _replaced(message, url=self._url, data=self.body, id=self.text)
-        return msgspec.structs.replace(hidden, sha256=UNSET) if isinstance(hidden, WebSocket) else hidden
+    def _websocket(self, message: WebSocket) -> WebSocket:
+        """Bytes that are still compressed cannot be looked into."""
+        hidden = _replaced(message, url=self._url, data=self.body)
+        if isinstance(message.data, bytes) and (message.error or "").startswith("compressed"):
+            hidden = _without_data(hidden)
+        return msgspec.structs.replace(hidden, sha256=UNSET)
+
+    def _event(self, message: ServerSentEvent) -> ServerSentEvent:
+        return _replaced(message, url=self._url, data=self.body, id=self.text)
 
     def _grpc(self, message: Grpc) -> Grpc:
-        """A field that is masked by its name cannot be found in the bytes: these are left out then."""
+        """A field that is masked by its name cannot be found in the bytes, nor anything in what is still compressed."""
         hidden = _replaced(
             message, url=self._url, message=self._value, data=self.body, trailers=self._headers
         )
-        if hidden.message == message.message and hidden.data == message.data:
-            return hidden
-        error = "; ".join(filter(None, [message.error, _LEFT_OUT]))
-        return msgspec.structs.replace(hidden, data="", encoding=UNSET, error=error)
+        unread = message.message is None and message.compression is not UNSET
+        same = hidden.message == message.message and hidden.data == message.data
+        return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
 
     def _query(self, message: Query) -> Query:
         if not self._sql:
@@ -232,6 +247,30 @@ def _replaced(struct: S, **maskings: Callable[[Any], Any]) -> S:
         if hidden != shown:
             changes[name] = hidden
     return msgspec.structs.replace(struct, **changes) if changes else struct
+
+
+def _without_opaque(half: H | None, name: str, *, grpc: bool) -> tuple[H | None, str | None]:
+    """Return the half without a body that holds what cannot be found in it, and why it is left out."""
+    if half is None or not half.body:
+        return half, None
+    if grpc or essence(_header(half, "content-type")).startswith("application/grpc"):  # gRPC-Web is HTTP
+        reason = "its messages are shown by themselves, where fields have names"
+    elif isinstance(half.body, bytes) and _header(half, "content-encoding"):
+        reason = "it may still be in its content coding"
+    else:
+        return half, None
+    without = msgspec.structs.replace(half, body="", encoding=UNSET)
+    return without, f"the {name} body is left out by --redact: {reason}"
+
+
+def _without_data(message: D) -> D:
+    error = "; ".join(filter(None, [message.error, _LEFT_OUT]))
+    return msgspec.structs.replace(message, data="", encoding=UNSET, error=error)
+
+
+def _header(half: Request | Response, wanted: str) -> str:
+    """The first value of a header, empty where there is none."""
+    return next((value for name, value in half.headers if name.lower() == wanted), "")
 
 
 def _same(message: Message) -> Message:
