@@ -19,7 +19,7 @@ from tests.kernel.servers import HELLO, Nginx, websocket_server
 from tests.kernel.victims import SOURCES
 from tests.shell import RECORDINGS, only_line, pellucid
 from tests.sink.har_schema import check_har
-from tests.test_message_page import check as check_message
+from tests.valid import check as check_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
