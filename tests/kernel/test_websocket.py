@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel import debian_node, packages
-from tests.kernel.running import PATIENCE, free_port, http, wait_for_port
+from tests.kernel.running import PATIENCE, http
+from tests.kernel.servers import websocket_server
 from tests.kernel.streams import shown
 from tests.kernel.victims import SOURCES
 
@@ -29,16 +29,7 @@ def digest(message: dict[str, Any]) -> str:
 @pytest.fixture
 def serve(tls: Tls, programs: Programs) -> Callable[[str], int]:
     """`serve(deflate)` starts the server and returns its port."""
-
-    def start(deflate: str) -> int:
-        node, port = debian_node.unpack(), free_port()
-        script = (SOURCES / "websocket_server.js", packages.npm("ws@8.18.3"))
-        words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, deflate]
-        programs.start(*words, env=debian_node.environment(node, tls.libssl))
-        wait_for_port(port)
-        return port
-
-    return start
+    return lambda deflate: websocket_server(programs, tls, deflate)
 
 
 @pytest.mark.parametrize("deflate", ["none", "context", "fresh"])

@@ -88,9 +88,11 @@ class HarSink(Sink):
             self._open_written = self._open.size
 
     def finish(self) -> None:
-        """Flush: the document is whole without an end."""
+        """Flush, and take away the room for more."""
         if self._file:
             self.flush()
+            self._file.trim()
+            self._file = None
 
     @property
     def _document(self) -> HarFile:

@@ -121,8 +121,8 @@ class Output:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
                 del self._buffer[: self._send(self._buffer)]
 
-    def overwrite(self, data: bytes | memoryview, at: int, *, cut: bool = False) -> None:
-        """Replace what the file holds from offset `at` on, and `cut` it off after that; nothing is buffered.
+    def overwrite(self, data: bytes, at: int) -> None:
+        """Replace what the file holds from offset `at` on, as far as `data` reaches; nothing is buffered.
 
         One pwrite(2) where the system takes everything at once, as it does for regular files with room.
         """
@@ -130,9 +130,13 @@ class Output:
             done = 0
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], at + done)
-            self._size = at + len(view)
-            if cut:
-                os.ftruncate(self._fd, self._size)
+        self._size = at + len(data)
+
+    def truncate(self, size: int) -> None:
+        """Cut off what follows the first `size` bytes."""
+        with self._reporting():
+            os.ftruncate(self._fd, size)
+        self._size = size
 
     def require_rewritable(self, format: str) -> None:
         """Raise PellucidError where the file is a pipe or a device, for a format that uses `overwrite`."""
