@@ -273,6 +273,18 @@ def test_the_log_in_a_file(tmp_path: Path) -> None:
     answer = pellucid("replay", cut, "-l", log)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert f"WARNING {cut} was cut short" in log.read_text()
+    assert "HTTP/1.1 200 OK" in answer.stdout
+
+
+def test_events_where_the_log_goes(tmp_path: Path) -> None:
+    """With `-l` and without another place messages are there too, as text, behind what the file holds; else not."""
+    log = tmp_path / "log"
+    log.write_text("of yesterday\n")
+    shown = pellucid("replay", RECORDING, "-l", log).stdout
+    assert log.read_text() == f"of yesterday\n{shown}"
+    assert log.stat().st_mode & 0o777 == 0o600
+    pellucid("replay", RECORDING, "-l", log, "-o", "json")
+    assert log.read_text() == f"of yesterday\n{shown}"
 
 
 @pytest.mark.parametrize(

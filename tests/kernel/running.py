@@ -55,6 +55,11 @@ class Programs:
         self._tls = tls
         self._started: list[subprocess.Popen[bytes]] = []
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The private environment."""
+        return self._tls.env
+
     def start(self, *command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         """Start a program that goes on until the test ends, such as a server."""
         options.setdefault("stdin", subprocess.DEVNULL)

@@ -27,13 +27,13 @@ def digest(message: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def serve(tls: Tls, programs: Programs) -> Callable[[bool], int]:
+def serve(tls: Tls, programs: Programs) -> Callable[[str], int]:
     """`serve(deflate)` starts the server and returns its port."""
 
-    def start(deflate: bool) -> int:
+    def start(deflate: str) -> int:
         node, port = debian_node.unpack(), free_port()
         script = (SOURCES / "websocket_server.js", packages.npm("ws@8.18.3"))
-        words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, str(int(deflate))]
+        words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, deflate]
         programs.start(*words, env=debian_node.environment(node, tls.libssl))
         wait_for_port(port)
         return port
@@ -41,24 +41,24 @@ def serve(tls: Tls, programs: Programs) -> Callable[[bool], int]:
     return start
 
 
-@pytest.mark.parametrize("deflate", [True, False], ids=["deflate", "plain"])
+@pytest.mark.parametrize("deflate", ["none", "context", "fresh"])
 def test_both_ends(
     tls: Tls,
     programs: Programs,
     capture: Callable[..., Capture],
-    serve: Callable[[bool], int],
-    *,
-    deflate: bool,
+    serve: Callable[[str], int],
+    deflate: str,
 ) -> None:
     """Both ends show every message with the hash of what was sent, one of 5 MiB too, and nothing else."""
     port = serve(deflate)
     run = capture()
-    words = (sys.executable, SOURCES / "websocket_client.py", str(port), tls.cert, str(int(deflate)))
+    words = (sys.executable, SOURCES / "websocket_client.py", str(port), tls.cert)
     client = programs.run(*words, input=b"\n")
     messages = run.stop()
 
     agreed, *told = map(json.loads, client.stdout.decode().splitlines())
-    assert ("permessage-deflate" in agreed) is deflate
+    assert ("permessage-deflate" in agreed) is (deflate != "none")
+    assert agreed.count("no_context_takeover") == (2 if deflate == "fresh" else 0)
     said = [(line["sent"], line["size"]) for line in told]
     answers = [(hashlib.sha256(line["answer"].encode()).hexdigest(), 64) for line in told]
     for role, asks, replies in (("client", "write", "read"), ("server", "read", "write")):
@@ -82,11 +82,11 @@ def test_both_ends(
 
 
 def test_a_connection_older_than_the_capture(
-    tls: Tls, programs: Programs, capture: Callable[..., Capture], serve: Callable[[bool], int]
+    tls: Tls, programs: Programs, capture: Callable[..., Capture], serve: Callable[[str], int]
 ) -> None:
     """Where the handshake was not seen both directions are found by their texts, and then nothing is missing."""
-    port = serve(False)
-    words = (sys.executable, SOURCES / "websocket_client.py", str(port), tls.cert, "0")
+    port = serve("none")
+    words = (sys.executable, SOURCES / "websocket_client.py", str(port), tls.cert)
     client = programs.start(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert client.stdout
     client.stdout.readline()

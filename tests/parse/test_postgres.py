@@ -500,6 +500,13 @@ def test_answers_that_do_not_fit():
     assert [("query", "SELECT 1", None), "RawData", ("query", "SELECT 2", 2)] == brief(after_login(talk))
 
 
+def test_a_request_of_kafka_is_no_startup():
+    """Kafka's request for metadata begins with the same eight bytes as a startup message."""
+    kafka = struct.pack("!IHHI", 24, 3, 0, 1) + b"\0\x07console" + bytes(9)
+    assert Verdict.NO is Postgres.claims(kafka, connection())
+    assert Verdict.YES is Postgres.claims(LOGIN, connection())
+
+
 LETTERS = st.sampled_from([bytes([letter]) for letter in b"QPBDECSHFXdcfpRZ123ntTICGHWVENAK"])
 MESSAGES = st.builds(message, LETTERS, st.binary(max_size=40))
 SENSE = st.sampled_from(

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from pellucid import plugins
 from pellucid.model import Grpc, Message, Query, QueryError, Request, ServerSentEvent, WebSocket
@@ -156,6 +157,24 @@ def test_what_is_still_compressed() -> None:
     assert Redactor(Rules())(frame).data == ""
     message = Grpc(**INSIDE, number=0, compression="snappy", data=b"\xaa", encoding="base64")
     assert Redactor(Rules())(message).data == ""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "headers"), [("gRPC", []), ("HTTP/1.1", [("Content-Type", "application/grpc-web+proto")])]
+)
+def test_bodies_of_grpc(protocol: str, headers: list[tuple[str, str]]) -> None:
+    """The bytes of all messages are in the body of their call: they are left out, and that is said."""
+    body = b"\0\0\0\0\x0d\x0a\x0b" + SECRET.encode()
+    asked = Request(method="POST", url="/a.B/C", authority=None, headers=headers, body=body.decode(), size=17)
+    message = http(protocol=protocol, request=asked, response=answer(body + b"\xff", headers))
+    shown = Redactor(Rules())(message)
+    assert SECRET.encode() not in msgspec.json.encode(shown)
+    assert (shown.request.body, shown.response.body, shown.response.encoding) == ("", "", UNSET)
+    assert (shown.request.size, shown.response.size) == (17, message.response.size)
+    assert shown.error == "; ".join(
+        f"the {half} body is left out by --redact: its messages are shown by themselves, where fields have names"
+        for half in ("request", "response")
+    )
 
 
 def test_sql_on_request() -> None:

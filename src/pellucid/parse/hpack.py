@@ -28,12 +28,21 @@ _MOST_KEPT = 64 * 1024
 """Bytes of a table that are kept, by the same count. Chromium and Firefox allow so much, all others 4 KiB; what lies
 deeper in a larger one is not known."""
 
+_EXPANSION = 2
+"""No literal of a block means more than so many times its bytes: the shortest code has 5 bits (appendix B)."""
+
+_LONGEST_STATIC = 64
+"""Bytes that no entry of the static table has."""
+
 _MAX_INTEGER = (1 << 32) - 1
 """No length or index is longer than any block; nghttp2 has this bound."""
 
 _STATIC: tuple[Field, ...] = (("", ""), *STATIC)
 _DYNAMIC = len(_STATIC)
 """The index of the newest entry of the dynamic table."""
+
+_NEWEST = _DYNAMIC - 1
+"""Less the index of an entry it is where the entry is, counted from the end of all: -1 for the newest."""
 
 
 class HpackError(ValueError):
@@ -46,6 +55,8 @@ class Block(NamedTuple):
     fields: list[Field]
     missing: int
     """Fields that refer to what was not seen."""
+    most: int
+    """Bytes of text that the fields may have together at most: a bound that is soon found, and seldom near."""
 
 
 class Table:
@@ -80,9 +91,12 @@ class Table:
         fields: list[Field] = []
         missing = 0
         at = 0
+        size = len(block)
+        longest = max(self._size, _EXPANSION * size, _LONGEST_STATIC)
         try:
-            while at < len(block):
+            while at < size:
                 byte = block[at]
+                field: Field | None
                 if byte & 0x80:
                     field, at = self._indexed(block, at)
                 elif byte & 0xE0 == 0x20:
@@ -99,24 +113,27 @@ class Table:
             raise HpackError("a header block ends within a field") from None
         except ValueError as error:  # HuffmanError too
             raise HpackError(str(error)) from None
-        return Block(fields, missing)
+        return Block(fields, missing, len(fields) * longest)
 
     def _indexed(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.1."""
         index = block[at] & 0x7F
+        at += 1
+        if index == 0x7F:
+            index, at = _integer(block, at - 1, 0x7F)
         if 0 < index < _DYNAMIC:
-            return _STATIC[index], at + 1
-        index, at = _integer(block, at, 0x7F)
-        return self._entry(index), at
+            return _STATIC[index], at
+        if 0 < index < _DYNAMIC + len(self._entries):
+            return self._entries[_NEWEST - index], at
+        self._check_unknown(index)
+        return None, at
 
     def _literal(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.2: with indexing, without, and never indexed."""
         indexing = block[at] & 0x40
         index, at = _integer(block, at, 0x3F if indexing else 0x0F)
-        name: str | None = None
         if index:
-            named = self._entry(index)
-            name = named[0] if named else None
+            name = self._name(index)
         else:
             literal, at = _string(block, at)
             name = _text(literal)
@@ -126,15 +143,19 @@ class Table:
             self._insert(field, len(name or "") + len(value) + _ENTRY_COST)
         return field, at
 
-    def _entry(self, index: int) -> Field | None:
-        if 0 < index < _DYNAMIC:
-            return _STATIC[index]
-        place = index - _DYNAMIC
-        if 0 <= place < len(self._entries):
-            return self._entries[-1 - place]
+    def _name(self, index: int) -> str | None:
+        if index < _DYNAMIC:
+            return _STATIC[index][0]
+        if index < _DYNAMIC + len(self._entries):
+            entry = self._entries[_NEWEST - index]
+            return entry[0] if entry else None
+        self._check_unknown(index)
+        return None
+
+    def _check_unknown(self, index: int) -> None:
+        """Where every entry is known, no other one can be referred to."""
         if index == 0 or self._whole:
             raise HpackError(f"no header field has index {index}")
-        return None
 
     def _insert(self, field: Field | None, size: int) -> None:
         """Section 4.4. `size` is in bytes, without the name where that is not known."""

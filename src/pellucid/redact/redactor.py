@@ -66,8 +66,9 @@ class Redactor:
 
     def _http(self, message: Http) -> Http:
         """Mask both halves; a body that cannot be looked into is left out, and `error` says so."""
-        request, without_request = _without_opaque(message.request, "request")
-        response, without_response = _without_opaque(message.response, "response")
+        grpc = message.protocol == "gRPC"
+        request, without_request = _without_opaque(message.request, "request", grpc=grpc)
+        response, without_response = _without_opaque(message.response, "response", grpc=grpc)
         return msgspec.structs.replace(
             message,
             request=self._request(request),
@@ -155,11 +156,11 @@ def _replaced(struct: S, **maskings: Callable[[Any], Any]) -> S:
     return msgspec.structs.replace(struct, **changes) if changes else struct
 
 
-def _without_opaque(half: H | None, name: str) -> tuple[H | None, str | None]:
+def _without_opaque(half: H | None, name: str, *, grpc: bool) -> tuple[H | None, str | None]:
     """Return the half without a body that holds what cannot be found in it, and why it is left out."""
     if half is None or not half.body:
         return half, None
-    if essence(_header(half, "content-type")).startswith("application/grpc"):
+    if grpc or essence(_header(half, "content-type")).startswith("application/grpc"):  # gRPC-Web is HTTP
         reason = "its messages are shown by themselves, where fields have names"
     elif isinstance(half.body, bytes) and _header(half, "content-encoding"):
         reason = "it may still be in its content coding"

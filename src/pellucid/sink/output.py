@@ -67,19 +67,14 @@ class Output:
         self._since = time.monotonic()
         self._has_messages = False
 
-    def message(self, data: bytes | bytearray) -> None:
-        """Append one whole message: what is dropped, sent or put into a file together."""
-        self.write(data)
-
     def following(self, size: int) -> int | None:
         """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None."""
-        due = (
-            self._rotation is not None
-            and self._has_messages
-            and self._rotation.is_due(self._size + size, time.monotonic() - self._since)
-        )
+        if self._rotation is None:
+            return None
+        age = time.monotonic() - self._since
+        due = self._has_messages and self._rotation.is_due(self._size + size, age)
         self._has_messages = True
-        if self._rotation is None or not due:
+        if not due:
             return None
         self.flush()  # an empty file would not be put aside
         return self._rotation.following()
@@ -101,7 +96,8 @@ class Output:
     def write(self, data: bytes | bytearray) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
-        More than the buffer may hold is written at once: a copy would double the memory of a long message.
+        What is given at once stays together where an output keeps messages apart or drops them. More than the
+        buffer may hold is written at once: a copy would double the memory of a long message.
         """
         self._append(data)
 
@@ -134,8 +130,9 @@ class Output:
             done = 0
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], at + done)
+            self._size = at + len(view)
             if cut:
-                os.ftruncate(self._fd, at + len(view))
+                os.ftruncate(self._fd, self._size)
 
     def require_rewritable(self, format: str) -> None:
         """Raise PellucidError where the file is a pipe or a device, for a format that uses `overwrite`."""
