@@ -127,15 +127,18 @@ def pellucid(read: Iterable[bytes]) -> Pipeline:
 
 
 def pieces(read: Iterable[bytes]) -> Iterator[tuple[int, bool, bytes]]:
-    """What the reference is fed: the bytes of each connection, in order."""
+    """What the reference is fed: the bytes of each connection, in order, and whether its client sent them."""
     decode, join = Decode().decode, Join()
+    asking: dict[int, Direction] = {}
     for batch in read:
         for envelope in split(batch):
             for value in decode(envelope):
                 for flow in join(value):
                     if isinstance(flow, Chunk):
-                        client = (flow.direction is Direction.WRITE) == (flow.connection.role == "client")
-                        yield flow.connection.id, client, flow.data
+                        number, way = flow.connection.id, flow.direction
+                        answers = flow.data.startswith((b"HTTP/", b"\0"))  # a frame of settings
+                        asks = asking.setdefault(number, Direction(1 - way) if answers else way)
+                        yield number, way is asks, flow.data
 
 
 def seconds(act: Callable[[], object]) -> float:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.running import PATIENCE, http
+from tests.kernel import debian_node, packages
+from tests.kernel.running import PATIENCE, free_port, http
 from tests.kernel.servers import websocket_server
 from tests.kernel.streams import shown
 from tests.kernel.victims import SOURCES
