@@ -20,7 +20,7 @@ from tests.kernel.running import PATIENCE, Programs, Tls, free_port, wait_for, w
 from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 USER, PASSWORD, DATABASE = "anna", "geheim 47110815", "shop"
 
@@ -176,16 +176,37 @@ class PostgreSql:
         return entries if entries and entries[-1]["message"].startswith("disconnection:") else []
 
 
+def _client(
+    programs: Programs, script: str, port: int, requirements: tuple[str, ...], words: tuple[str, ...]
+) -> tuple[list[str | Path], dict[str, str]]:
+    """The command of a client of tests/victims/sql, and the environment in which it finds packages of PyPI."""
+    paths = [str(wheels(requirement)) for requirement in requirements]
+    command = [sys.executable, SOURCES / "sql" / f"{script}.py", str(port), USER, PASSWORD, DATABASE, *words]
+    return command, {**programs.env, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def run_client(
     programs: Programs, script: str, port: int, *requirements: str, words: tuple[str, ...] = ()
 ) -> list[Any]:
-    """Run a client of tests/victims/sql with packages of PyPI; return what its driver says of each command."""
-    paths = [str(wheels(requirement)) for requirement in requirements]
-    env = {**programs.env, "PYTHONPATH": os.pathsep.join(paths)}
-    command = (sys.executable, SOURCES / "sql" / f"{script}.py", str(port), USER, PASSWORD, DATABASE, *words)
+    """Run a client to its end; return what its driver says of each command."""
+    command, env = _client(programs, script, port, requirements, words)
     done = programs.run(*command, env=env, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+def run_around(
+    programs: Programs, port: int, driver: str, *requirements: str, begin: Callable[[], Any]
+) -> None:
+    """Run the client that waits in the middle, and `begin` while it waits."""
+    command, env = _client(programs, "middle_client", port, requirements, (driver,))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    client = programs.start(*command, env=env, **pipes)
+    assert client.stdout
+    assert client.stdout.readline() == b"prepared\n", client.communicate()[1].decode()
+    begin()
+    _, errors = client.communicate(b"\n", timeout=PATIENCE)
+    assert client.returncode == 0, errors.decode()
 
 
 def queries(messages: list[dict[str, Any]], role: str) -> list[dict[str, Any]]:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.databases import DATABASE, PASSWORD, USER, MariaDb, queries, run_client, workplace
+from tests.kernel.databases import (
+    DATABASE,
+    PASSWORD,
+    USER,
+    MariaDb,
+    queries,
+    run_around,
+    run_client,
+    workplace,
+)
 from tests.kernel.running import Capture, Programs
 
 if TYPE_CHECKING:
@@ -95,6 +104,26 @@ def test_prepared_statements(
         assert [each["rows"] for each in told] == [message["rows"] for message in executed]
         assert [each["parameters"] for each in told] == [plain(message["parameters"]) for message in executed]
     assert messages[-1]["lost"] == {}
+
+
+def test_the_middle_of_a_session(
+    place: tuple[Programs, MariaDb, Path], capture: Callable[..., Capture]
+) -> None:
+    """What was prepared, and who logged in, before the capture is null; what is asked in it is known."""
+    programs, server, libssl = place
+    since = server.size
+    runs: list[Capture] = []
+    run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(capture(libssl=libssl)))
+    server.logged(since)
+    messages = runs[0].stop()
+    for role in ("client", "server"):
+        execute, query = [each for each in queries(messages, role) if each["kind"] in {"execute", "query"}][
+            :2
+        ]
+        assert (None, None, None, 1) == tuple(execute[name] for name in ("user", "database", "query", "rows"))
+        assert (None, None, "SELECT 'plain'", 1) == tuple(
+            query[name] for name in ("user", "database", "query", "rows")
+        )
 
 
 def plain(values: list[Any]) -> list[Any]:

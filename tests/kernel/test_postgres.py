@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.databases import PASSWORD, USER, PostgreSql, queries, run_client, workplace
+from tests.kernel.databases import PASSWORD, USER, PostgreSql, queries, run_around, run_client, workplace
+from tests.kernel.packages import wheels
 from tests.kernel.running import Capture, Programs
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 PSYCOPG = ("psycopg==3.2.3", "typing_extensions==4.12.2")
 ASYNCPG = "asyncpg==0.30.0"
+PSYCOPG2 = "psycopg2-binary==2.9.11"
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +89,10 @@ def test_binary_values_and_long_pipelines(
 ) -> None:
     """Values of eleven types that asyncpg binds, 500 executions in one go, and a cursor's parts are as it says."""
     programs, server, libssl = place
+    since = server.size
     run = capture(libssl=libssl)
     told = run_client(programs, "asyncpg_client", server.port, ASYNCPG)
+    server.asked(since)
     messages = run.stop()
 
     texts = {each["text"] for each in told}
@@ -105,10 +112,12 @@ def test_binary_values_and_long_pipelines(
 def test_psql(place: tuple[Programs, PostgreSql, Path], capture: Callable[..., Capture]) -> None:
     """Several statements in one go are one query, with the rows of all; so are those of psql's own."""
     programs, server, libssl = place
+    since = server.size
     run = capture(libssl=libssl)
     env = {**programs.env, "PGPASSWORD": PASSWORD, "PGSSLMODE": "require", "PSQLRC": "/dev/null"}
     where = ("-h", "127.0.0.1", "-p", str(server.port), "-U", USER, "-d", "postgres")
     programs.run("psql", *where, "-c", "SELECT 1; SELECT generate_series(1, 9)", "-c", "\\d", env=env)
+    server.asked(since)
     messages = run.stop()
     for role in ("client", "server"):
         shown = commands(messages, role)
@@ -116,3 +125,45 @@ def test_psql(place: tuple[Programs, PostgreSql, Path], capture: Callable[..., C
             shown[0]["kind"], shown[0]["query"], shown[0]["rows"]
         )  # fmt: skip
     assert messages[-1]["lost"] == {}
+
+
+def test_the_middle_of_a_session(
+    place: tuple[Programs, PostgreSql, Path], capture: Callable[..., Capture]
+) -> None:
+    """What was prepared, and who logged in, before the capture is null; what is asked in it is known."""
+    programs, server, libssl = place
+    since = server.size
+    runs: list[Capture] = []
+    run_around(programs, server.port, "postgres", *PSYCOPG, begin=lambda: runs.append(capture(libssl=libssl)))
+    server.asked(since)
+    messages = runs[0].stop()
+    for role in ("client", "server"):
+        execute, query = [each for each in queries(messages, role) if each["kind"] in {"execute", "query"}][
+            :2
+        ]
+        assert (None, None, None, 1) == tuple(execute[name] for name in ("user", "database", "query", "rows"))
+        assert execute["parameters"]
+        assert (None, None, "SELECT 'plain'", 1) == tuple(
+            query[name] for name in ("user", "database", "query", "rows")
+        )
+
+
+def test_a_drivers_own_openssl(
+    place: tuple[Programs, PostgreSql, Path], capture: Callable[..., Capture], tmp_path: Path
+) -> None:
+    """psycopg2's wheel carries an OpenSSL of its own: watched in that file, the client's end is seen."""
+    programs, server, _ = place
+    package = shutil.copytree(wheels(PSYCOPG2), tmp_path / "psycopg2")
+    (own,) = package.glob("psycopg2_binary.libs/libssl-*")
+    run = capture(libssl=own)
+    script = (
+        "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]).cursor(); c.execute('SELECT %s', ('a',))"
+    )
+    where = (
+        f"host=127.0.0.1 port={server.port} user={USER} password='{PASSWORD}' dbname=postgres sslmode=require"
+    )
+    programs.run(sys.executable, "-c", script, where, env={**os.environ, "PYTHONPATH": str(package)})
+    messages = run.stop()
+    shown = [(each["kind"], each["query"], each["rows"]) for each in commands(messages, "client")]
+    assert [("query", "BEGIN", None), ("query", "SELECT 'a'", 1)] == shown
+    assert {each["user"] for each in queries(messages, "client")} == {USER}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.running import PATIENCE, http
+from tests.kernel import debian_node, packages
+from tests.kernel.running import PATIENCE, free_port, http
 from tests.kernel.servers import websocket_server
 from tests.kernel.streams import shown
 from tests.kernel.victims import SOURCES
@@ -93,3 +94,32 @@ def test_a_connection_older_than_the_capture(
         assert [m["data"] for m in data if m["direction"] == replies] == [line["answer"] for line in told]
         assert {(m["url"], m["error"]) for m in mine} == {(None, None)}
     assert not [m for m in messages if m["type"] == "data"]
+
+
+def test_streams_of_http2(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> None:
+    """Two WebSockets on one HTTP/2 connection are kept apart at both ends, one of them compressed."""
+    run = capture()
+    node = debian_node.unpack()
+    script = (SOURCES / "websocket_http2.js", packages.npm("ws@8.18.3"), str(free_port()), tls.cert, tls.key)
+    env = debian_node.environment(node, tls.libssl)
+    told = programs.run(*debian_node.command(node), *script, env=env).stdout.decode().splitlines()
+    messages = run.stop()
+
+    lines = [json.loads(line) for line in told]
+    assert len({line["stream"] for line in lines}) == 2
+    for role, asks, replies in (("client", "write", "read"), ("server", "read", "write")):
+        for stream in {line["stream"] for line in lines}:
+            mine = [
+                m for m in messages if m["type"] == "websocket" and (m["role"], m["stream"]) == (role, stream)
+            ]
+            data = [m for m in mine if m["opcode"] != "close"]
+            said = [line for line in lines if line["stream"] == stream]
+            assert [digest(m) for m in data if m["direction"] == asks] == [line["sent"] for line in said]
+            assert [m["data"] for m in data if m["direction"] == replies] == [line["answer"] for line in said]
+            assert [(m["direction"], m["code"]) for m in mine if m not in data] == [
+                (asks, 1000),
+                (replies, 1000),
+            ]
+            assert {m["url"] for m in mine} == {"/true" if stream == 1 else "/false"}
+            assert {m["error"] for m in mine} == {None}
+    assert messages[-1]["lost"] == {}

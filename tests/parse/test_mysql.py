@@ -147,8 +147,27 @@ def test_the_login_is_a_message_without_its_password():
         Dialogue(parsers=(MySql,)) >> login() << packet(3, failure(1045, b"28000", b"no"))
     ).messages()
     assert QueryError(code="1045", message="no", sqlstate="28000") == refused.failure
-    broken = (Dialogue(parsers=(MySql,)) >> login() >> packet(4, b"secret\0")[:-3]).messages()
-    assert ["connect"] == [m.kind for m in broken]
+
+
+@pytest.mark.parametrize("size", [40, len(login()) - 5, len(login()) + 8])
+def test_a_login_that_breaks_off(size):
+    """Of a login that is cut, no byte of the client is shown: what is not shown is counted."""
+    sent = (login() + packet(4, b"secret\0"))[:size]
+    *_, shown = (Dialogue(parsers=(MySql,)) >> sent).messages()
+    hidden = size if size < len(login()) else size - len(login())
+    assert ("connect", f"{hidden} bytes that may hold a password are not shown") == (shown.kind, shown.error)
+    lost = (
+        (Dialogue(parsers=(MySql,)) >> login()).gap(WRITE, 3)
+        >> b"secret"
+        << b"x"
+        >> query("SELECT 1")
+        << DONE
+    )
+    messages = lost.messages()
+    assert ["connect", "Lost", "RawData", "connect", "query"] == [
+        getattr(m, "kind", type(m).__name__) for m in messages
+    ]
+    assert "6 bytes that may hold a password are not shown" == messages[3].error
 
 
 def test_a_program_that_reads_queries_is_the_server():

@@ -141,7 +141,9 @@ def test_the_login_is_a_message_without_its_password():
     ).messages()
     assert QueryError(code="28P01", message="no") == refused.failure
     broken = (Dialogue(parsers=(Postgres,)) >> LOGIN >> message(b"p", b"secret\0")[:-3]).messages()
-    assert ["connect"] == [shown.kind for shown in broken]
+    assert ["no whole answer before the capture ended", "9 bytes that may hold a password are not shown"] == [
+        shown.error for shown in broken
+    ]
 
 
 def test_a_program_that_reads_queries_is_the_server():

@@ -7,7 +7,7 @@ import hashlib
 import random
 
 import pytest
-from dialogue import READ, START, WRITE, Dialogue, connection, raw_bytes
+from dialogue import READ, START, WRITE, Dialogue, connection, raw_bytes, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -15,7 +15,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
 
 from pellucid.model import Chunk, Http, Lost, RawData, Request, Response, WebSocket
-from pellucid.parse import Ending, Limits, Upgrade
+from pellucid.parse import Ending, Limits, Parse, Upgrade
 from pellucid.parse.budget import Budget
 from pellucid.parse.http1 import Http1
 from pellucid.parse.websocket import WebSocket as Parser
@@ -500,6 +500,27 @@ def test_shortening_forgets_contexts_and_cuts_payloads():
     assert (cut.data, cut.size, cut.error) == ("x" * 100, 1000, f"cut: {Ending.MEMORY}")
     assert cut.sha256 == hashlib.sha256(b"x" * 1000).hexdigest()
     assert refers.error == f"compressed, and {Ending.MEMORY}"
+
+
+def test_many_connections_under_one_limit():
+    """Where their windows do not fit, messages that need one say so, the others are right, and no connection is lost."""
+    stage = Parse([Http1, Parser], Limits(max_held=500_000))
+    made = [connection(number) for number in range(40)]
+    senders = [deflater() for _ in made]
+    head = len(switch(DEFLATE))
+    shown = []
+    for one in made:
+        run(stage, [Chunk(one, WRITE, 0, START, ASK), Chunk(one, READ, 0, START, switch(DEFLATE))])
+    for number in range(3):
+        text = b"the same words %d" % number
+        flows = [
+            Chunk(one, READ, head + number, START, packed(sender, TEXT, text))
+            for one, sender in zip(made, senders, strict=True)
+        ]
+        shown += [(message.error, raw_bytes(message) == text) for message in run(stage, flows)]
+
+    assert len(shown) == 120
+    assert set(shown) == {(None, True), (f"compressed, and {Ending.MEMORY}", False)}
 
 
 def test_what_grows_by_decompressing_is_charged():

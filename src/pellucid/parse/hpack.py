@@ -28,6 +28,9 @@ _MOST_KEPT = 64 * 1024
 """Bytes of a table that are kept, by the same count. Chromium and Firefox allow so much, all others 4 KiB; what lies
 deeper in a larger one is not known."""
 
+_REMEMBERED = 512
+"""Bytes of the longest block that is remembered."""
+
 _EXPANSION = 2
 """No literal of a block means more than so many times its bytes: the shortest code has 5 bits (appendix B)."""
 
@@ -62,7 +65,7 @@ class Block(NamedTuple):
 class Table:
     """The dynamic table of one direction (section 2.3.2), and so its decoder."""
 
-    __slots__ = ("_entries", "_most", "_size", "_sizes", "_whole")
+    __slots__ = ("_entries", "_last", "_last_block", "_most", "_size", "_sizes", "_whole")
 
     def __init__(self, *, whole: bool) -> None:
         self._entries: deque[Field | None] = deque()
@@ -74,20 +77,32 @@ class Table:
         """Every entry that the encoder may refer to is here."""
         self._most: int | None = _DEFAULT_TABLE if whole else None
         """The size that the encoder keeps to; None where it is not known."""
+        self._last_block = b""
+        """The last block, where it is short and the table is as it was before it: services say the same again and again."""
+        self._last = Block([], 0, 0)
+        """What it meant."""
 
     @property
     def cost(self) -> int:
         """Bytes of memory that it takes at most."""
-        return CHARACTER_COST * self._size + FIELD_COST * len(self._entries)
+        last = CHARACTER_COST * _EXPANSION * len(self._last_block) + FIELD_COST * len(self._last.fields)
+        return CHARACTER_COST * self._size + FIELD_COST * len(self._entries) + last
 
     def forget(self) -> None:
         """Some block was not seen, or not whole: which entry has which index is known only of new ones."""
         self._evict(0)
         self._whole = False
         self._most = None
+        self._last_block = b""
 
     def decode(self, block: bytes) -> Block:
-        """Decode one whole header block. Raises `HpackError`; the table is of no use then until it forgets."""
+        """Decode one whole header block. Raises `HpackError`; the table is of no use then until it forgets.
+
+        What is returned may be the very value that was returned before.
+        """
+        if block and block == self._last_block:
+            return self._last
+        self._last_block = block if len(block) <= _REMEMBERED else b""
         fields: list[Field] = []
         missing = 0
         at = 0
@@ -113,7 +128,8 @@ class Table:
             raise HpackError("a header block ends within a field") from None
         except ValueError as error:  # HuffmanError too
             raise HpackError(str(error)) from None
-        return Block(fields, missing, len(fields) * longest)
+        self._last = Block(fields, missing, len(fields) * longest)
+        return self._last
 
     def _indexed(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.1."""
@@ -159,6 +175,7 @@ class Table:
 
     def _insert(self, field: Field | None, size: int) -> None:
         """Section 4.4. `size` is in bytes, without the name where that is not known."""
+        self._last_block = b""
         if self._most is not None and size > self._most:
             self._evict(0)
         elif size > _MOST_KEPT or self._may_not_fit(field):
@@ -180,6 +197,7 @@ class Table:
 
     def _resize(self, most: int) -> None:
         """Section 6.3."""
+        self._last_block = b""
         self._most = most
         self._whole = self._whole and most <= _MOST_KEPT
         self._evict(min(most, _MOST_KEPT))

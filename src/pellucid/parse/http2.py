@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.budget import CHARACTER_COST, FIELD_COST, HEAD_COST, PARSER_COST
-from pellucid.parse.hpack import HpackError
+from pellucid.parse.hpack import Block, HpackError
 from pellucid.parse.http2_control import promised
 from pellucid.parse.http2_exchanges import Exchanges
 from pellucid.parse.http2_frames import (
@@ -250,10 +250,17 @@ class Http2(Protocol):
 
     def _decode(self, side: Side, frame: Frame, block: bytes, began: int, now: int) -> None:
         """Decode a header block, whatever becomes of it: the next ones build upon it."""
-        head = Head(side.table.decode(block), self._limits.max_head)
+        head = self._head(side, side.table.decode(block))
         self._budget.charge(HEAD_COST + FIELD_COST * len(head.fields) + CHARACTER_COST * 2 * len(block))
         half = Half(head, began, now)
         if frame.kind == PUSH_PROMISE:
             self._exchanges.promise(promised(frame), half)
         else:
             self._exchanges.headers(side.direction, frame, half)
+
+    def _head(self, side: Side, block: Block) -> Head:
+        if side.head and side.head[0] is block:
+            return side.head[1]
+        head = Head(block, self._limits.max_head)
+        side.head = (block, head)
+        return head

@@ -120,6 +120,7 @@ class MySql(SqlProtocol):
     ) -> None:
         super().__init__(connection, limits, budget, direction, head)
         self._phase = Phase.READY if self._seeking else Phase.LOGIN
+        self._secret = not self._seeking
         if judge_greeting(head) is Verdict.YES:
             self._phase = Phase.GREETING
         self._can = Can.SECURE_CONNECTION
@@ -389,7 +390,8 @@ class MySql(SqlProtocol):
         self._login = self._last = self._user = self._database = None
 
     def _remembered(self) -> int:
-        return self._session.size + (2 * COMPRESSION_COST if self._inflate else 0)
+        packets = self._sent_packets.held + self._answered_packets.held
+        return self._session.size + packets + (2 * COMPRESSION_COST if self._inflate else 0)
 
     _SPECIAL: ClassVar[dict[int, Callable[[MySql, Frame], None]]] = {
         0x01: _quit,

@@ -71,6 +71,11 @@ class Assembly:
         """Forget what was begun."""
         self._begun = None
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that a packet takes whose end has not come."""
+        return len(self._begun.payload) if self._begun else 0
+
     def _joined(self, begun: Frame, frame: Frame) -> Frame:
         if frame.type != (begun.last + 1) % 256:
             raise BrokenError("a packet out of order")

@@ -83,6 +83,7 @@ class MySqlBound(Bound):
         tries = [attributes] if attributes is not None else [False, True]
         read = [each for each in (self._read(count, with_attributes) for with_attributes in tries) if each]
         if len(read) != 1:
+            self._statement.types = ()  # new ones may have come
             return UNSET, not self._whole
         ((types, values, cut),) = read
         self._statement.types = types
@@ -143,7 +144,7 @@ class MySqlBulk(MySqlBound):
             while reader.left:
                 rows.append([_read_indicated(reader, kind) for kind in self._statement.types[:count]])
         except BrokenError:
-            return rows, True
+            return (UNSET, False) if self._whole else (rows, True)
         return rows, False
 
 

@@ -50,7 +50,8 @@ _SHORT = 200
 
 _COMMANDS = re.compile(
     r"^(?:\S{1,20} )?(?:PASS|LOGIN|AUTH(?:ENTICATE)?) ([^\r\n]*)"  # FTP, POP3 (RFC 1939), IMAP, SMTP, Redis inline
-    r"|^AUTH\r\n((?:\$\d+\r\n[^\r\n]*(?:\r\n|\Z)){1,2})",  # Redis (RESP)
+    r"|^AUTH\r\n((?:\$\d+\r\n[^\r\n]*(?:\r\n|\Z)){1,2})"  # Redis (RESP)
+    r"|://[^\s/?#\"'<>@:]{1,200}:((?!\d{1,5}\Z)[^\s/?#\"'<>@]+)\Z",  # a URL's password that goes on in the next piece
     re.ASCII | re.MULTILINE,
 )
 
@@ -88,7 +89,7 @@ def text_spans(text: str, rules: Rules) -> Iterator[Span]:
         yield from _parameters(text, rules)
     if "--" in text:
         yield from _pairs(_OPTION, text, rules)
-    if "</" in text:
+    if "<" in text:
         yield from _pairs(_ELEMENT, text, rules)
     if "<input" in lower:
         yield from _inputs(text, rules)
@@ -97,7 +98,7 @@ def text_spans(text: str, rules: Rules) -> Iterator[Span]:
 
 
 def command_spans(text: str) -> Iterator[Span]:
-    """Find what the log-in commands of protocols that are lines of text say."""
+    """Find what only a stream of bytes has: log-in commands of protocols that are lines of text, and what is not over."""
     return _matches(_COMMANDS, text)
 
 

@@ -93,7 +93,7 @@ class Output:
         """Hand everything to the reader, as far as it takes it."""
         self.flush()
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
         What is given at once stays together where an output keeps messages apart or drops them. More than the
@@ -101,7 +101,7 @@ class Output:
         """
         self._append(data)
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
         self._size += len(data)
         if len(data) > BUFFER_LIMIT:
             self._drain()
@@ -158,7 +158,7 @@ class Output:
             with self._reporting():
                 os.close(fd)  # NFS and quotas may refuse only here (close(2))
 
-    def _write_through(self, data: bytes | bytearray) -> None:
+    def _write_through(self, data: bytes | bytearray | memoryview) -> None:
         at = 0
         with self._reporting(), memoryview(data) as view:
             while at < len(view):
