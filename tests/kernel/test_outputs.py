@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from websockets.sync.server import serve
@@ -59,17 +59,17 @@ class Collector:
             self._read(end, self.connections[-1])
 
     def _read(self, end: socket.socket, text: bytearray) -> None:
-        with end:
+        with end, suppress(ConnectionResetError):
             while self.reading.wait() and (piece := end.recv(65536)):
                 text += piece
 
-    def leave(self) -> None:
+    def leave(self, how: int = socket.SHUT_WR) -> None:
         """Listen no more, and have the other end know; what it still sends is read."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for end in self._ends:
-            if end.fileno() >= 0:
-                end.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it has ended already
+                end.shutdown(how)
         self._thread.join()
 
     def say(self, text: bytes) -> None:
@@ -91,7 +91,7 @@ def collector():
     server = Collector(free_port())
     yield server
     server.reading.set()
-    server.leave()
+    server.leave(socket.SHUT_RDWR)
 
 
 def test_a_connection(capture, programs, nginx, collector, tmp_path):
