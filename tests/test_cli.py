@@ -295,3 +295,9 @@ def test_what_can_only_be_one(flags):
     done = pellucid("tls", *flags)
     assert (done.returncode, done.stdout) == (2, "")
     assert "given 2 times, and only one can be meant" in done.stderr
+
+
+def test_two_views() -> None:
+    """Each of --quiet, --headers and --body is a view of its own: two of them are refused in one line, status 2."""
+    line = only_line(pellucid("replay", "--quiet", "--body", RECORDING), 2)
+    assert line == "--quiet and --body exclude each other: each is a view of its own"

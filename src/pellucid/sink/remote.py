@@ -76,7 +76,7 @@ class Remote(Output):
 
     # --- as an output -----------------------------------------------------------------------------------
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue one message, or count it where there is no room for it."""
         while self._patient and self._is_full(len(data)):
             self._inbox.wait(_LOOK_MS)
