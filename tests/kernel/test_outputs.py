@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from websockets.sync.server import serve
@@ -59,18 +59,22 @@ class Collector:
             self._read(end, self.connections[-1])
 
     def _read(self, end: socket.socket, text: bytearray) -> None:
-        with end:
+        with end, suppress(ConnectionResetError):
             while self.reading.wait() and (piece := end.recv(65536)):
                 text += piece
 
-    def leave(self) -> None:
+    def leave(self, how: int = socket.SHUT_WR) -> None:
         """Listen no more, and have the other end know; what it still sends is read."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for end in self._ends:
-            if end.fileno() >= 0:
-                end.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it has ended already
+                end.shutdown(how)
         self._thread.join()
+
+    def say(self, text: bytes) -> None:
+        """Talk back, on the last connection."""
+        self._ends[-1].sendall(text)
 
     def lines(self, connection: int) -> list[bytes]:
         """The whole lines of one connection."""
@@ -87,7 +91,7 @@ def collector():
     server = Collector(free_port())
     yield server
     server.reading.set()
-    server.leave()
+    server.leave(socket.SHUT_RDWR)
 
 
 def test_a_connection(capture, programs, nginx, collector, tmp_path):
@@ -149,6 +153,8 @@ def test_the_log(flags, capture, programs, nginx, collector, tmp_path):
     run = capture("-l", place, "--record", str(tmp_path / "recording"), *flags)
     talk(programs, nginx, 1)
     decoder = decoder_of(run.process.pid)
+    wait_for(lambda: collector.connections and collector.connections[0], "the first line")
+    collector.say(b"what it says means nothing, but has to be taken")
     wait_for(lambda: all(state(decoder) == "S" for _ in range(50)), "the decoder to have nothing to do")
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(20) == 0
