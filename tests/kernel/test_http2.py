@@ -206,28 +206,3 @@ def test_a_connection_that_is_older_than_the_capture(
             assert headers == sent or one["request"]["partial"]
             assert one["response"]["status"] == 200
     assert {event["started"] for event in messages if event["type"] == "connection"} == {"mid"}
-
-
-def test_websockets_on_streams(
-    tls: Tls, programs: Programs, capture: Callable[..., Capture], node_folder: Path
-) -> None:
-    """Texts of two WebSockets on one connection are seen at both ends, both ways, each with its stream and URL."""
-    run = capture()
-    words = (*debian_node.command(node_folder), SOURCES / "http2_websocket.js", tls.cert, tls.key)
-    printed = programs.run(*words, env=debian_node.environment(node_folder, tls.libssl)).stdout.decode()
-    messages = run.stop()
-
-    texts = [one for one in messages if one["type"] == "websocket" and one["opcode"] == "text"]
-    assert {one["stream"] for one in texts} == {1, 3}
-    for url in ("/a", "/b"):
-        truth = [line for line in printed.splitlines() if line.endswith(url)]
-        assert len(truth) == 3
-        for role in ("client", "server"):
-            for direction in ("read", "write"):
-                seen = [
-                    one["data"]
-                    for one in texts
-                    if (one["url"], one["role"], one["direction"]) == (url, role, direction)
-                ]
-                assert seen == truth
-    assert {one["error"] for one in messages if one["type"] == "websocket"} == {None}

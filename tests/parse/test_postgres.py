@@ -141,7 +141,9 @@ def test_the_login_is_a_message_without_its_password():
     ).messages()
     assert QueryError(code="28P01", message="no") == refused.failure
     broken = (Dialogue(parsers=(Postgres,)) >> LOGIN >> message(b"p", b"secret\0")[:-3]).messages()
-    assert ["connect"] == [shown.kind for shown in broken]
+    assert ["no whole answer before the capture ended", "9 bytes that may hold a password are not shown"] == [
+        shown.error for shown in broken
+    ]
 
 
 def test_a_program_that_reads_queries_is_the_server():
@@ -498,6 +500,13 @@ def test_answers_that_do_not_fit():
         session() >> query("SELECT 1") << BOUND + READY >> query("SELECT 2") << complete("SELECT 2") + READY
     )
     assert [("query", "SELECT 1", None), "RawData", ("query", "SELECT 2", 2)] == brief(after_login(talk))
+
+
+def test_a_request_of_kafka_is_no_startup():
+    """Kafka's request for metadata begins with the same eight bytes as a startup message."""
+    kafka = struct.pack("!IHHI", 24, 3, 0, 1) + b"\0\x07console" + bytes(9)
+    assert Verdict.NO is Postgres.claims(kafka, connection())
+    assert Verdict.YES is Postgres.claims(LOGIN, connection())
 
 
 LETTERS = st.sampled_from([bytes([letter]) for letter in b"QPBDECSHFXdcfpRZ123ntTICGHWVENAK"])

@@ -74,6 +74,12 @@ def python_asyncio(stage: Stage) -> None:
     stage.programs.run(PYTHON, victims.SOURCES / "https_client.py", "asyncio", *words)
 
 
+def live(stage: Stage) -> None:
+    """A WebSocket and a stream of events."""
+    words = (str(free_port()), stage.tls.cert, stage.tls.key)
+    stage.programs.run(PYTHON, victims.SOURCES / "live.py", *words)
+
+
 def victim(name: str) -> Callable[[Stage], None]:
     """The scene that one victim plays by itself."""
 
@@ -83,7 +89,9 @@ def victim(name: str) -> Callable[[Stage], None]:
     return play
 
 
-SCENES = {scene.__name__: scene for scene in (curl_nginx, curl_nginx_http2, s_server_rev, python_asyncio)}
+SCENES = {
+    scene.__name__: scene for scene in (curl_nginx, curl_nginx_http2, s_server_rev, python_asyncio, live)
+}
 SCENES |= {name: victim(name) for name in victims.NAMES}
 
 

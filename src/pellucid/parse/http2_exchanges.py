@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.model import Connection, Direction, Message
 from pellucid.parse.body import Body
+from pellucid.parse.grpc import GrpcWebBody
 from pellucid.parse.http2_control import goes_away, reset_reason
 from pellucid.parse.http2_frames import END_STREAM, Frame, FrameError, Lost
 from pellucid.parse.http2_streams import Exchange, Half
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pellucid.model import Chunk
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
+    from pellucid.parse.live import Reader
 
 
 class Exchanges:
@@ -173,6 +175,7 @@ class Exchanges:
     def _show(self, exchange: Exchange) -> None:
         del self._open[exchange.stream]
         if exchange.request or exchange.response:
+            self._read_late(exchange)
             self._out.append(exchange.message(self._template))
 
     # --- bodies ------------------------------------------------------------------------------------
@@ -198,10 +201,26 @@ class Exchanges:
             self._read_websocket(exchange, half)
             return
         media = half.head.media
-        reader = reader_of(media) if media else None
+        reader: Reader | None = None
+        if media:
+            reader = reader_of(media)
+        elif half.untyped and exchange.grpc:
+            reader = GrpcWebBody  # of the kinds that there are, the one that allows most
         if reader:
             carried = Carried(self._connection, direction, exchange.stream, exchange.url, half.head.fields)
             half.body = LiveBody(self._limits, reader(carried, self._limits), half.ended)
+
+    def _read_late(self, exchange: Exchange) -> None:
+        """Read the bodies of a call of which nothing before its trailers has told that it is gRPC's."""
+        for half in exchange.halves:
+            if half.untyped and exchange.grpc:
+                asks = half is exchange.request
+                direction = next(each for each in Direction if (each is self._client) is asks)
+                fields = half.head.fields
+                carried = Carried(self._connection, direction, exchange.stream, exchange.url, fields)
+                live = GrpcWebBody(carried, self._limits)
+                self._out += live.feed(half.unread(), half.began)
+                self._out += live.end(half.ended, half.cut)
 
     def _read_websocket(self, exchange: Exchange, response: Half) -> None:
         """Have both bodies of an extended CONNECT read as what it is for (RFC 8441)."""

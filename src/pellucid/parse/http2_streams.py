@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pellucid.parse.template import Template
 
 _GRPC = "application/grpc"
+_GRPC_FIELD = "grpc-"
+"""Names that begin so are gRPC's own (grpc's doc/PROTOCOL-HTTP2.md, Custom-Metadata)."""
 
 
 class Half:
@@ -40,16 +42,37 @@ class Half:
         self.cut: str | None = None
         """What happened before it was complete."""
 
-    @property
-    def duration(self) -> float:
-        """Milliseconds from its first byte to the last so far."""
-        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
-
     def end(self, cut: str | None = None) -> Sequence[Message]:
         """Take nothing more; return what reading its body while it arrived has still to show."""
         self.complete = True
         self.cut = cut
         return self.body.end(cut) if isinstance(self.body, LiveBody) else ()
+
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
+    @property
+    def grpc(self) -> bool:
+        """It is gRPC's by its content type, or where that is not known by a field that nothing else has."""
+        if not self.untyped:
+            return self.head.media.startswith(_GRPC)
+        return any(name.startswith(_GRPC_FIELD) for name, _ in (*self.head.fields, *self.trailers))
+
+    @property
+    def untyped(self) -> bool:
+        """Its content type is one of the fields that are not known, or it has none."""
+        return self.head.partial and not self.head.media
+
+    def unread(self) -> bytes:
+        """The body, where it is whole and was not read while it arrived."""
+        if self.body is None or isinstance(self.body, LiveBody):
+            return b""
+        shown = self.body.show(None)
+        if shown.truncated:
+            return b""
+        return shown.body if isinstance(shown.body, bytes) else shown.body.encode()
 
     def holds(self) -> Held:
         """Bytes of memory that it takes."""
@@ -117,6 +140,12 @@ class Exchange:
         return self.given.url if self.given else None
 
     @property
+    def grpc(self) -> bool:
+        """Whether it is a call of gRPC."""
+        request, response = self.request, self.response
+        return (request is not None and request.grpc) or (response is not None and response.grpc)
+
+    @property
     def finished(self) -> bool:
         """Nothing more of either half comes."""
         request, response = self.request, self.response
@@ -149,9 +178,10 @@ class Exchange:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
+        grpc = self.grpc
         message = template.copy()
         message.ts = rfc3339(first.began)
-        message.protocol = "gRPC" if first.head.media.startswith(_GRPC) else "HTTP/2"
+        message.protocol = "gRPC" if grpc else "HTTP/2"
         message.stream = self.stream
         message.request = self.given
         if self.request:
@@ -159,6 +189,8 @@ class Exchange:
             message.request_ms = self.request.duration
         if self.response:
             message.response, cut = _response(self.response)
+            if grpc:
+                _add_grpc(message.response, self.response.trailers or self.response.head.fields)
             message.truncated = message.truncated or cut
             message.response_ms = self.response.duration
         if self.pushed:
@@ -190,8 +222,6 @@ def _request(half: Half) -> tuple[Request, bool]:
 def _response(half: Half) -> tuple[Response, bool]:
     head = half.head
     response = Response(status=head.status, reason="", headers=head.fields)
-    if head.media.startswith(_GRPC):
-        _add_grpc(response, half.trailers or head.fields)
     return response, half.fill(response, known=head.status > 0)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pellucid.parse import postgres_messages as messages
 from pellucid.parse.postgres_messages import judge_command, judge_startup
-from pellucid.parse.postgres_steps import Session, Step
+from pellucid.parse.postgres_steps import STEP_COST, Session, Step
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.sql import Command, SqlText
 from pellucid.parse.sql_frames import BrokenError, Header
@@ -91,6 +91,7 @@ class Postgres(SqlProtocol):
 
     def _sent(self, frame: Frame) -> None:
         take = self._SENT.get(chr(frame.type))
+        self._budget.charge(STEP_COST)
         if self._beginning:
             self._begins(frame)
         elif take:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
 from pellucid.model import QueryError
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.sql import SqlText, begins_statement, may_begin_statement
+from pellucid.parse.sql_fields import Fields
 from pellucid.parse.sql_frames import BrokenError, Header
 
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
@@ -32,7 +34,11 @@ _MAX_LARGE = 0x3FFFFFFF
 _MID_LENGTHS = b"\0\1\2\3"
 """First bytes of the length of a command that is taken for a beginning: below 64 MiB."""
 
+_PARAMETER = re.compile(rb"[a-z_][A-Za-z0-9_.]{0,62}\0")
+_PARAMETER_BEGINS = re.compile(rb"(?:[a-z_][A-Za-z0-9_.]{0,62})?")
+
 _LENGTH = struct.Struct("!I")
+_HEADER = struct.Struct("!BI")
 
 _FROM_CLIENT = dict.fromkeys(b"QPBFdp", _MAX_LARGE) | dict.fromkeys(b"DECSHXcf", _MAX_SMALL)
 _FROM_SERVER = dict.fromkeys(b"DTdENAVvSCt", _MAX_LARGE) | dict.fromkeys(b"123nsIZRKGHWc", _MAX_SMALL)
@@ -63,50 +69,20 @@ def startup_header(data: bytes | bytearray, at: int, keep: int) -> Header | None
 def _header(
     data: bytes | bytearray, at: int, known: dict[int, int], unread: bytes, keep: int
 ) -> Header | None:
-    if len(data) == at:
-        return None
-    letter = data[at]
-    if letter not in known:
-        raise BrokenError("a message of no known type")
     if len(data) - at < 5:
+        if len(data) > at and data[at] not in known:
+            raise BrokenError("a message of no known type")
         return None
-    (length,) = _LENGTH.unpack_from(data, at + 1)
-    if not 4 <= length <= known[letter]:
-        raise BrokenError("a message of impossible length")
+    letter, length = _HEADER.unpack_from(data, at)
+    if not 4 <= length <= known.get(letter, 0):
+        raise BrokenError("a message of no known type, or of impossible length")
     return Header(5, letter, length - 4, 0 if letter in unread else keep)
 
 
-class Reader:
-    """Takes fields off a payload, of which the end may be `cut`. Raises `BrokenError` where there are too few bytes."""
+class Reader(Fields):
+    """Takes PostgreSQL's fields off a payload."""
 
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def left(self) -> int:
-        """Bytes that are there."""
-        return len(self._data) - self._at
-
-    def take(self, size: int) -> bytes:
-        """Take so many bytes."""
-        end = self._at + size
-        if size < 0 or end > len(self._data):
-            raise BrokenError("a message is shorter than its fields")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def string(self) -> bytes:
-        """Take what ends with NUL."""
-        end = self._data.find(b"\0", self._at)
-        if end < 0:
-            raise BrokenError("a text without an end")
-        taken = self._data[self._at : end]
-        self._at = end + 1
-        return taken
+    __slots__ = ()
 
     def short(self) -> int:
         """Take an Int16, of which the protocol uses all 16 bits."""
@@ -119,10 +95,6 @@ class Reader:
     def size(self) -> int:
         """Take the length of a value; -1 is NULL."""
         return int.from_bytes(self.take(4), signed=True)
-
-    def rest(self) -> bytes:
-        """Take all that is left."""
-        return self.take(self.left)
 
 
 class Parse(NamedTuple):
@@ -244,8 +216,16 @@ def judge_startup(head: bytes) -> Verdict:
         return Verdict.NO
     if len(head) < 8:
         return Verdict.MORE
-    known = code == _VERSION_3 or _LENGTH.unpack_from(head, 4)[0] in {CANCEL, SSL, GSS}
-    return Verdict.YES if known else Verdict.NO
+    if code == _VERSION_3:
+        return _judge_parameter(head[8:])
+    return Verdict.YES if _LENGTH.unpack_from(head, 4)[0] in {CANCEL, SSL, GSS} else Verdict.NO
+
+
+def _judge_parameter(name: bytes) -> Verdict:
+    """Want the name of a parameter: a request of Kafka can begin with the same eight bytes."""
+    if _PARAMETER.match(name):
+        return Verdict.YES
+    return Verdict.MORE if _PARAMETER_BEGINS.fullmatch(name) else Verdict.NO
 
 
 def judge_command(head: bytes) -> Verdict:

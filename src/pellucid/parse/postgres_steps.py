@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pellucid.parse.limits import Limits
     from pellucid.parse.postgres_messages import Bind, Named, Parse
 
+STEP_COST = 160
+"""Bytes of a step, its command left out (145 measured)."""
+
 MAX_PORTALS = 1024
 """Portals with a name that one transaction has open; drivers use those of a few cursors."""
 
@@ -195,7 +198,8 @@ class Session:
     @property
     def size(self) -> int:
         """Bytes of memory, commands that wait left out."""
-        return self._statements.size + sum(portal.bound.kept for portal in self._portals.values())
+        portals = sum(portal.bound.kept + STEP_COST for portal in self._portals.values())
+        return self._statements.size + portals + STEP_COST * len(self.steps)
 
     def _note_names(self, text: SqlText) -> None:
         """Forget statements whose names SQL itself gives or takes: the two ways share them."""

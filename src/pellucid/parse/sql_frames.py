@@ -39,6 +39,8 @@ class Frame(NamedTuple):
     """One message; times in nanoseconds since 1970, UTC."""
 
     type: int
+    last: int
+    """The type of its last part, where it was put together of several."""
     payload: bytes
     """Its first bytes: those that are wanted, and lie before the first one that is missing."""
     size: int
@@ -84,6 +86,8 @@ class Framer:
         self._at = 0
         while True:
             if self._header is None:
+                if not self._head:
+                    yield from self._cut_whole(chunk)
                 self._header = self._begin(chunk)
                 if self._header is None:
                     return
@@ -91,6 +95,24 @@ class Framer:
             if self._left:
                 return
             yield from self._end(self._header, chunk.time)
+
+    def _cut_whole(self, chunk: Chunk) -> Iterator[Frame]:
+        """Yield messages while they are whole in the chunk: nearly all are, and rows may be millions."""
+        data, time, end = chunk.data, chunk.time, len(chunk.data)
+        at = self._at
+        while True:
+            self._offset = chunk.offset + at
+            header = self._read(data, at)
+            if header is None:
+                return
+            length, type, size, keep = header
+            start = at + length
+            at = start + size
+            if at > end:
+                return
+            payload = data[start : start + keep] if size > keep else data[start:at]
+            yield Frame(type, type, payload, size, 0, time, time)
+            self._at = at
 
     def skip(self, gap: Gap) -> Iterator[Frame]:
         """Go on after a hole that lies within one message. Raises `BrokenError` where another begins in it."""
@@ -154,7 +176,9 @@ class Framer:
         self._left -= take
 
     def _end(self, header: Header, time: int) -> Iterator[Frame]:
-        self._done = Frame(header.type, bytes(self._kept), header.size, self._lost, self._began, time)
+        self._done = Frame(
+            header.type, header.type, bytes(self._kept), header.size, self._lost, self._began, time
+        )
         self._kept.clear()
         self._lost = 0
         yield self._done

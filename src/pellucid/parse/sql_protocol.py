@@ -17,7 +17,7 @@ from pellucid.model import Chunk, Direction
 from pellucid.parse.budget import CHUNK_COST, PARSER_COST
 from pellucid.parse.protocol import Ending, Held, Protocol, Verdict
 from pellucid.parse.raw import raw_all
-from pellucid.parse.sql import COMMAND_COST
+from pellucid.parse.sql import COMMAND_COST, Command
 from pellucid.parse.sql_frames import BrokenError, Framer
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pellucid.model import Connection, Gap, Message
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
-    from pellucid.parse.sql import Command
     from pellucid.parse.sql_frames import Frame, Header
 
 HEADROOM = 64 * 1024
@@ -70,7 +69,8 @@ class SqlProtocol(Protocol):
         self._user: str | None = None
         self._database: str | None = None
         self._secret = False
-        """A password may come: bytes of the client that are in no message are not shown."""
+        """A password may come: bytes of the client that are in no message are not shown, but counted."""
+        self._hidden = 0
         self._seeking = not beginning.known
         self._tried: list[Chunk] = []
         """Chunks of the client that may begin a command, while it seeks."""
@@ -127,16 +127,17 @@ class SqlProtocol(Protocol):
     def gap(self, gap: Gap) -> Sequence[Message]:
         """Go on where the hole lies within one message, else seek a new beginning."""
         if self._seeking:
-            self._out += raw_all(self._give_up_trying())
+            self._out += self._raw(self._give_up_trying())
             self._missed()
             return self._take()
         framer = self._client if gap.direction is self._client.direction else self._server
         self._each(framer.skip(gap), gap.direction, None)
         return self._take()
 
-    def close(self, time: int, ending: Ending) -> Sequence[Message]:  # noqa: ARG002  # no timer runs here
+    def close(self, time: int, ending: Ending) -> Sequence[Message]:
         """Show everything that is pending."""
         self._end(ending, None)
+        self._tell_hidden(time)
         return self._take()
 
     def _cut(self, chunk: Chunk) -> None:
@@ -180,8 +181,23 @@ class SqlProtocol(Protocol):
         self._forget()
 
     def _raw(self, chunks: Iterable[Chunk]) -> list[Message]:
-        client = self._client.direction
-        return [*raw_all(chunk for chunk in chunks if not (self._secret and chunk.direction is client))]
+        if not self._secret:
+            return [*raw_all(chunks)]
+        shown = []
+        for chunk in chunks:
+            if chunk.direction is self._client.direction:
+                self._hidden += len(chunk.data)
+            else:
+                shown.append(chunk)
+        return [*raw_all(shown)]
+
+    def _tell_hidden(self, time: int) -> None:
+        """Say how many bytes were not shown, if any."""
+        if self._hidden:
+            command = self._begin(Command("connect", time))
+            command.problems.append(f"{self._hidden} bytes that may hold a password are not shown")
+            self._show(command)
+        self._hidden = 0
 
     # --- seeking -------------------------------------------------------------------------------------
 
@@ -199,6 +215,7 @@ class SqlProtocol(Protocol):
         tried = self._give_up_trying()
         if verdict is Verdict.YES:
             self._seeking = self._secret = False
+            self._tell_hidden(chunk.time)
             return tried
         if len(tried) > 1:  # the last one may begin what the earlier ones did not
             self._out += self._raw(tried[:-1])
