@@ -133,3 +133,14 @@ def test_the_bound_of_a_block_holds(blocks, sizes):
     for block in encoded(blocks, sizes):
         decoded = table.decode(block)
         assert sum(len(name) + len(value) for name, value in decoded.fields) <= decoded.most
+
+
+def test_the_same_block_again():
+    """It means what the table says by then, also when it meant something else before."""
+    table = Table(whole=True)
+    table.decode(b"\x40\x01a\x011")
+    assert [("a", "1")] == table.decode(b"\xbe").fields == table.decode(b"\xbe").fields
+    table.decode(b"\x40\x01b\x012")
+    assert [("b", "2")] == table.decode(b"\xbe").fields
+    table.forget()
+    assert 1 == table.decode(b"\xbe").missing

@@ -15,7 +15,7 @@ class Request(Struct, kw_only=True):
     """The request half of an exchange."""
 
     method: str
-    """As sent: any token."""
+    """As sent: any token; empty where it is not known (see `partial`), as the following."""
     url: str
     """The request target as sent: usually path and query."""
     authority: str | None
@@ -42,7 +42,7 @@ class Response(Struct, kw_only=True):
     """The response half of an exchange."""
 
     status: int
-    """Three digits."""
+    """Three digits; 0 where it is not known (see `partial`)."""
     reason: str
     """The words behind it, often empty."""
     headers: Headers

@@ -65,7 +65,7 @@ class Block(NamedTuple):
 class Table:
     """The dynamic table of one direction (section 2.3.2), and so its decoder."""
 
-    __slots__ = ("_entries", "_last", "_last_block", "_most", "_size", "_sizes", "_whole")
+    __slots__ = ("_bound", "_entries", "_last", "_last_block", "_most", "_size", "_sizes", "_whole")
 
     def __init__(self, *, whole: bool) -> None:
         self._entries: deque[Field | None] = deque()
@@ -77,6 +77,8 @@ class Table:
         """Every entry that the encoder may refer to is here."""
         self._most: int | None = _DEFAULT_TABLE if whole else None
         """The size that the encoder keeps to; None where it is not known."""
+        self._bound = _DEFAULT_TABLE if whole else _MOST_KEPT
+        """The size that we keep to."""
         self._last_block = b""
         """The last block, where it is short and the table is as it was before it: services say the same again and again."""
         self._last = Block([], 0, 0)
@@ -93,6 +95,7 @@ class Table:
         self._evict(0)
         self._whole = False
         self._most = None
+        self._bound = _MOST_KEPT
         self._last_block = b""
 
     def decode(self, block: bytes) -> Block:
@@ -148,20 +151,22 @@ class Table:
         """Section 6.2: with indexing, without, and never indexed."""
         indexing = block[at] & 0x40
         index, at = _integer(block, at, 0x3F if indexing else 0x0F)
-        if index:
+        name: str | None
+        if 0 < index < _DYNAMIC:
+            name = _STATIC[index][0]
+        elif index:
             name = self._name(index)
         else:
             literal, at = _string(block, at)
             name = _text(literal)
         value, at = _string(block, at)
-        field = None if name is None else (name, _text(value))
+        field = None if name is None else (name, value if value.isascii() else _text(value))
         if indexing:
             self._insert(field, len(name or "") + len(value) + _ENTRY_COST)
         return field, at
 
     def _name(self, index: int) -> str | None:
-        if index < _DYNAMIC:
-            return _STATIC[index][0]
+        """The name of an entry of the dynamic table."""
         if index < _DYNAMIC + len(self._entries):
             entry = self._entries[_NEWEST - index]
             return entry[0] if entry else None
@@ -174,33 +179,33 @@ class Table:
             raise HpackError(f"no header field has index {index}")
 
     def _insert(self, field: Field | None, size: int) -> None:
-        """Section 4.4. `size` is in bytes, without the name where that is not known."""
+        """Section 4.4. `size` is in bytes, without the name where that is not known.
+
+        An entry larger than the table only empties it. Where that may have happened unknown to us, or the entry is not
+        kept, only newer ones are known from here on. Where the table's size is not known, this cannot mislead: the
+        encoder refers to nothing that was before such an entry.
+        """
+        most = self._most
         self._last_block = b""
-        if self._most is not None and size > self._most:
+        if most is not None and size > most:
             self._evict(0)
-        elif size > _MOST_KEPT or self._may_not_fit(field):
-            self._evict(0)  # whether the encoder has it is not known: from here on only newer entries are
+        elif size > _MOST_KEPT or (most is not None and (field is None or not field[0].isascii())):
+            self._evict(0)
             self._whole = False
         else:
             self._entries.append(field)
             self._sizes.append(size)
             self._size += size
-            self._evict(_MOST_KEPT if self._most is None else min(self._most, _MOST_KEPT))
-
-    def _may_not_fit(self, field: Field | None) -> bool:
-        """An entry larger than the table only empties it; where that happens unknown to us, all indices shift.
-
-        Where the table's size is not known either, the encoder still refers to nothing by a shifted index: what was
-        before such an entry is gone.
-        """
-        return self._most is not None and (field is None or not field[0].isascii())
+            if self._size > self._bound:
+                self._evict(self._bound)
 
     def _resize(self, most: int) -> None:
         """Section 6.3."""
         self._last_block = b""
         self._most = most
+        self._bound = min(most, _MOST_KEPT)
         self._whole = self._whole and most <= _MOST_KEPT
-        self._evict(min(most, _MOST_KEPT))
+        self._evict(self._bound)
 
     def _evict(self, most: int) -> None:
         """Section 4.3."""
@@ -229,7 +234,11 @@ def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:
 def _string(block: bytes, at: int) -> tuple[str, int]:
     """Read a string literal (section 5.2); return its bytes as characters (ISO 8859-1), and the index after it."""
     coded = block[at] & 0x80
-    size, at = _integer(block, at, 0x7F)
+    size = block[at] & 0x7F
+    if size < 0x7F:
+        at += 1
+    else:
+        size, at = _integer(block, at, 0x7F)
     end = at + size
     if end > len(block):
         raise HpackError("a header block ends within a field")
