@@ -61,6 +61,7 @@ bench: setup $(STAMPS)/test-packages
 	@$(BIN)/python bench/nginx.py
 	@$(BIN)/python bench/rate.py
 	@$(BIN)/python bench/replay.py
+	@$(BIN)/python bench/others.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
 kernels: setup $(STAMPS)/kernel-packages

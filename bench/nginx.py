@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -68,6 +69,8 @@ class Round:
     p50: float
     """Milliseconds."""
     p99: float
+    ends: float
+    """Microseconds of CPU that nginx and wrk took for each request."""
     bytes: int = 0
     """Plaintext that nginx and wrk passed to libssl."""
     lost: int = 0
@@ -75,6 +78,11 @@ class Round:
     """Seconds of CPU that Pellucid's two processes took, for each second of load."""
     memory: float = 0.0
     """Resident MiB of both at the end of the load; their buffers only grow."""
+
+    @property
+    def work(self) -> float:
+        """Microseconds of CPU that all of them took for each request."""
+        return self.ends + 1e6 * self.cpu / self.rate
 
 
 @dataclass
@@ -86,18 +94,28 @@ class Bench:
     seconds: int
     connections: int
     env: dict[str, str]
+    server: int
+    """The number of nginx's first process."""
 
-    def load(self) -> tuple[float, float, float]:
-        """Requests per second, and the median and 99th percentile of latency in ms."""
+    def load(self) -> tuple[float, float, float, float]:
+        """The first four of a round."""
         command = ["wrk", "-t1", f"-c{self.connections}", f"-d{self.seconds}", "--latency"]
         url = f"https://127.0.0.1:{self.port}/"
+        before = self.spent()
         done = subprocess.run([*command, url], env=self.env, check=True, capture_output=True, text=True)
+        spent = self.spent() - before
         if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
             sys.exit(f"wrk saw errors:\n{done.stdout}")
         rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-        if not rate:
+        requests = total(done.stdout, r"(\d+) requests in")
+        if not rate or not requests:
             sys.exit(f"wrk said nothing that is understood:\n{done.stdout}")
-        return float(rate[1]), latency(done.stdout, 50), latency(done.stdout, 99)
+        return float(rate[1]), latency(done.stdout, 50), latency(done.stdout, 99), 1e6 * spent / requests
+
+    def spent(self) -> float:
+        """Seconds of CPU so far, of nginx and of all that have run and ended."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage(self.server)[0] + ended.ru_utime + ended.ru_stime
 
     def command(self, name: str, flags: list[str], ready: Path) -> list[str]:
         """What is run beside the load, and makes the file `ready` when it has begun."""
@@ -108,20 +126,26 @@ class Bench:
         begin = ["-m", "pellucid", "tls", "--libssl", libssl, "--ready-file", str(ready)]
         return [sys.executable, *begin, *words]
 
-    def round(self, name: str, flags: list[str] | None) -> Round:
-        """One round without (None) or with a capture."""
-        if flags is None:
-            return Round(*self.load())
+    @contextmanager
+    def capture(self, name: str, flags: list[str]) -> Iterator[int]:
+        """A capture that has begun, until the block ends: the number of its process."""
         ready = self.folder / "ready"
         ready.unlink(missing_ok=True)
         command = self.command(name, flags, ready)
         with (self.folder / "summary").open("w+") as summary:
             process = subprocess.Popen(command, stdout=summary, stderr=subprocess.DEVNULL)
             wait_for(lambda: ready.exists() or process.poll() is not None)
-            before, load, after = usage(process.pid), self.load(), usage(process.pid)
+            yield process.pid
             process.send_signal(signal.SIGINT)
             if process.wait() != 0:
                 sys.exit("the capture failed")
+
+    def round(self, name: str, flags: list[str] | None) -> Round:
+        """One round without (None) or with a capture."""
+        if flags is None:
+            return Round(*self.load())
+        with self.capture(name, flags) as pid:
+            before, load, after = usage(pid), self.load(), usage(pid)
         seen, lost = self.told()
         return Round(*load, seen, lost, cpu=(after[0] - before[0]) / self.seconds, memory=after[1])
 
@@ -183,7 +207,7 @@ def nginx(seconds: int, connections: int, location: str = SMALL) -> Iterator[Ben
         server = subprocess.Popen(["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"], env=env)
         try:
             wait_for(lambda: listening(port) or server.poll() is not None)
-            yield Bench(folder, port, seconds, connections, env)
+            yield Bench(folder, port, seconds, connections, env, server.pid)
         finally:
             server.terminate()
             server.wait()
@@ -194,12 +218,13 @@ def row(name: str, rounds: list[Round], base: list[Round]) -> str:
     pairs = list(zip(rounds, base, strict=True))
     kept = statistics.median(each.rate / reference.rate for each, reference in pairs)
     added = statistics.median(1e6 / each.rate - 1e6 / reference.rate for each, reference in pairs)
+    work = statistics.median(each.work - reference.work for each, reference in pairs)
 
     def median(values: Iterable[float]) -> float:
         return statistics.median(values)
 
     return (
-        f"| {name} | {median(at.rate for at in rounds):,.0f} | {kept:.1%} | {added:.1f} "
+        f"| {name} | {median(at.rate for at in rounds):,.0f} | {kept:.1%} | {added:.1f} | {work:.1f} "
         f"| {median(at.p50 for at in rounds):.2f} / {median(at.p99 for at in rounds):.2f} "
         f"| {median(at.bytes for at in rounds) / 1e6:,.0f} "
         f"| {sum(at.lost for at in rounds):,} | {median(at.cpu for at in rounds):.2f} "
@@ -221,8 +246,10 @@ def main() -> None:
             for name, flags in MODES.items():
                 print(f"round {number + 1} of {chosen.rounds}: {name}", file=sys.stderr)
                 results[name].append(bench.round(name, flags))
-    print("| | requests/s | kept | added us/request | p50 / p99 ms | MB seen | bytes lost | CPU | MiB |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| | requests/s | kept | added us | added CPU us | p50 / p99 ms | MB seen | bytes lost | CPU | MiB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, rounds in results.items():
         print(row(name, rounds, results["no capture"]))
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from nginx import SMALL, nginx, wait_for
 from reference import Reference
+from reference2 import Reference2
 from usage import MIB, resident
 
 from pellucid.capture.envelope import HEADER, split
@@ -73,15 +74,24 @@ class Traffic:
     """What nginx does with a request."""
     load: tuple[str, ...]
     """The client, with all but the URL."""
+    reference: type[Reference | Reference2] = Reference
+    """What is compared with."""
 
 
 WRK = ("wrk", "-t1", "-c32", "-d1")
+H2LOAD = ("h2load", "-n20000", "-c8", "-m8")
 FIELDS = " ".join("add_header {0} '{2}';".format(*line.partition(": ")) for line in RESPONSE)
 TRAFFIC = {
     "the smallest messages": Traffic(SMALL, WRK),
     "an API: 9 and 13 header fields, 1.5 KB of JSON": Traffic(
         f"{FIELDS} default_type application/json; return 200 '{BODY}';",
         (*WRK, *(word for line in REQUEST for word in ("-H", line))),
+    ),
+    "HTTP/2, the smallest messages": Traffic(SMALL, H2LOAD, Reference2),
+    "HTTP/2, the API": Traffic(
+        f"{FIELDS} default_type application/json; return 200 '{BODY}';",
+        (*H2LOAD, *(word for line in REQUEST for word in ("-H", line))),
+        Reference2,
     ),
 }
 
@@ -136,13 +146,13 @@ def seconds(act: Callable[[], object]) -> float:
     return time.thread_time() - before
 
 
-def compare(read: list[bytes], rounds: int) -> None:
+def compare(read: list[bytes], rounds: int, made: type[Reference | Reference2]) -> None:
     """Print both rates, and the ratio of each round's."""
     fed = list(pieces(read))
     ours, theirs = [], []
     exchanges = 0
     for _ in range(rounds):
-        reference = Reference()
+        reference = made()
         theirs.append(seconds(lambda: reference.run(fed)))  # noqa: B023 - called at once
         ours.append(seconds(lambda: pellucid([*read, END])))
         exchanges = reference.exchanges + reference.unanswered
@@ -151,7 +161,9 @@ def compare(read: list[bytes], rounds: int) -> None:
         sys.exit(f"not the same: the reference has {exchanges} exchanges, Pellucid {captured}")
     ratio = statistics.median(reference / own for reference, own in zip(theirs, ours, strict=True))
     print("| | exchanges/s |\n|---|---|")
-    print(f"| the reference: httptools and msgspec alone | {exchanges / statistics.median(theirs):,.0f} |")
+    print(
+        f"| the reference: the bare parser and msgspec alone | {exchanges / statistics.median(theirs):,.0f} |"
+    )
     print(f"| Pellucid, records to JSON lines | {exchanges / statistics.median(ours):,.0f} |")
     print(f"\n{exchanges:,} exchanges, {rounds} rounds: {ratio:.2f} of the reference (median of rounds)")
 
@@ -188,7 +200,8 @@ def main() -> None:
             if chosen.times:
                 repeat(batches(path), chosen.times)
             else:
-                compare(batches(path), chosen.rounds)
+                made = TRAFFIC[name].reference if name in TRAFFIC else Reference
+                compare(batches(path), chosen.rounds, made)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ static __always_inline struct thread *this_thread(void)
 /* A free frame for a call that begins now, NULL where there is no room (counted as lost). */
 static __always_inline struct frame *push(struct pt_regs *ctx)
 {
-	struct thread *thread = this_thread();
 	u64 id = bpf_get_current_pid_tgid(), sp = PT_REGS_SP(ctx);
+	struct thread *thread = bpf_map_lookup_elem(&threads, &id);
 
 	if (!thread) {
 		struct thread fresh = {};

@@ -11,6 +11,7 @@
 
 #include "connection.h"
 
+#define SMALL 192   /* what most requests fit in */
 #define PIECE 16384 /* the longest TLS record: what most long reads return */
 #define PIECES 4096 /* 64 MiB in one call; more is lost, and said */
 #define PIECES_WITHOUT_LOOP 64
@@ -82,7 +83,10 @@ static __always_inline void send_in(const struct rest *rest, u32 size, const u32
 	r->offset = rest->offset;
 	r->tid = bpf_get_current_pid_tgid();
 	r->direction = rest->direction;
-	submit(r);
+	if (room > SMALL)
+		submit_large(r);
+	else
+		submit(r);
 }
 
 /* Send the next piece and move on; 1 when nothing is left (bpf_loop's word for stop). */
@@ -92,8 +96,8 @@ static long send_piece(u32 index, struct rest *rest)
 
 	if (size > PIECE)
 		size = PIECE;
-	if (size <= 192)
-		send_in(rest, size, 192);
+	if (size <= SMALL)
+		send_in(rest, size, SMALL);
 	else if (size <= 960)
 		send_in(rest, size, 960);
 	else if (size <= 4032)

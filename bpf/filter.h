@@ -46,11 +46,9 @@ static __always_inline bool is_ours(void)
 
 static __always_inline bool wanted(void)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	if (filter_pid && pid != filter_pid)
+	if (!is_ours())
 		return false;
-	if (filter_follow && !is_followed(pid))
+	if (filter_follow && !is_followed(bpf_get_current_pid_tgid() >> 32))
 		return false;
 	if (filter_uid != ~0ULL && (u32)bpf_get_current_uid_gid() != filter_uid)
 		return false;

@@ -273,6 +273,18 @@ def test_the_log_in_a_file(tmp_path: Path) -> None:
     answer = pellucid("replay", cut, "-l", log)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert f"WARNING {cut} was cut short" in log.read_text()
+    assert "HTTP/1.1 200 OK" in answer.stdout
+
+
+def test_events_where_the_log_goes(tmp_path: Path) -> None:
+    """With `-l` and without another place messages are there too, as text, behind what the file holds; else not."""
+    log = tmp_path / "log"
+    log.write_text("of yesterday\n")
+    shown = pellucid("replay", RECORDING, "-l", log).stdout
+    assert log.read_text() == f"of yesterday\n{shown}"
+    assert log.stat().st_mode & 0o777 == 0o600
+    pellucid("replay", RECORDING, "-l", log, "-o", "json")
+    assert log.read_text() == f"of yesterday\n{shown}"
 
 
 @pytest.mark.parametrize(
@@ -283,3 +295,9 @@ def test_what_can_only_be_one(flags):
     done = pellucid("tls", *flags)
     assert (done.returncode, done.stdout) == (2, "")
     assert "given 2 times, and only one can be meant" in done.stderr
+
+
+def test_two_views() -> None:
+    """Each of --quiet, --headers and --body is a view of its own: two of them are refused in one line, status 2."""
+    line = only_line(pellucid("replay", "--quiet", "--body", RECORDING), 2)
+    assert line == "--quiet and --body exclude each other: each is a view of its own"

@@ -50,14 +50,21 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
 def test_what_it_says(screen: Screen) -> None:
     """Exchanges, other messages, megabytes, rate and loss, on a line that begins by erasing the last one."""
     counter = Counter(os.dup(screen.theirs))
-    assert list(counter.watch([b"x" * 1_500_000])) == [b"x" * 1_500_000]
-    for message in (http(), http(), raw("a"), connection(), lost()):
-        counter.write(message)
-    counter.flush()
+    for _ in counter.watch([b"x" * 1_500_000]):
+        for message in (http(), http(), raw("a"), connection(), lost()):
+            counter.write(message)
     counter.close()
     assert screen.seen() == (
         f"{ERASE}2 exchanges  1 other message  1.5 MB  0/s  LOST 4,096 bytes in 1 hole{ERASE}"
     )
+
+
+def test_a_recording(screen: Screen) -> None:
+    """Of what is only recorded bytes are told, and nothing is claimed of losses, which nobody knows yet."""
+    counter = Counter(os.dup(screen.theirs), recording=True)
+    assert list(counter.watch([b"x" * 1234])) == [b"x" * 1234]
+    counter.close()
+    assert screen.seen() == f"{ERASE}1.2 kB recorded  0.0 kB/s{ERASE}"
 
 
 def test_how_often(screen: Screen) -> None:

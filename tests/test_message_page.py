@@ -17,31 +17,7 @@ from pellucid.model import Message
 from pellucid.sink.json import encode_into
 from tests.recordings.make import SCENES, expected_of
 from tests.sink.messages import messages
-
-
-def strict(schema: Any) -> Any:
-    """A copy of a schema that lets no field pass which it does not name."""
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {"additionalProperties": False} if "properties" in schema else {}
-    return {name: strict(part) for name, part in schema.items()} | closed
-
-
-SCHEMA = json.loads(message_schema.FILE.read_text())
-STRICT = strict({key: value for key, value in SCHEMA.items() if key != "oneOf"})
-VALIDATORS = {
-    part["properties"]["type"]["const"]: Draft202012Validator({"$ref": f"#/$defs/{name}", **STRICT})
-    for name, part in SCHEMA["$defs"].items()
-    if "type" in part["properties"]
-}
-
-
-def check(line: str | bytes | bytearray) -> None:
-    """Fail where a line is not what the schema of its type says, to the last field."""
-    message = json.loads(line)
-    VALIDATORS[message["type"]].validate(message)
+from tests.valid import SCHEMA, VALIDATORS, check
 
 
 def test_the_page_is_fresh() -> None:

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from pellucid import dial
-from pellucid.channel import NextFile, Opened, Reconnect
+from pellucid.channel import NextFile, NotOpened, Opened, Reconnect
 from pellucid.dial import Dialer
 from pellucid.errors import PellucidError
 from pellucid.places import Places
@@ -61,6 +61,15 @@ def test_the_next_file(places, tmp_path):
     assert os.path.samestat(os.fstat(fd), (tmp_path / "x").stat())
     assert os.fstat(fd).st_size == 0
     os.close(fd)
+
+
+def test_no_next_file(places, tmp_path):
+    """What is wrong is told to the decoder, which ends with that line."""
+    (tmp_path / "x").unlink()
+    (tmp_path / "x").mkdir()
+    places.hear(NextFile(0))
+    (answer,) = places.answers()
+    assert answer == (NotOpened(0, f"cannot rotate {tmp_path / 'x'}: another file has taken its place"), None)
 
 
 def test_another_connection(places, server):

@@ -21,6 +21,9 @@ EXPECTED = RECORDINGS / "curl_nginx.ndjson"
 TWO_MESSAGES = "0.0015"
 """MiB: the recording's messages have between 157 and 817 bytes."""
 
+THEIRS = "events-2001-01-01T00-00-00.000.ndjson"
+"""No file of ours, although it has such a name."""
+
 NAME = re.compile(r"events-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.ndjson")
 
 
@@ -64,10 +67,12 @@ def test_a_message_that_is_larger_than_a_file(tmp_path: Path) -> None:
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     """With --rotate-keep the oldest are removed, and nothing else that lies there."""
-    bystander = tmp_path / "events-of-yesterday.ndjson"
+    bystander, someone_elses = tmp_path / "events-of-yesterday.ndjson", tmp_path / THEIRS
     bystander.touch()
+    someone_elses.symlink_to(bystander)
     files = rotated(tmp_path, "--rotate-size", TWO_MESSAGES, "--rotate-keep", "2")
     files.remove(bystander)
+    files.remove(someone_elses)
     assert len(files) == 3
     assert EXPECTED.read_bytes().endswith(b"".join(file.read_bytes() for file in files))
 

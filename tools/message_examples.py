@@ -31,8 +31,6 @@ _WHO: dict[str, Any] = {
 }
 
 _MADE: tuple[model.Message, ...] = (
-    model.WebSocket(**_WHO, url="/chat", direction="write", opcode="text", data="hello", size=5),
-    model.ServerSentEvent(**_WHO, url="/news", direction="read", event="price", id="8", data="42", size=2),
     model.Grpc(
         **_WHO,
         stream=1,

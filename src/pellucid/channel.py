@@ -18,6 +18,7 @@ import msgspec
 
 from pellucid.errors import PellucidError
 from pellucid.model import Clock, Drops, End, Offsets, Target
+from pellucid.sink import SinkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,7 @@ class Say(msgspec.Struct, tag=True, frozen=True):
 class Outputs(Say, frozen=True):
     """Tracer: the sinks to write; one descriptor each, in this order, then the recording's if there is one."""
 
-    sinks: list[tuple[str, str]]
-    """(format, place)."""
+    sinks: list[SinkSpec]
     recording: str | None
 
 
@@ -51,6 +51,12 @@ class Tell(Say, frozen=True):
     """Tracer: context for the stream."""
 
     context: Clock | Target | Drops | Offsets | End
+
+
+class Logged(Say, frozen=True):
+    """Tracer: a line of its log, for the connection that the log goes to."""
+
+    line: str
 
 
 class Opened(Say, frozen=True):
@@ -105,6 +111,7 @@ Anything = (
     Outputs
     | Ring
     | Tell
+    | Logged
     | Opened
     | NotOpened
     | Settle

@@ -38,6 +38,7 @@ from pellucid.redact import Redactor, Rules, load_rules
 from pellucid.settings import Tls
 from pellucid.signals import SIGNALS, interruptions
 from pellucid.sink import STDOUT, SinkSpec, parse_spec
+from pellucid.sink.log import LogSink
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -284,11 +285,11 @@ def _specs(
     specs = [parse_spec(text, sinks) for text in settings.output]
     if also is not None:
         specs.append(parse_spec(f"text:{also}", sinks))
-    specs = specs or [SinkSpec("text", STDOUT)]
     _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
     places += [("another output", spec.place) for spec in specs]
+    specs += _default_specs(settings, asked=bool(specs))
     users: dict[str, str] = {}
     for user, place in places:
         if place == STDOUT and user != "another output":
@@ -302,6 +303,15 @@ def _specs(
     return specs
 
 
+def _default_specs(settings: Show, *, asked: bool) -> list[SinkSpec]:
+    """Text on stdout, and where the log goes, if nothing was asked for; and the log itself, if that is a connection."""
+    shown = [] if asked else [SinkSpec("text", STDOUT)]
+    if settings.logaddr is None or settings.logaddr == STDOUT:
+        return shown
+    log_place = SinkSpec(LogSink.format if asked else "text", settings.logaddr, shared=True)
+    return [*shown, log_place] if log_place.endpoint or not asked else shown
+
+
 def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
     """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
     for spec in specs:
@@ -309,7 +319,7 @@ def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: 
             raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
         if sinks[spec.format].needs_file and spec.compressed:
             raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
-    if rotates(settings) and not any(spec.is_file for spec in specs):
+    if rotates(settings) and not any(spec.may_rotate for spec in specs):
         raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
     if settings.rotate_keep and not rotates(settings):
         raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")

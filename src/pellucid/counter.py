@@ -36,7 +36,7 @@ def counter_for(fds: Iterable[int], *, recording: bool) -> Counter | None:
     """
     if not os.isatty(_STDERR) or not (recording or all(_is_quiet(fd) for fd in fds)):
         return None
-    return Counter(os.dup(_STDERR))
+    return Counter(os.dup(_STDERR), recording=recording)
 
 
 def _is_quiet(fd: int) -> bool:
@@ -50,12 +50,14 @@ class Counter(Sink):
     Lines of the log erase it (`log.ERASE`), whichever process they are of; it comes back below them.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, recording: bool = False) -> None:
         super().__init__(Output(fd, "stderr"), SinkOptions())
         self._paint = painter(has_colors(fd))
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
         self._fd = fd
+        self._recording = recording
+        """No message is made of what comes, and nobody knows yet what is lost: bytes are all that can be told."""
         self._drawn = 0.0
         self._since, self._before = time.monotonic(), 0
         self._rate = 0.0
@@ -63,10 +65,11 @@ class Counter(Sink):
         self._bytes = self._exchanges = self._others = self._lost = self._holes = 0
 
     def watch(self, batches: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-        """Pass batches on: their bytes show that something moves, also while no message ends."""
+        """Pass batches on: their bytes show that something moves, also while no message ends, or none is made."""
         for batch in batches:
             self._bytes += len(batch)
             yield batch
+            self.flush()
 
     def write(self, message: Message) -> None:
         """Count a message; the summary ends the counting."""
@@ -102,14 +105,15 @@ class Counter(Sink):
 
     def _measure(self, now: float) -> None:
         if now - self._since >= _RATE_OVER:
-            messages = self._exchanges + self._others
-            self._rate = (messages - self._before) / (now - self._since)
-            self._since, self._before = now, messages
+            so_far = self._bytes if self._recording else self._exchanges + self._others
+            self._rate = (so_far - self._before) / (now - self._since)
+            self._since, self._before = now, so_far
 
     def _line(self, width: int) -> str:
+        if self._recording:
+            return self._paint("note", f"{_size(self._bytes)} recorded  {_size(self._rate)}/s"[:width])
         others = f"  {_grouped(self._others, 'other message')}" if self._others else ""
-        moved = f"{self._bytes / 1e6:,.1f} MB  {self._rate:,.0f}/s"
-        seen = f"{_grouped(self._exchanges, 'exchange')}{others}  {moved}  "
+        seen = f"{_grouped(self._exchanges, 'exchange')}{others}  {_size(self._bytes)}  {self._rate:,.0f}/s  "
         lost = f"LOST {self._lost:,} bytes in {count(self._holes, 'hole')}" if self._holes else "nothing lost"
         seen, lost = seen[:width], lost[: max(width - len(seen), 0)]
         return self._paint("note", seen) + self._paint("warning" if self._holes else "note", lost)
@@ -125,6 +129,10 @@ class Counter(Sink):
             self._output.flush()
         except (OSError, OutputClosed, PellucidError):
             self._gone = True  # the terminal was closed: the capture does not depend on it
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
 
 
 def _grouped(number: int, unit: str) -> str:

@@ -26,7 +26,7 @@ from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import STDOUT, Output, OutputClosed, SinkSpec
+from pellucid.sink import STDOUT, Output, OutputClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -113,7 +113,7 @@ def _decode(
     if not isinstance(outputs, Outputs):
         return  # the tracer could not even begin, and has said why
     inbox = Inbox(channel)
-    specs = [SinkSpec(*row) for row in outputs.sinks]
+    specs = outputs.sinks
     opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
     shown = bool(outputs.recording is None or settings.output or settings.eventaddr or settings.count)
     counter = counter_for(fds[: len(opened)], recording=not shown)

@@ -23,8 +23,9 @@ LEAST_DELAY, MOST_DELAY = 0.1, 5.0
 PATIENCE = 5.0
 """Seconds for one such attempt; as long a connection must have lasted to begin with LEAST_DELAY again."""
 
-SILENCE_MS = 30_000
-"""How long a peer may leave data unacknowledged, and how long one that is asked for nothing is trusted."""
+IDLE, BETWEEN, PROBES = 30, 10, 3
+"""Seconds until a peer that sends nothing is asked whether it is there, seconds until it is asked again, and how often.
+Not TCP_USER_TIMEOUT: that would also end the connection of a reader who only stops for a while."""
 
 SEND_BUFFER = 128 * 1024
 """Bytes that the kernel is asked to hold (it takes twice as many): the rest waits where it can be counted."""
@@ -121,8 +122,9 @@ class Dialer:
         for level, option, value in (
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
             (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE_MS // 1000),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, BETWEEN),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES),
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         ):
             attempt.setsockopt(level, option, value)

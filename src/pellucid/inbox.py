@@ -6,7 +6,7 @@ import select
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pellucid.channel import NextFile, NotOpened, Opened, Reconnect
+from pellucid.channel import Logged, NextFile, NotOpened, Opened, Reconnect
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class Inbox:
         self._takers: dict[int, Callable[[int], None]] = {}
         self.connections = select.epoll()
         """Connections of outputs register here; it is readable when one of them can go on: flush it."""
+        self.log: Callable[[str], None] = lambda _line: None
+        """Takes the lines of the other process's log."""
         self.gone = False
         """The other process is gone: what is asked for will not come."""
 
@@ -48,6 +50,8 @@ class Inbox:
         message, fds = self._channel.receive()
         if message is None:
             self.gone = True
+        elif isinstance(message, Logged):
+            self.log(message.line)
         elif isinstance(message, NotOpened):
             raise PellucidError(message.reason)
         elif isinstance(message, Opened):

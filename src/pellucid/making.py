@@ -7,11 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pellucid.errors import UsageError
+from pellucid.log import log_also_to
 from pellucid.outputs import name_of
 from pellucid.places import rotates
 from pellucid.sink import Output, Rotation, SinkOptions
 from pellucid.sink.compressed import Compressed
 from pellucid.sink.framing import Plain, WebSocket
+from pellucid.sink.log import LogSink
 from pellucid.sink.remote import Remote
 from pellucid.sink.style import columns, has_colors
 
@@ -37,7 +39,7 @@ def make_sinks(
     *,
     patient: bool = False,
 ) -> list[Sink]:
-    """One sink for each place, on the descriptor with the same number.
+    """One sink for each place, on the descriptor with the same number. A connection that the log goes to gets it.
 
     With `patient`, readers of connections are waited for, as those of pipes always are.
     """
@@ -46,10 +48,15 @@ def make_sinks(
         name = name_of(spec.place)
         if spec.endpoint is not None:
             framed, framing = _framing(spec, binary=formats[spec.format].binary)
-            return Remote(fd, name, number, inbox, framing, memory.queue, framed=framed, patient=patient)
+            remote = Remote(fd, name, number, inbox, framing, memory.queue, framed=framed, patient=patient)
+            if spec.shared:
+                inbox.log = lambda line: remote.write(f"{line}\n".encode())
+                log_also_to(inbox.log)
+            return remote
         kind = Compressed if spec.compressed else Output
-        return kind(fd, name, _rotation(number, settings, inbox) if spec.is_file else None)
+        return kind(fd, name, _rotation(number, settings, inbox) if spec.may_rotate else None)
 
+    formats = {**formats, LogSink.format: LogSink}
     made = enumerate(zip(specs, fds, strict=False))
     return [
         formats[spec.format](output(number, spec, fd), options(settings, fd)) for number, (spec, fd) in made

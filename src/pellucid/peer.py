@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pellucid.channel import Done, Failed, Finish, NextFile, Reconnect, Tell
+from pellucid.channel import Done, Failed, Finish, NextFile, Opened, Reconnect, Tell
 from pellucid.errors import PellucidError
 from pellucid.log import log
 from pellucid.signals import forget
@@ -145,6 +145,7 @@ class Peer:
         message, fds = self._channel.receive()
         _close(fds)  # the decoder has none to give
         if isinstance(message, NextFile | Reconnect) and self._places is not None:
+            self._refuse_haste(message.output)
             self._places.hear(message)
             return
         self.heard = True
@@ -154,6 +155,11 @@ class Peer:
             self._done = True
         elif message is None and not self._done and self.failure is None:
             self.failure = GONE
+
+    def _refuse_haste(self, output: int) -> None:
+        """PellucidError for one that asks again without taking what it has asked for: it could fill the machine."""
+        if any(isinstance(message, Opened) and message.output == output for message, _ in self._untold):
+            raise PellucidError(f"the decoder does not make sense: it asks for output {output} over and over")
 
 
 def _close(fds: Iterable[int]) -> None:

@@ -145,7 +145,10 @@ class Pipeline:
 
 
 def only_context(batches: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:
-    """Leave out batches of records, as a recording without live output does; the summary stays."""
+    """Leave out batches of records, as a recording without live output does; the summary stays.
+
+    So do empty batches: with them come flushes, which connections need to go on.
+    """
     for batch in batches:
-        if len(batch) and HEADER.unpack_from(batch)[1] != Kind.RECORD:
+        if not len(batch) or HEADER.unpack_from(batch)[1] != Kind.RECORD:
             yield batch

@@ -6,6 +6,7 @@ name, or another connection to the same address: nothing that it says names anyt
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import stat
@@ -34,6 +35,8 @@ class Places:
         self._fds: list[int] = []
         self._files: dict[int, RotatedFile] = {}
         self._dialers: dict[int, Dialer] = {}
+        self._shared: set[int] = set()
+        """Files that the log is appended to."""
         self._wake = select.epoll()
         self._answers: list[tuple[Anything, int | None]] = []
 
@@ -50,10 +53,14 @@ class Places:
         if spec.endpoint is not None:
             self._dialers[number] = dialer = Dialer(spec.endpoint, name_of(spec.place))
             return dialer.connect()
-        if spec.is_file and rotates(settings):
+        if spec.may_rotate and rotates(settings):
             self._files[number] = file = RotatedFile(spec.place, settings.rotate_keep)
             return file.open()
-        return open_output(spec.place)
+        fd = open_output(spec.place)
+        if spec.shared:
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+            self._shared.add(number)
+        return fd
 
     def empty(self) -> None:
         """Have every file begin anew: what an earlier run left is removed, or put aside where files rotate."""
@@ -62,7 +69,7 @@ class Places:
             if number in self._files and status.st_size:
                 self._fds[number] = self._files[number].following()
                 os.close(fd)
-            elif stat.S_ISREG(status.st_mode):
+            elif stat.S_ISREG(status.st_mode) and number not in self._shared:
                 empty_output(fd)
 
     def copies(self) -> list[int]:

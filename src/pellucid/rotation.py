@@ -56,7 +56,7 @@ class RotatedFile:
             if not self._put_aside():
                 return self.open()
             fd = self._open_new()
-            self._remove_old()
+            self._remove_old(os.fstat(fd).st_uid)
         except OSError as error:
             raise PellucidError(f"cannot rotate {self._place}: {error.strerror}") from error
         return fd
@@ -102,14 +102,21 @@ class RotatedFile:
         self._now = status.st_dev, status.st_ino
         return fd
 
-    def _remove_old(self) -> None:
+    def _remove_old(self, owner: int) -> None:
+        """Remove what is too old; of files with such names those that belong to this owner, for /tmp is everybody's."""
         if not self._keep:
             return
         ours = re.compile(f"{re.escape(self._stem)}-{_TIME}{re.escape(self._suffix)}")
         with os.scandir(self._directory) as entries:
-            older = sorted(entry.name for entry in entries if ours.fullmatch(entry.name))
+            older = sorted(
+                entry.name for entry in entries if ours.fullmatch(entry.name) and _is_file_of(owner, entry)
+            )
         for name in older[: -self._keep]:
             os.unlink(name, dir_fd=self._directory)
+
+
+def _is_file_of(owner: int, entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == owner
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -101,9 +101,10 @@ class Show:
         help="Mask as well what this TOML file lists: headers, keys, patterns. Implies --redact.",
     )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
-    logaddr: Path | None = setting(
-        "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."
-    )
+    logaddr: str | None = setting(
+        "-l", "--logaddr", default=None, metavar="PLACE",
+        help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from pellucid.attach.filters import Filter, comms
 from pellucid.attach.images import Images
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
-from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
+from pellucid.channel import Finish, Logged, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
-from pellucid.log import log
+from pellucid.log import log, log_also_to
 from pellucid.model import End, Offsets, Target
 from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
@@ -28,7 +28,7 @@ from pellucid.places import Places
 from pellucid.probes.plaintext import OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
@@ -56,6 +56,7 @@ class Tracer:
         self._clocks = Clocks()
         self._tracing: Tracing | None = None
         self._images: Images | None = None
+        self._end_log: Callable[[], None] = lambda: None
         self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
@@ -75,9 +76,10 @@ class Tracer:
             self._places.empty()
             for fd in recording:
                 empty_output(fd)
-            sinks = [(spec.format, spec.place) for spec in specs]
             name = str(settings.record) if recording else None
-            self._decoder.send(Outputs(sinks, name), [*fds, *recording])
+            self._decoder.send(Outputs(specs, name), [*fds, *recording])
+        if any(spec.shared and spec.endpoint for spec in specs):
+            self._end_log = log_also_to(lambda line: self._decoder.tell(Logged(line)))
         self._tell_clock()
         for target in known:
             self._decoder.tell(Tell(target))
@@ -253,6 +255,7 @@ class Tracer:
             self._images.close()
         if self._tracing:
             self._tracing.close()
+        self._end_log()
         self._decoder.close()
         self._places.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from pellucid.capture.envelope import pack, split
 from pellucid.capture.recording import MAGIC, VERSION, Recorder, read_recording
 from pellucid.errors import FormatError
 from pellucid.model import Kind
+from pellucid.sink import Output
+from pellucid.sink.output import BUFFER_LIMIT
 
 
 class Sheet(io.BytesIO):
@@ -50,6 +53,22 @@ def test_what_is_recorded_is_read(stream):
 def test_an_empty_batch_is_nothing(stream):
     """What only says that nothing has come leaves no trace."""
     assert recorded(stream[0], b"", stream[1], b"") == recorded(*stream)
+
+
+@pytest.mark.parametrize("size", [1, BUFFER_LIMIT + 1])
+def test_a_batch_is_its_owners_again_once_it_is_written(size, tmp_path):
+    """What becomes of a batch's memory afterwards, which the drain fills anew, does not change the recording."""
+    path = tmp_path / "recording"
+    output = Output(os.open(path, os.O_WRONLY | os.O_CREAT), str(path))
+    recorder = Recorder(output, 2 * size + 1024, list)
+    envelope = pack(Kind.RECORD, b"x" * size, 1)
+    batch = bytearray(envelope)
+    recorder.write(memoryview(batch))
+    batch[:] = bytes(len(batch))
+    recorder.flush()
+    output.close()
+
+    assert path.read_bytes() == MAGIC + envelope
 
 
 @given(st.integers(min_value=len(MAGIC), max_value=len(MAGIC) + 29))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.kernel import debian_node, packages
 from tests.kernel.running import PATIENCE, free_port, wait_for_port
+from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
     import subprocess
@@ -132,3 +134,13 @@ def s_server(
     process = programs.start(*words, **options)
     wait_for_port(port)
     return process, port
+
+
+def websocket_server(programs: Programs, tls: Tls, deflate: str) -> int:
+    """Node with ws, which answers each message with its SHA-256; its port. `deflate` is as its script has it."""
+    node, port = debian_node.unpack(), free_port()
+    script = (SOURCES / "websocket_server.js", packages.npm("ws@8.18.3"))
+    words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, deflate]
+    programs.start(*words, env=debian_node.environment(node, tls.libssl))
+    wait_for_port(port)
+    return port

@@ -104,6 +104,31 @@ def test_every_kind_of_call(
     assert order["message"]["2"][0]["1"] == "tea"
 
 
+def test_a_connection_that_is_older_than_the_capture(
+    tls: Tls, programs: Programs, capture: Callable[..., Capture]
+) -> None:
+    """Messages of calls with a deadline are shown at both ends, though their content type was sent before."""
+    folder = packages.wheels("grpcio", "typing_extensions")
+    [library] = folder.glob("grpc/_cython/cygrpc*.so")
+    victim = programs.start(
+        sys.executable, SOURCES / "grpc_older.py", tls.cert, tls.key,
+        env=importing(folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert victim.stdout.readline() == b"waiting\n"
+    run = capture(libssl=library)
+    victim.communicate(b"\n", PATIENCE)
+    messages = run.stop()
+
+    for role in ("client", "server"):
+        for direction in ("write", "read"):
+            keys = {"type": "grpc", "role": role, "direction": direction}
+            seen = [each for each in messages if keys.items() <= each.items()]
+            assert [each["message"] for each in seen] == [{"1": 2}, {"1": 3}, {"1": 4}]
+            assert [each["url"] for each in seen] == [None, None, "/shop.Shop/Other"]
+        assert {call["protocol"] for call in http(messages, role)} == {"gRPC"}
+        assert all(call["request"]["partial"] for call in http(messages, role))
+
+
 def test_grpc_web_over_http1(tls: Tls, programs: Programs, capture: Callable[..., Capture]) -> None:
     """Messages and trailers of sonora's client and server are shown at both ends, also those in base64."""
     folder = packages.wheels("sonora", "urllib3", "grpcio", "typing_extensions")

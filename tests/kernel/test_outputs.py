@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from websockets.sync.server import serve
 
-from tests.kernel.processes import decoder_of
+from tests.kernel.processes import decoder_of, state
 from tests.kernel.running import free_port, wait_for
 from tests.kernel.servers import Nginx
 
@@ -138,6 +138,25 @@ def test_a_reader_that_stops(capture, programs, nginx, collector, tmp_path):
             at += 1
     assert at == len(expected)
     assert missing > 1000
+
+
+@pytest.mark.parametrize(
+    "flags", [("--count", "3"), (), ("-o", "json")], ids=["alone", "recording", "beside"]
+)
+def test_the_log(flags, capture, programs, nginx, collector, tmp_path):
+    """A connection for the log gets the tracer's lines; and messages where nothing else was asked for. Stderr has them too."""
+    place = f"tcp://127.0.0.1:{collector.port}"
+    run = capture("-l", place, "--record", str(tmp_path / "recording"), *flags)
+    talk(programs, nginx, 1)
+    decoder = decoder_of(run.process.pid)
+    wait_for(lambda: all(state(decoder) == "S" for _ in range(50)), "the decoder to have nothing to do")
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0
+    wait_for(lambda: all(end.fileno() < 0 for end in collector._ends), "the end of the connection")
+    ready = next(line for line in run.log.read_text().splitlines() if " ready: watching 1 target" in line)
+    text = b"".join(collector.lines(0)).decode()
+    assert f"{ready}\n" in text
+    assert ("> GET /0 HTTP/1.1\n" in text) is ("--count" in flags)
 
 
 @contextmanager

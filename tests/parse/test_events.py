@@ -131,6 +131,18 @@ def test_an_event_beyond_the_limit():
     assert (second.data, second.size, second.truncated) == ("next", 4, False)
 
 
+def test_short_memory_cuts_an_event():
+    """What is cut is said and all of it counted, the line that arrives is still known for what it is."""
+    stream = EventStream(Carried(connection(), READ, None, "/", []), Limits())
+    stream.feed(b"id: 7\ndata: %b\ndata: %b" % (b"a" * 5000, b"b" * 5000), START)
+    before = stream.cost
+    stream.shorten(100)
+    (event,) = stream.feed(b"bb\n\n", START)
+
+    assert before - stream.cost > 9000
+    assert (event.id, event.data, event.size, event.truncated) == ("7", "a" * 100, 10003, True)
+
+
 def compress_brotli(pieces):
     made = brotli.Compressor()
     return [made.process(piece) + made.flush() for piece in pieces]

@@ -12,7 +12,7 @@ from pathlib import Path
 import frames
 import pytest
 import zstandard
-from dialogue import START, STEP, connection
+from dialogue import START, STEP, Dialogue, connection
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -307,6 +307,47 @@ def test_web_text_that_is_none():
     (message,) = live.lose(4, START)
     assert message.error.startswith("4 characters are missing; where")
     assert live.feed(b"AAAA", START) == []
+
+
+# --- connections that are older than the capture -------------------------------------------------------
+
+
+def older(*fields, trailers=(("grpc-status", "5"), ("grpc-message", "no%20tea"))):
+    """A call whose content type was in the table before, and these fields were not; and its answer."""
+    client, server = frames.Peer(), frames.Peer()
+    known = ("content-type", "application/grpc")
+    asked = [*frames.asked("POST", BUY), known]
+    client.headers(1, *asked)
+    server.headers(1, (":status", "200"), known)
+    request = client.headers(3, *asked, *fields) + frames.data(3, frame(HELLO), end=True)
+    last = server.headers(3, *trailers, end=True)
+    response = server.headers(3, (":status", "200"), known) + frames.data(3, frame(ORDER)) + last
+    return Dialogue(mid=True, parsers=(Http2,)) >> request << response
+
+
+def check_older(messages):
+    asked, answered, call = messages
+    assert (asked.message, asked.direction, asked.url) == ({"1": "hello"}, "write", None)
+    assert (answered.message, answered.direction) == ({"1": 42, "2": {"1": "tea", "2": 2}}, "read")
+    assert (call.protocol, call.response.grpc_status, call.response.grpc_message) == ("gRPC", 5, "no tea")
+    assert call.request.partial
+    assert call.response.partial
+
+
+def test_a_call_without_its_content_type():
+    """A field that only gRPC has tells that both bodies are gRPC's: they are read as they arrive."""
+    check_older(older(("grpc-timeout", "1S")).messages())
+
+
+def test_a_call_that_only_its_trailers_tell_of():
+    """Its messages are shown when it ends."""
+    check_older(older(("x-timeout", "1S")).messages())
+
+
+def test_a_call_that_nothing_tells_of():
+    """It stays what it is known to be: HTTP/2, of which something is not known."""
+    (call,) = older(("x-timeout", "1S"), trailers=[("x-status", "5")]).messages()
+    assert (call.protocol, call.request.partial) == ("HTTP/2", True)
 
 
 # --- any bytes ---------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_what_was_encoded_is_decoded(blocks, sizes):
         assert not decoded.missing
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(BLOCKS, SIZES, st.integers(0, 11), st.integers(0, 11))
 def test_who_comes_late_is_never_wrong(blocks, sizes, start, hole):
     """After a late start, and a hole, every field that is shown was sent, in order; the others are counted."""
@@ -123,3 +123,13 @@ def test_a_table_of_any_size_is_kept_within_a_bound():
     newest = table.decode(b"\xbe\xbf")
     assert [("a", "0099" * 992), ("a", "0098" * 992)] == newest.fields
     assert 1 == table.decode(bytes([0x80 + 62 + 30])).missing
+
+
+@settings(deadline=None)
+@given(BLOCKS, SIZES)
+def test_the_bound_of_a_block_holds(blocks, sizes):
+    """No block's fields have more text than it says that they may have."""
+    table = Table(whole=True)
+    for block in encoded(blocks, sizes):
+        decoded = table.decode(block)
+        assert sum(len(name) + len(value) for name, value in decoded.fields) <= decoded.most

@@ -530,3 +530,59 @@ def test_a_gap_at_the_beginning(pair):
     talk = (dialogue() << pair.welcome).gap(WRITE, len(pair.hello)) >> client.get(1, "/1")
     messages = (talk << server.answer(1, b"ok")).messages()
     assert ["Lost", (1, "/1", 200, "ok")] == shown(messages)
+
+
+def test_a_gap_in_a_header_block(pair):
+    """What was held of it comes out where it was, before the hole."""
+    talk = (begun(pair) >> pair.client.get(1)[:12]).gap(WRITE, 20) >> pair.client.get(3, "/3")
+    raw, lost, message = (talk << pair.server.answer(3, b"ok")).messages()
+    assert (12, len(pair.hello)) == (raw.size, raw.offset)
+    assert lost.offset == raw.offset + raw.size
+    assert [(3, "/3", 200, "ok")] == shown([message])
+
+
+# --- bodies that are read while they arrive -----------------------------------------------------------
+
+
+def test_events_come_before_their_response_ends(pair):
+    """Events of two streams are shown when they arrive, each with its stream and URL, at the end the exchanges."""
+    server, kind = pair.server, ("content-type", "text/event-stream")
+    opened = server.headers(1, OK, kind) + server.headers(3, OK, kind)
+    events = data(1, b"data: a\n\nda") + data(3, b"data: b\n\n") + data(1, b"ta: c\n\n")
+    talk = begun(pair) >> pair.client.get(1, "/1") + pair.client.get(3, "/3") << opened + events
+    a, b, c, *ends = (talk << data(3, b"", end=True) + data(1, b"", end=True)).messages()
+    assert [(1, "/1", "a"), (3, "/3", "b"), (1, "/1", "c")] == [(m.stream, m.url, m.data) for m in (a, b, c)]
+    assert [(3, "/3", 200, "data: b\n\n"), (1, "/1", 200, "data: a\n\ndata: c\n\n")] == shown(ends)
+
+
+def websocket(pair, *fields):
+    """A stream that an extended CONNECT has made a WebSocket (RFC 8441)."""
+    ask = pair.client.headers(
+        1,
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "https"),
+        (":path", "/chat"),
+        (":authority", "a.example"),
+        *fields,
+    )
+    return begun(pair) >> ask << pair.server.headers(1, OK, *fields)
+
+
+def test_a_websocket_on_a_stream(pair):
+    """Messages of both directions are shown when they come, with the stream and the URL of its request."""
+    talk = websocket(pair) << data(1, b"\x81\x05Hel") + data(1, b"lo")
+    talk = talk >> data(1, bytes.fromhex("818537fa213d7f9f4d5158")) << data(1, b"\x88\x02\x03\xe8", end=True)
+    hello, answer, close, exchange = (talk >> data(1, b"", end=True)).messages()
+    assert [("read", "text", "Hello"), ("write", "text", "Hello"), ("read", "close", "")] == [
+        (m.direction, m.opcode, m.data) for m in (hello, answer, close)
+    ]
+    assert {(1, "/chat")} == {(m.stream, m.url) for m in (hello, answer, close)}
+    assert ("/chat", "CONNECT", None) == (exchange.request.url, exchange.request.method, exchange.error)
+
+
+def test_a_websocket_that_compresses(pair):
+    """What both have agreed on in the header fields of the stream is undone (RFC 7692 section 7.2.3.1)."""
+    talk = websocket(pair, ("sec-websocket-extensions", "permessage-deflate"))
+    first, second, _ = (talk << data(1, bytes.fromhex("c107f248cdc9c90700c105f200110000"))).messages()
+    assert ["Hello", "Hello"] == [first.data, second.data]

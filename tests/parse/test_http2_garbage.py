@@ -47,7 +47,7 @@ def flows(steps, sizes, *, mid, alpn):
     yield Totals(time, 1.0, 1, 0, {})
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(STEPS, PIECES, st.booleans(), st.sampled_from([None, "h2"]), st.booleans())
 def test_nothing_is_raised(steps, sizes, mid, alpn, hello):
     """Any frames and bytes with any holes give messages, exchanges within the limits, raw data in its order."""
@@ -94,6 +94,7 @@ def test_memory_that_runs_short():
     for stream in range(1, 200, 2):
         talk = talk >> pair.client.get(stream, f"/{stream}", ("x", "y" * 100))
     messages = [m for m in (talk << pair.server.answer(199, b"ok")).once() if isinstance(m, Http)]
-    assert [m.request.url for m in messages] == [f"/{stream}" for stream in range(1, 200, 2)]
+    assert sorted(m.stream for m in messages) == list(range(1, 200, 2))
+    assert all(m.request.url == f"/{m.stream}" for m in messages)
     assert "no response before memory ran short (--memory)" == messages[0].error
-    assert "ok" == messages[-1].response.body
+    assert ["ok"] == [m.response.body for m in messages if m.response]

@@ -7,7 +7,7 @@ import hashlib
 import random
 
 import pytest
-from dialogue import READ, START, WRITE, Dialogue, connection, raw_bytes
+from dialogue import READ, START, WRITE, Dialogue, connection, raw_bytes, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -15,7 +15,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
 
 from pellucid.model import Chunk, Http, Lost, RawData, Request, Response, WebSocket
-from pellucid.parse import Ending, Limits, Upgrade
+from pellucid.parse import Ending, Limits, Parse, Upgrade
 from pellucid.parse.budget import Budget
 from pellucid.parse.http1 import Http1
 from pellucid.parse.websocket import WebSocket as Parser
@@ -336,6 +336,7 @@ def test_a_gap_within_a_compressed_message():
     assert (whole.data, whole.error) == (text.decode(), None)
     assert text.decode().startswith(holed.data)
     assert holed.error == "compressed, and bytes were lost; 4 bytes of its payload were lost"
+    assert (holed.truncated, holed.size) == (True, len(holed.data))
     assert (refers.data, refers.error) == (third[2:], "compressed, and bytes were lost")
 
 
@@ -354,25 +355,27 @@ def test_a_gap_over_the_beginning_of_a_frame():
         ("read", "text", "l"),
         "Lost",
         "RawData",
-        *[("read", "binary", bytes([number]).decode()) for number in range(4)],
+        *[("read", "binary", bytes([number]).decode()) for number in range(1, 4)],
         ("read", "text", second[2:]),  # compressed, as it was sent
         ("read", "text", "end"),
     ]
     assert messages[2].error == "3 bytes of its payload were lost"
+    assert raws(messages)[0][2] == b"st of something" + frame(
+        BINARY, b"\0"
+    )  # only those behind it prove this one
     assert messages[-2].error == "compressed, and bytes were lost"
 
 
 def test_after_a_gap_a_later_fragment_is_shown_as_such():
     """What kind of message it belongs to was in the hole, and it says so."""
-    rest = frame(CONTINUATION, b"lo") + frame(TEXT, b"three words here") + frame(TEXT, b"and some more")
-    _, lost, fragment, *texts = (talk().gap(READ, 30) << rest).once()
+    fragment = frame(PING) + frame(CONTINUATION, b"lo")
+    rest = fragment + frame(TEXT, b"three words here") + frame(TEXT, b"and some more")
+    _, lost, ping, fragment, *texts = (talk().gap(READ, 30) << rest).once()
 
     assert isinstance(lost, Lost)
-    assert (fragment.opcode, fragment.data, fragment.error) == (
-        "continuation",
-        "lo",
-        "its beginning was not seen",
-    )
+    assert raw_bytes(ping) == frame(PING)
+    assert (fragment.opcode, fragment.data, fragment.truncated) == ("continuation", "lo", True)
+    assert fragment.error == "its beginning was not seen"
     assert [m.data for m in texts] == ["three words here", "and some more"]
 
 
@@ -382,18 +385,21 @@ def test_after_a_gap_a_later_fragment_is_shown_as_such():
 def test_mid_connection_by_the_clients_text():
     """A masked text that fills its chunk is a WebSocket; the role follows from the mask, the url is not known."""
     said = client(TEXT, b'{"subscribe": "prices", "id": 1}')
-    messages = (Dialogue(parsers=(Http1, Parser), mid=True) >> said << frame(BINARY, b"\x01" * 9) * 4).once()
+    binaries = b"".join(frame(BINARY, b"\0%d" % number) for number in range(4))
+    messages = (Dialogue(parsers=(Http1, Parser), mid=True) >> said << binaries).once()
 
     assert told(messages)[0] == ("write", "text", '{"subscribe": "prices", "id": 1}')
-    assert told(messages)[1:] == [("read", "binary", "\x01" * 9)] * 4
-    assert {(m.role, m.url) for m in messages} == {("client", None)}
+    assert told(messages)[1:] == ["RawData", *[("read", "binary", f"\x00{number}") for number in range(1, 4)]]
+    assert {(m.role, m.url) for m in sockets(messages)} == {("client", None)}
 
 
 def test_mid_connection_by_the_servers_texts():
     """Several unmasked texts are one as well, here at the server."""
-    messages = (Dialogue(parsers=(Http1, Parser), mid=True) >> frame(TEXT, b"tick tick tick") * 3).once()
+    texts = [f"tick tick tick {number}" for number in range(10, 13)]
+    frames = b"".join(frame(TEXT, text.encode()) for text in texts)
+    messages = (Dialogue(parsers=(Http1, Parser), mid=True) >> frames).once()
 
-    assert told(messages) == [("write", "text", "tick tick tick")] * 3
+    assert told(messages) == [("write", "text", text) for text in texts]
     assert {m.role for m in messages} == {"server"}
 
 
@@ -401,12 +407,32 @@ def test_mid_connection_compressed():
     """What refers to messages from before the capture says so, and is never shown wrong."""
     sender = deflater()
     packed(sender, TEXT, b"before the capture", mask=True)
-    told_before = packed(sender, TEXT, b"before the capture", mask=True)
+    told_before = b"".join(packed(sender, TEXT, b"before the capture", mask=True) for _ in range(2))
     new = [packed(deflater(), TEXT, b"new %d" % number, mask=True) for number in range(5)]
     messages = sockets((Dialogue(parsers=(Http1, Parser), mid=True) >> told_before + b"".join(new)).once())
 
     assert messages[0].error == "compressed, and the handshake was not seen"
     assert [(m.data, m.error) for m in messages[1:]] == [(f"new {number}", None) for number in range(5)]
+
+
+def test_frames_that_were_found_and_end():
+    """Where frames were only found, what is none does not end the protocol: they are looked for again."""
+    said = client(TEXT, b"a text that is long enough to be sure")
+    begun = client(BINARY, b"more", fin=False)
+    talking = Dialogue(parsers=(Http1, Parser), mid=True) >> said + begun + b"\x83 no frame"
+    messages = ((talking.gap(WRITE, 9) >> b"neither").gap(WRITE, 9) >> said).once()
+
+    assert told(messages) == [
+        ("write", "text", "a text that is long enough to be sure"),
+        ("write", "binary", "more"),
+        "RawData",
+        "Lost",
+        "RawData",
+        "Lost",
+        ("write", "text", "a text that is long enough to be sure"),
+    ]
+    assert messages[1].error == "incomplete when what follows was no frame"
+    assert [data for _, _, data in raws(messages)] == [b"\x83 no frame", b"neither"]
 
 
 @pytest.mark.parametrize(
@@ -420,8 +446,9 @@ def test_mid_connection_compressed():
         client(TEXT, b"one text") + b"and what is none",
         b"".join(frame(PING, b"\x00") + client(PING, b"\x00") for _ in range(9)),
         b"\x81\x7e\x00\x05hello" * 9,
+        b"\x82\x86\x01\x02" * 99,
     ],
-    ids=["MQTT", "msgpack", "one text", "CBOR", "cut", "more", "mixed masks", "long lengths"],
+    ids=["MQTT", "msgpack", "one text", "CBOR", "cut", "more", "mixed masks", "long lengths", "masked zeros"],
 )
 def test_mid_connection_what_may_be_something_else(data):
     """Bytes that are like frames, and could be another protocol's, are raw data."""
@@ -473,6 +500,27 @@ def test_shortening_forgets_contexts_and_cuts_payloads():
     assert (cut.data, cut.size, cut.error) == ("x" * 100, 1000, f"cut: {Ending.MEMORY}")
     assert cut.sha256 == hashlib.sha256(b"x" * 1000).hexdigest()
     assert refers.error == f"compressed, and {Ending.MEMORY}"
+
+
+def test_many_connections_under_one_limit():
+    """Where their windows do not fit, messages that need one say so, the others are right, and no connection is lost."""
+    stage = Parse([Http1, Parser], Limits(max_held=500_000))
+    made = [connection(number) for number in range(40)]
+    senders = [deflater() for _ in made]
+    head = len(switch(DEFLATE))
+    shown = []
+    for one in made:
+        run(stage, [Chunk(one, WRITE, 0, START, ASK), Chunk(one, READ, 0, START, switch(DEFLATE))])
+    for number in range(3):
+        text = b"the same words %d" % number
+        flows = [
+            Chunk(one, READ, head + number, START, packed(sender, TEXT, text))
+            for one, sender in zip(made, senders, strict=True)
+        ]
+        shown += [(message.error, raw_bytes(message) == text) for message in run(stage, flows)]
+
+    assert len(shown) == 120
+    assert set(shown) == {(None, True), (f"compressed, and {Ending.MEMORY}", False)}
 
 
 def test_what_grows_by_decompressing_is_charged():
@@ -539,6 +587,36 @@ def test_whatever_a_real_library_sends_is_read(said, deflate, keeps, bits, mask,
     expected = [(names[op], payload[:125] if op in {PING, PONG} else payload) for op, payload, _ in said]
     assert [(m.opcode, m.data if isinstance(m.data, bytes) else m.data.encode()) for m in got] == expected
     assert all(m.size == len(payload) for m, (_, payload) in zip(got, expected, strict=True))
+
+
+def written(said, extension, *, mask):
+    """What the library sends to say this, in whole frames."""
+    return b"".join(
+        Frame(op, data).serialize(mask=mask, extensions=[extension] if extension else []) for op, data in said
+    )
+
+
+messages_of_one = st.lists(st.tuples(st.sampled_from([TEXT, BINARY]), payloads), min_size=1, max_size=12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(messages_of_one, st.booleans(), st.booleans(), st.booleans(), st.data())
+def test_behind_a_hole_nothing_is_shown_wrong(said, deflate, mask, mid, data):
+    """Wherever bytes are missing, a message that is shown without an error is one that was sent, in its order."""
+    sent = written(said, deflater() if deflate else None, mask=mask)
+    begin = data.draw(st.integers(0, len(sent) - 1))
+    size = data.draw(st.integers(1, len(sent) - begin))
+    piece = data.draw(st.integers(1, 200))
+    way = WRITE if mask else READ
+    talking = Dialogue(parsers=(Http1, Parser), mid=True) if mid else talk(DEFLATE if deflate else b"")
+    if not mid:
+        talking._steps.append((way, sent[:begin]))
+    talking = talking.gap(way, size)
+    talking._steps.append((way, sent[begin + size :]))
+    got = [(m.opcode, raw_bytes(m)) for m in sockets(talking.once((piece,))) if m.error is None]
+    rest = iter([("text" if op == TEXT else "binary", payload) for op, payload in said])
+
+    assert all(each in rest for each in got)
 
 
 @settings(max_examples=60, deadline=None)

@@ -65,6 +65,12 @@ def python_asyncio(stage: Stage) -> None:
     stage.programs.run(PYTHON, victims.SOURCES / "https_client.py", "asyncio", *words)
 
 
+def live(stage: Stage) -> None:
+    """A WebSocket and a stream of events."""
+    words = (str(free_port()), stage.tls.cert, stage.tls.key)
+    stage.programs.run(PYTHON, victims.SOURCES / "live.py", *words)
+
+
 def victim(name: str) -> Callable[[Stage], None]:
     """The scene that one victim plays by itself."""
 
@@ -74,7 +80,7 @@ def victim(name: str) -> Callable[[Stage], None]:
     return play
 
 
-SCENES = {scene.__name__: scene for scene in (curl_nginx, s_server_rev, python_asyncio)}
+SCENES = {scene.__name__: scene for scene in (curl_nginx, s_server_rev, python_asyncio, live)}
 SCENES |= {name: victim(name) for name in victims.NAMES}
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from pellucid import plugins
 from pellucid.model import Grpc, Message, Query, QueryError, Request, ServerSentEvent, WebSocket
@@ -95,6 +96,7 @@ def write(format_: str, shown: list[Message], path: Path, options: dict[str, Any
     """Write messages through a sink; return what is in the file."""
     with path.open("wb") as file:
         sink = plugins.load(plugins.SINKS)[format_](Output(file.fileno(), str(path)), SinkOptions(**options))
+        sink.begin()
         for message in shown:
             sink.write(message)
         sink.flush()
@@ -118,11 +120,61 @@ def test_what_stays() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "reason"),
+    [
+        (
+            [("content-type", "application/grpc+proto")],
+            f"\n\x0b{SECRET}",
+            "its messages are shown by themselves",
+        ),
+        ([("Content-Encoding", "gzip")], b"\x1f\x8b\xff", "it may still be in its content coding"),
+    ],
+)
+def test_bodies_that_cannot_be_looked_into(headers: Any, body: str | bytes, reason: str) -> None:
+    """What could hold a secret unseen is left out, and that is said."""
+    shown = Redactor(Rules())(http(response=answer(body, headers), error="cut"))
+    assert (shown.response.body, shown.response.encoding, shown.response.size) == (
+        "",
+        msgspec.UNSET,
+        len(body),
+    )
+    assert shown.error.startswith(f"cut; the response body is left out by --redact: {reason}")
+
+
 def test_grpc() -> None:
     """Where a field is masked, the bytes that hold it are left out, and that is said."""
     shown = Redactor(Rules())(OTHERS[5])
     assert (shown.message, shown.data, shown.size) == ({"password": "***"}, "", 13)
-    assert shown.error == "data is left out: it holds what --redact masks"
+    assert shown.error == "data is left out by --redact: it holds what is masked, or may"
+
+
+def test_what_is_still_compressed() -> None:
+    """Bytes that could not be decompressed are left out: they may hold anything."""
+    frame = WebSocket(
+        **INSIDE, opcode="text", data=b"\xaa", encoding="base64", error="compressed, and broken"
+    )
+    assert Redactor(Rules())(frame).data == ""
+    message = Grpc(**INSIDE, number=0, compression="snappy", data=b"\xaa", encoding="base64")
+    assert Redactor(Rules())(message).data == ""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "headers"), [("gRPC", []), ("HTTP/1.1", [("Content-Type", "application/grpc-web+proto")])]
+)
+def test_bodies_of_grpc(protocol: str, headers: list[tuple[str, str]]) -> None:
+    """The bytes of all messages are in the body of their call: they are left out, and that is said."""
+    body = b"\0\0\0\0\x0d\x0a\x0b" + SECRET.encode()
+    asked = Request(method="POST", url="/a.B/C", authority=None, headers=headers, body=body.decode(), size=17)
+    message = http(protocol=protocol, request=asked, response=answer(body + b"\xff", headers))
+    shown = Redactor(Rules())(message)
+    assert SECRET.encode() not in msgspec.json.encode(shown)
+    assert (shown.request.body, shown.response.body, shown.response.encoding) == ("", "", UNSET)
+    assert (shown.request.size, shown.response.size) == (17, message.response.size)
+    assert shown.error == "; ".join(
+        f"the {half} body is left out by --redact: its messages are shown by themselves, where fields have names"
+        for half in ("request", "response")
+    )
 
 
 def test_sql_on_request() -> None:
@@ -149,14 +201,17 @@ def test_other_messages_pass() -> None:
 
 
 @pytest.mark.parametrize("at", range(1, 30))
-def test_a_secret_in_two_pieces(at: int) -> None:
-    """Wherever the stream was split, what follows `password=` is masked in both pieces."""
-    text = f"user=me&password={SECRET}&x=1"
+@pytest.mark.parametrize(
+    "text",
+    ["user=me&password=Q7z9Kw4x&x=1", "<a>.</a><Password>Q7z9Kw4x&x=1", "GET https://user:Q7z9Kw4x@h&x=1"],
+)
+def test_a_secret_in_two_pieces(text: str, at: int) -> None:
+    """Wherever the stream was split, what a name or a URL announces is masked in both pieces."""
     redact = Redactor(Rules())
     first, second = redact(raw(text[:at])), redact(raw(text[at:], offset=at))
     shown = first.data + second.data
-    assert not [part for part in ("s3c", "r3t", "Valu") if part in shown]
-    assert (first.data + second.data).endswith("&x=1")
+    assert not [part for part in ("Q7", "z9", "Kw", "4x") if part in shown]
+    assert shown.endswith(("&x=1", "***"))
 
 
 def test_a_secret_byte_by_byte() -> None:

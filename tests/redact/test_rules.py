@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.errors import UsageError
-from pellucid.redact import Redactor, load_rules
+from pellucid.redact import load_rules
+from pellucid.redact.content import Content
 from tests.shell import RECORDINGS, only_line, pellucid
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def test_what_it_adds(tmp_path: Path) -> None:
     """Names and patterns of the file are masked besides the built-in ones; a group is all that is masked of a match."""
     file = tmp_path / "rules.toml"
     file.write_text("keys = ['iban']\npatterns = ['\\bDE\\d{20}\\b', 'order (\\d+)']\n")
-    redact = Redactor(load_rules(file))
+    redact = Content(load_rules(file))
     assert redact.body('{"iban": 1, "password": 2}') == '{"iban": "***", "password": "***"}'
     assert redact.text("DE12345678901234567890, order 77") == "***, order ***"
     assert redact.body(b"\xff order 77") == b"\xff order ***"

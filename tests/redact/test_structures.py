@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.redact import Redactor, Rules
+from pellucid.redact import Rules
+from pellucid.redact.content import Content
 from pellucid.redact.headers import masked_headers, masked_url
 from pellucid.redact.sql import masked_error, masked_literals
 
-redact = Redactor(Rules())
+redact = Content(Rules())
 FORM = "application/x-www-form-urlencoded"
 
 

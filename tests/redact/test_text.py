@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.redact import Redactor, Rules
+from pellucid.redact import Rules
+from pellucid.redact.content import Content
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
 def shown(text: str) -> str:
     """What remains of a text."""
-    return Redactor(Rules()).text(text)
+    return Content(Rules()).text(text)
 
 
 @pytest.mark.parametrize(

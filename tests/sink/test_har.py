@@ -23,6 +23,7 @@ from pellucid.sink import Output, SinkOptions
 from pellucid.sink.har import HarSink
 from pellucid.sink.har_form import params_of
 from pellucid.sink.har_open import MAX_OPEN
+from pellucid.sink.output import Rotation
 
 from . import messages as some
 from .har_schema import check_har
@@ -159,15 +160,16 @@ def disk_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.parametrize("room", [0, 1, 5, 100, 3000])
+@pytest.mark.parametrize("room", [0, 1, 5, 3000, 100_000])
 def test_a_full_disk(har: Har, room: int) -> None:
-    """When the disk is full in the middle of a write, that is an error, and the file is what it was before."""
+    """When the disk is full in the middle of a write, that is an error, and the document is what it was before."""
     har.write(http(), HANDSHAKE, websocket())
     before = har.path.read_bytes()
     with disk_of(len(before) + room), pytest.raises(PellucidError, match=r"cannot write to .*log\.har: "):
-        har.write(http(response=answer("x" * 5000)))
+        har.write(http(response=answer("x" * 200_000)))
+    assert har.path.read_bytes().rstrip() == before.rstrip()
     har.sink.close()
-    assert har.path.read_bytes() == before
+    assert har.path.read_bytes() == before.rstrip() + b"\n"
 
 
 def test_a_writer_that_is_killed(tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_a_writer_that_is_killed(tmp_path: Path) -> None:
         with subprocess.Popen([sys.executable, "-c", endless, path], stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             writer.stdout.readline()
-            while path.stat().st_size < 50_000:
+            while path.stat().st_size < 200_000:
                 assert writer.poll() is None
             writer.kill()
         assert len(check_har(path.read_bytes())) > 10
@@ -199,20 +201,33 @@ def test_a_pipe_is_refused() -> None:
     os.close(reader)
 
 
-def test_a_second_file(har: Har, tmp_path: Path) -> None:
-    """After a rotation the new file is a document of its own; an open WebSocket goes on in it."""
-    har.write(http(), HANDSHAKE, websocket("one"))
-    first = har.path.read_bytes()
-    har.sink.finish()
-    assert har.path.read_bytes() == first
-    har.path.rename(tmp_path / "first.har")
-    fd = os.open(har.path, os.O_WRONLY | os.O_CREAT, 0o600)
-    har.sink._output._fd, old = fd, har.sink._output._fd
-    os.close(old)
-    har.sink.begin()
-    (chat,) = har.write(websocket("two"))
-    assert chat["request"]["url"] == "wss://e.com/chat?room=1"
-    assert [message["data"] for message in chat["_webSocketMessages"]] == ["two"]
+def test_rotation(tmp_path: Path) -> None:
+    """Each file of a rotation is a document of its own and no longer than asked for; each exchange is in one of them."""
+    limit, paths = 20_000, [tmp_path / "0.har"]
+
+    def following() -> int:
+        paths.append(tmp_path / f"{len(paths)}.har")
+        return os.open(paths[-1], os.O_WRONLY | os.O_CREAT, 0o600)
+
+    fd = os.open(paths[0], os.O_WRONLY | os.O_CREAT, 0o600)
+    sink = HarSink(Output(fd, "har", Rotation(limit, 0, following)), SinkOptions())
+    sink.begin()
+    sink.write(HANDSHAKE)
+    for number in range(97):
+        sink.write(http(conn=8, request=request(f"/{number}")))
+        sink.write(websocket(str(number)))
+        if number % 5 == 0:
+            sink.flush()
+    sink.close()
+
+    entries = [entry for path in paths for entry in check_har(path.read_bytes())]
+    assert len(paths) > 3
+    assert all(limit * 0.8 < path.stat().st_size <= limit for path in paths[:-1])
+    urls = [one["request"]["url"] for one in entries if one["connection"] == "8"]
+    assert urls == [f"https://e.com/{number}" for number in range(97)]
+    chats = [one for one in entries if one["connection"] == "7"]
+    assert [m["data"] for chat in chats for m in chat["_webSocketMessages"]] == [str(n) for n in range(97)]
+    assert {chat["request"]["url"] for chat in chats} == {"wss://e.com/chat?room=1"}
 
 
 # --- entries -----------------------------------------------------------------------------------------
@@ -431,6 +446,15 @@ def test_websocket_of_a_server(har: Har) -> None:
     """What a server reads is what the client has sent."""
     (chat,) = har.write(replace(HANDSHAKE, role="server"), websocket(role="server", direction="read"))
     assert chat["_webSocketMessages"][0]["type"] == "send"
+
+
+def test_a_message_that_is_not_whole(har: Har) -> None:
+    """A message that is cut keeps its size and hash, a close its code, a broken one its error."""
+    har.write(HANDSHAKE, websocket("x", size=5000, sha256="ab" * 32, truncated=True))
+    close = websocket("bye", opcode="close", code=4001, error="a bit too much")
+    cut, closing = har.write(close)[0]["_webSocketMessages"]
+    assert (cut["_size"], cut["_sha256"]) == (5000, "ab" * 32)
+    assert (closing["opcode"], closing["_code"], closing["_error"]) == (8, 4001, "a bit too much")
 
 
 def test_a_websocket_that_closes(har: Har) -> None:

@@ -1,4 +1,4 @@
-"""A WebSocket client: `websocket_client.py PORT CERT DEFLATE`, DEFLATE being 1 or 0.
+"""A WebSocket client: `websocket_client.py PORT CERT`. It agrees to compress, if the server does.
 
 It prints the extensions that both have agreed on, and waits for a line on standard input. Then it sends texts and binary
 data, some in fragments, one of 5 MiB, and prints for each the hash of what it sent and what the server answered,
@@ -39,11 +39,10 @@ def whole(message: str | bytes | list[str]) -> bytes:
 
 async def main() -> None:
     """Say everything, and leave with a code of its own."""
-    port, cert, deflate = sys.argv[1:]
+    port, cert = sys.argv[1:]
     context = ssl.create_default_context(cafile=cert)
-    compression = "deflate" if deflate == "1" else None
     uri = f"wss://localhost:{port}/chat?room=1"
-    async with connect(uri, ssl=context, compression=compression, max_size=None) as socket:
+    async with connect(uri, ssl=context, max_size=None) as socket:
         agreed = socket.response.headers.get("Sec-WebSocket-Extensions", "") if socket.response else ""
         print(json.dumps(agreed), flush=True)  # noqa: T201
         await asyncio.to_thread(sys.stdin.readline)

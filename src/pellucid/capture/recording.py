@@ -31,7 +31,7 @@ LAST_WORDS = 128
 class Writer(Protocol):
     """What a recording is written to: `pellucid.sink.Output`, for one."""
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: bytes | memoryview, /) -> None:
         """Append."""
 
     def flush(self) -> None:
@@ -55,11 +55,11 @@ class Recorder:
         if self._ended or not len(batch):
             return
         if len(batch) <= self._room:  # without a look at each record: this is the hot path of --record
-            self._put(bytes(batch))
+            self._put(batch)
             self._ended = HEADER.unpack_from(batch)[1] == Kind.END  # which is a batch of its own
             return
         fits, _ = _whole_envelopes(batch[: max(self._room, 0)])
-        self._put(bytes(batch[:fits]))
+        self._put(batch[:fits])
         self.break_off()
         self._on_full()
 
@@ -69,7 +69,7 @@ class Recorder:
             self._put(pack_context(End(boot_ns(), complete=False)) + pack(Kind.END))
         self._ended = True
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         self._output.write(data)
         self._room -= len(data)
         self.size += len(data)

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pellucid.capture.envelope import pack, pack_context
-from pellucid.channel import Finish, Opened, Ring, Settle, Tell
+from pellucid.channel import Finish, Logged, Opened, Ring, Settle, Tell
 from pellucid.libbpf.drain import Drain
 from pellucid.model import Kind, Offsets, Target
 
@@ -91,7 +91,7 @@ class Live:
                 os.close(fds[0])
                 self._drains[message.object] = drain
                 poll.register(drain.ready_fd, select.POLLIN)
-            case Opened():
+            case Opened() | Logged():
                 yield b""
             case Settle():
                 yield from self._settle()

@@ -46,6 +46,11 @@ class Cut:
         self.kept += piece[: self._most - len(self.kept)]
         self.size += len(piece) if uncut is None else uncut
 
+    def shorten(self, most: int) -> None:
+        """Keep no more than the first `most` bytes from here on."""
+        self._most = min(self._most, most)
+        del self.kept[most:]
+
     @property
     def cut(self) -> bool:
         """Not all is kept."""
@@ -125,8 +130,18 @@ class EventStream(Live):
     @property
     def cost(self) -> int:
         """Bytes of memory that it takes."""
-        text = len(self._line.kept) + len(self._event.data.kept) + len(self._event.name) + len(self._id or "")
-        return _COST + text + (self._coding.cost if self._coding else 0)
+        names = len(self._event.name) + len(self._id or "")
+        return _COST + self.kept + names + (self._coding.cost if self._coding else 0)
+
+    @property
+    def kept(self) -> int:
+        """Of these, bytes that `shorten` can give back."""
+        return len(self._line.kept) + len(self._event.data.kept)
+
+    def shorten(self, most: int) -> None:
+        """Keep no more than `most` bytes of an event, and of its lines what tells fields apart."""
+        self._event.data.shorten(most)
+        self._line.shorten(max(most - len(self._event.data.kept), _MAX_NAME))
 
     def _new_line(self) -> Cut:
         return Cut(self._max + _MAX_NAME)

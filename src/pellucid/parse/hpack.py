@@ -28,12 +28,24 @@ _MOST_KEPT = 64 * 1024
 """Bytes of a table that are kept, by the same count. Chromium and Firefox allow so much, all others 4 KiB; what lies
 deeper in a larger one is not known."""
 
+_REMEMBERED = 512
+"""Bytes of the longest block that is remembered."""
+
+_EXPANSION = 2
+"""No literal of a block means more than so many times its bytes: the shortest code has 5 bits (appendix B)."""
+
+_LONGEST_STATIC = 64
+"""Bytes that no entry of the static table has."""
+
 _MAX_INTEGER = (1 << 32) - 1
 """No length or index is longer than any block; nghttp2 has this bound."""
 
 _STATIC: tuple[Field, ...] = (("", ""), *STATIC)
 _DYNAMIC = len(_STATIC)
 """The index of the newest entry of the dynamic table."""
+
+_NEWEST = _DYNAMIC - 1
+"""Less the index of an entry it is where the entry is, counted from the end of all: -1 for the newest."""
 
 
 class HpackError(ValueError):
@@ -46,12 +58,14 @@ class Block(NamedTuple):
     fields: list[Field]
     missing: int
     """Fields that refer to what was not seen."""
+    most: int
+    """Bytes of text that the fields may have together at most: a bound that is soon found, and seldom near."""
 
 
 class Table:
     """The dynamic table of one direction (section 2.3.2), and so its decoder."""
 
-    __slots__ = ("_entries", "_most", "_size", "_sizes", "_whole")
+    __slots__ = ("_entries", "_last", "_last_block", "_most", "_size", "_sizes", "_whole")
 
     def __init__(self, *, whole: bool) -> None:
         self._entries: deque[Field | None] = deque()
@@ -63,26 +77,41 @@ class Table:
         """Every entry that the encoder may refer to is here."""
         self._most: int | None = _DEFAULT_TABLE if whole else None
         """The size that the encoder keeps to; None where it is not known."""
+        self._last_block = b""
+        """The last block, where it is short and the table is as it was before it: services say the same again and again."""
+        self._last = Block([], 0, 0)
+        """What it meant."""
 
     @property
     def cost(self) -> int:
         """Bytes of memory that it takes at most."""
-        return CHARACTER_COST * self._size + FIELD_COST * len(self._entries)
+        last = CHARACTER_COST * _EXPANSION * len(self._last_block) + FIELD_COST * len(self._last.fields)
+        return CHARACTER_COST * self._size + FIELD_COST * len(self._entries) + last
 
     def forget(self) -> None:
         """Some block was not seen, or not whole: which entry has which index is known only of new ones."""
         self._evict(0)
         self._whole = False
         self._most = None
+        self._last_block = b""
 
     def decode(self, block: bytes) -> Block:
-        """Decode one whole header block. Raises `HpackError`; the table is of no use then until it forgets."""
+        """Decode one whole header block. Raises `HpackError`; the table is of no use then until it forgets.
+
+        What is returned may be the very value that was returned before.
+        """
+        if block and block == self._last_block:
+            return self._last
+        self._last_block = block if len(block) <= _REMEMBERED else b""
         fields: list[Field] = []
         missing = 0
         at = 0
+        size = len(block)
+        longest = max(self._size, _EXPANSION * size, _LONGEST_STATIC)
         try:
-            while at < len(block):
+            while at < size:
                 byte = block[at]
+                field: Field | None
                 if byte & 0x80:
                     field, at = self._indexed(block, at)
                 elif byte & 0xE0 == 0x20:
@@ -99,24 +128,28 @@ class Table:
             raise HpackError("a header block ends within a field") from None
         except ValueError as error:  # HuffmanError too
             raise HpackError(str(error)) from None
-        return Block(fields, missing)
+        self._last = Block(fields, missing, len(fields) * longest)
+        return self._last
 
     def _indexed(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.1."""
         index = block[at] & 0x7F
+        at += 1
+        if index == 0x7F:
+            index, at = _integer(block, at - 1, 0x7F)
         if 0 < index < _DYNAMIC:
-            return _STATIC[index], at + 1
-        index, at = _integer(block, at, 0x7F)
-        return self._entry(index), at
+            return _STATIC[index], at
+        if 0 < index < _DYNAMIC + len(self._entries):
+            return self._entries[_NEWEST - index], at
+        self._check_unknown(index)
+        return None, at
 
     def _literal(self, block: bytes, at: int) -> tuple[Field | None, int]:
         """Section 6.2: with indexing, without, and never indexed."""
         indexing = block[at] & 0x40
         index, at = _integer(block, at, 0x3F if indexing else 0x0F)
-        name: str | None = None
         if index:
-            named = self._entry(index)
-            name = named[0] if named else None
+            name = self._name(index)
         else:
             literal, at = _string(block, at)
             name = _text(literal)
@@ -126,18 +159,23 @@ class Table:
             self._insert(field, len(name or "") + len(value) + _ENTRY_COST)
         return field, at
 
-    def _entry(self, index: int) -> Field | None:
-        if 0 < index < _DYNAMIC:
-            return _STATIC[index]
-        place = index - _DYNAMIC
-        if 0 <= place < len(self._entries):
-            return self._entries[-1 - place]
+    def _name(self, index: int) -> str | None:
+        if index < _DYNAMIC:
+            return _STATIC[index][0]
+        if index < _DYNAMIC + len(self._entries):
+            entry = self._entries[_NEWEST - index]
+            return entry[0] if entry else None
+        self._check_unknown(index)
+        return None
+
+    def _check_unknown(self, index: int) -> None:
+        """Where every entry is known, no other one can be referred to."""
         if index == 0 or self._whole:
             raise HpackError(f"no header field has index {index}")
-        return None
 
     def _insert(self, field: Field | None, size: int) -> None:
         """Section 4.4. `size` is in bytes, without the name where that is not known."""
+        self._last_block = b""
         if self._most is not None and size > self._most:
             self._evict(0)
         elif size > _MOST_KEPT or self._may_not_fit(field):
@@ -159,6 +197,7 @@ class Table:
 
     def _resize(self, most: int) -> None:
         """Section 6.3."""
+        self._last_block = b""
         self._most = most
         self._whole = self._whole and most <= _MOST_KEPT
         self._evict(min(most, _MOST_KEPT))

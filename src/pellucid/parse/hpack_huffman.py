@@ -1,4 +1,4 @@
-"""The Huffman code of HPACK (RFC 7541 section 5.2 and appendix B), decoded four bits at a time.
+"""The Huffman code of HPACK (RFC 7541 section 5.2 and appendix B), decoded a byte at a time.
 
 The code is canonical: symbols in the order of their lengths, and of their values where these are equal, have
 consecutive codes. So the lengths alone make it.
@@ -7,7 +7,6 @@ consecutive codes. So the lengths alone make it.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 _SHORTEST = (
     (5, b"012aceiost"),
@@ -41,7 +40,7 @@ _MOST_PADDING = 7
 """Bits: a whole byte of padding is an error (section 5.2)."""
 
 _NOWHERE = 1 << 16
-"""A state that is none: the end-of-text symbol was sent, which is an error."""
+"""A state that is none: the longest code was sent, which means the end and is an error (section 5.2)."""
 
 _REMEMBERED = 128
 """Bytes of the longest text that is remembered. Programs send the same few hundred again and again, and decoding
@@ -52,18 +51,8 @@ class HuffmanError(ValueError):
     """The bytes are not in this code."""
 
 
-class _Machine(NamedTuple):
-    """A state is where we are within a code, times 16."""
-
-    steps: list[tuple[int, str]]
-    """By state plus the next four bits: the next state, and the symbol that is complete, as a
-    character, or nothing. No code is shorter than five bits, so it is never two."""
-    ends: frozenset[int]
-    """States in which a text may end: the padding is the beginning of the longest code, all ones."""
-
-
 def _codes() -> dict[str, str]:
-    """The symbol, as a character, by its code in binary."""
+    """The symbol, as a character, by its code as ones and zeros."""
     sizes = [*_SHORTEST, *((bits, bytes.fromhex(symbols)) for bits, symbols in _LONGEST)]
     codes, code, before = {}, 0, 0
     for bits, symbols in sizes:
@@ -75,24 +64,38 @@ def _codes() -> dict[str, str]:
     return codes
 
 
+class _Machine(dict[int, list[tuple[int, str]]]):
+    """By state, which is how far a code has come: for each next byte the next state, and what characters it completes.
+
+    Of the 256 states each is made when it is first met: text meets some fifty, of 18 KiB each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._codes = _codes()
+        prefixes = {code[:size] for code in self._codes for size in range(len(code))}
+        self._prefixes = sorted(prefixes, key=lambda each: (len(each), each))
+        self._states = {prefix: state for state, prefix in enumerate(self._prefixes)}
+        self.ends = frozenset(self._states["1" * size] for size in range(_MOST_PADDING + 1))
+        """States in which a text may end: the padding is the beginning of the longest code, all ones."""
+
+    def __missing__(self, state: int) -> list[tuple[int, str]]:
+        row = self[state] = [self._after(self._prefixes[state], byte) for byte in range(256)]
+        return row
+
+    def _after(self, code: str, byte: int) -> tuple[int, str]:
+        characters = ""
+        for bit in f"{byte:08b}":
+            code += bit
+            if code in self._codes:
+                characters += self._codes[code]
+                code = ""
+        return self._states.get(code, _NOWHERE), characters
+
+
 @cache
 def _machine() -> _Machine:
-    codes = _codes()
-    inner = sorted(
-        {code[:size] for code in codes for size in range(len(code))}, key=lambda each: (len(each), each)
-    )
-    states = {prefix: 16 * number for number, prefix in enumerate(inner)}
-    steps = []
-    for prefix in inner:
-        for nibble in range(16):
-            at, symbol = prefix, ""
-            for bit in f"{nibble:04b}":
-                at += bit
-                if at in codes:
-                    at, symbol = "", codes[at]
-            steps.append((states.get(at, _NOWHERE), symbol))
-    ends = frozenset(states["1" * size] for size in range(_MOST_PADDING + 1))
-    return _Machine(steps, ends)
+    return _Machine()
 
 
 def decode_huffman(data: bytes) -> str:
@@ -101,21 +104,18 @@ def decode_huffman(data: bytes) -> str:
 
 
 def _decoded(data: bytes) -> str:
-    steps, ends = _machine()
+    machine = _machine()
     state = 0
-    symbols: list[str] = []
-    add = symbols.append
+    found: list[str] = []
     try:
         for byte in data:
-            state, symbol = steps[state + (byte >> 4)]
-            add(symbol)
-            state, symbol = steps[state + (byte & 15)]
-            add(symbol)
-    except IndexError:
-        state = _NOWHERE
-    if state not in ends:
+            state, characters = machine[state][byte]
+            found.append(characters)
+    except IndexError:  # nowhere
+        raise HuffmanError("a text is not in the Huffman code") from None
+    if state not in machine.ends:
         raise HuffmanError("a text is not in the Huffman code")
-    return "".join(symbols)
+    return "".join(found)
 
 
 _remembered = lru_cache(maxsize=1024)(_decoded)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.body import Body
 from pellucid.parse.budget import PARSER_COST
-from pellucid.parse.http1_exchange import AnyPart, Exchange, Part, empty, switches
+from pellucid.parse.http1_exchange import AnyPart, Exchange, Part, switches
 from pellucid.parse.http1_fields import HeadError
 from pellucid.parse.http1_framing import Chunked, ChunkError, Framing, Sized, UntilClose
 from pellucid.parse.http1_head import (
@@ -35,7 +35,7 @@ from pellucid.parse.http1_side import Side, after_empty_lines
 from pellucid.parse.live import Carried, reader_of
 from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
-from pellucid.parse.template import Template
+from pellucid.parse.template import Template, blank_http
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class Http1(Protocol):
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
     ) -> None:
         self._connection = connection
-        self._template = Template(connection, empty)
+        self._template = Template(connection, blank_http)
         self._limits = limits
         self._budget = budget
         budget.charge(PARSER_COST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pellucid.model import Http, Request, Response
+from pellucid.model import Request, Response
 from pellucid.parse.http1_framing import Chunked, Framing
 from pellucid.parse.http1_head import RequestHead, ResponseHead
 from pellucid.parse.live import LiveBody
@@ -13,20 +13,13 @@ from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Unpack
 
-    from pellucid.model import Direction
+    from pellucid.model import Direction, Http
     from pellucid.parse.carried import Live
     from pellucid.parse.limits import Limits
-    from pellucid.parse.raw import Who
     from pellucid.parse.template import Template
 
 H = TypeVar("H", RequestHead, ResponseHead)
-
-
-def empty(**who: Unpack[Who]) -> Http:
-    """A message of which nothing is known yet but its connection."""
-    return Http(ts="", protocol="", request=None, response=None, duration_ms=None, **who)
 
 
 def switches(method: str | None, status: int) -> bool:

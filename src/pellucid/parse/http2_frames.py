@@ -6,7 +6,6 @@ comes.
 
 from __future__ import annotations
 
-import enum
 from struct import Struct
 from typing import NamedTuple
 
@@ -19,31 +18,24 @@ HEADER = Struct(">IBI")
 _STREAM = 0x7FFFFFFF
 
 
-class Kind(enum.IntEnum):
-    """Types of frames; every other number is ignored, as section 4.1 asks."""
-
-    DATA = 0
-    HEADERS = 1
-    PRIORITY = 2
-    RST_STREAM = 3
-    SETTINGS = 4
-    PUSH_PROMISE = 5
-    PING = 6
-    GOAWAY = 7
-    WINDOW_UPDATE = 8
-    CONTINUATION = 9
-
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
+    range(10)
+)
+NAMES = (
+    "DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE",
+    "CONTINUATION",
+)  # fmt: skip
+"""Types of frames; every other number is ignored, as section 4.1 asks."""
 
 END_STREAM = ACK = 0x01
 END_HEADERS = 0x04
 PADDED = 0x08
-PRIORITY = 0x20
+WITH_PRIORITY = 0x20
 
-_PADDABLE = frozenset({Kind.DATA, Kind.HEADERS, Kind.PUSH_PROMISE})
+_PADDABLE = frozenset({DATA, HEADERS, PUSH_PROMISE})
 _PRIORITY_SIZE = 5
 
-DATA = int(Kind.DATA)
-_KNOWN = len(Kind)
+_KNOWN = len(NAMES)
 
 
 class Rule(NamedTuple):
@@ -61,7 +53,7 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule(True, 0, False, END_STREAM | PADDED),
-    Rule(True, 0, False, END_STREAM | END_HEADERS | PADDED | PRIORITY),
+    Rule(True, 0, False, END_STREAM | END_HEADERS | PADDED | WITH_PRIORITY),
     Rule(True, 5, True, 0),
     Rule(True, 4, True, 0),
     Rule(False, 0, False, ACK),
@@ -71,7 +63,7 @@ RULES = (
     Rule(None, 4, True, 0),
     Rule(True, 0, False, END_HEADERS),
 )
-"""By `Kind` (sections 6.1 to 6.10)."""
+"""By type (sections 6.1 to 6.10)."""
 
 
 class FrameError(ValueError):
@@ -178,7 +170,7 @@ class FrameReader:
         kind, length, stream = word & 0xFF, word >> 8, stream & _STREAM
         if kind < _KNOWN:
             _check(kind, length, stream)
-        if self.in_block and kind != Kind.CONTINUATION:
+        if self.in_block and kind != CONTINUATION:
             raise FrameError("a frame within a header block")
         end = start + length
         if end <= len(data):
@@ -225,7 +217,7 @@ def _check(kind: int, length: int, stream: int) -> None:
         or (exactly and length != least)
         or (on_stream is not None and on_stream != (stream > 0))
     ):
-        raise FrameError(f"no {Kind(kind).name} frame has {length} bytes on stream {stream}")
+        raise FrameError(f"no {NAMES[kind]} frame has {length} bytes on stream {stream}")
 
 
 def _unpadded(payload: bytes) -> tuple[bytes, int]:
@@ -237,7 +229,7 @@ def _unpadded(payload: bytes) -> tuple[bytes, int]:
 
 def without_priority(frame: Frame) -> bytes:
     """The header block fragment of a HEADERS frame (section 6.2). Raises `FrameError`."""
-    if not frame.flags & PRIORITY:
+    if not frame.flags & WITH_PRIORITY:
         return frame.payload
     if len(frame.payload) < _PRIORITY_SIZE:
         raise FrameError("a HEADERS frame ends within its priority")

@@ -17,44 +17,45 @@ _INTERIM = range(100, 200)
 class Head:
     """The fields of one half of an exchange."""
 
-    __slots__ = ("codings", "cost", "fields", "media", "partial", "problem", "pseudo")
+    __slots__ = ("codings", "fields", "media", "partial", "problem", "pseudo", "status")
 
     def __init__(self, block: Block, most: int) -> None:
         """Sort the fields of `block`, of which at most `most` characters are kept."""
         fields = block.fields
         self.partial = block.missing > 0
         """Some of its fields are not known."""
-        size = sum(map(len, chain.from_iterable(fields)))
         self.problem: str | None = None
-        if size > most:
+        if block.most > most:
             fields = _first(fields, most)
+        if len(fields) < len(block.fields):
             self.problem = (
                 f"only {len(fields)} of its {len(block.fields)} header fields are kept: they are too long"
             )
-        special = 0
-        for name, _ in fields:
-            if name[:1] != ":":
-                break
-            special += 1
-        self.pseudo = dict(fields[:special])
-        self.fields: Headers = fields[special:]
+        self.pseudo: dict[str, str] = {}
+        self.fields: Headers = []
         self.codings: str | None = None
         """Content-Encoding, all its lines joined."""
         self.media = ""
         """Content-Type."""
-        for name, value in self.fields:
+        for field in fields:
+            name = field[0]
+            if name[:1] == ":":
+                self.pseudo[name] = field[1]
+                continue
+            self.fields.append(field)
             if name == "content-type":
-                self.media = value
+                self.media = field[1]
             elif name == "content-encoding":
-                self.codings = value if self.codings is None else f"{self.codings}, {value}"
-        self.cost = HEAD_COST + FIELD_COST * len(fields) + CHARACTER_COST * min(size, most)
-        """Bytes of memory that it takes at most: tables share the text of fields."""
+                self.codings = field[1] if self.codings is None else f"{self.codings}, {field[1]}"
+        status = self.pseudo.get(":status")
+        self.status = int(status) if status and len(status) == 3 and status.isdecimal() else 0
+        """Of a response; 0 where it is not known."""
 
     @property
-    def status(self) -> int:
-        """Of a response; 0 where it is not known."""
-        status = self.pseudo.get(":status", "")
-        return int(status) if status.isdecimal() and len(status) == 3 else 0
+    def cost(self) -> int:
+        """Bytes of memory that it takes at most: tables share the text of fields."""
+        text = sum(map(len, chain.from_iterable(self.fields))) + sum(map(len, self.pseudo.values()))
+        return HEAD_COST + FIELD_COST * (len(self.fields) + len(self.pseudo)) + CHARACTER_COST * text
 
     @property
     def interim(self) -> bool:

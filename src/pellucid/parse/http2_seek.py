@@ -7,7 +7,17 @@ Two headers at the right distance by chance are one in 2^40; bytes that are no b
 
 from __future__ import annotations
 
-from pellucid.parse.http2_frames import ACK, DATA, END_STREAM, HEADER, PADDED, PRIORITY, RULES, Kind
+from pellucid.parse.http2_frames import (
+    ACK,
+    DATA,
+    END_STREAM,
+    HEADER,
+    HEADERS,
+    PADDED,
+    RULES,
+    SETTINGS,
+    WITH_PRIORITY,
+)
 from pellucid.parse.protocol import Verdict
 
 _MOST = 16_384
@@ -63,14 +73,14 @@ def _plausible(data: bytes | bytearray, at: int) -> int | None:
         or flags & ~may
         or not (length or _may_be_empty(kind, flags))
     )
-    if kind == Kind.SETTINGS and (length % 6 or bool(length) == bool(flags & ACK)):
+    if kind == SETTINGS and (length % 6 or bool(length) == bool(flags & ACK)):
         return None
     return None if wrong else length
 
 
 def _may_be_empty(kind: int, flags: int) -> bool:
     """Only the end of a body is, and the answer to SETTINGS."""
-    return (kind == DATA and flags == END_STREAM) or (kind == Kind.SETTINGS and flags == ACK)
+    return (kind == DATA and flags == END_STREAM) or (kind == SETTINGS and flags == ACK)
 
 
 def _may_begin(data: bytes | bytearray, at: int) -> bool:
@@ -81,9 +91,9 @@ def _may_begin(data: bytes | bytearray, at: int) -> bool:
 def _is_head(data: bytes | bytearray, at: int) -> bool:
     """A HEADERS frame on a client's stream that begins as header blocks do."""
     word, flags, stream = HEADER.unpack_from(data, at)
-    if word & 0xFF != Kind.HEADERS or flags & PADDED or not stream & 1:
+    if word & 0xFF != HEADERS or flags & PADDED or not stream & 1:
         return False
-    begin = at + HEADER.size + (_PRIORITY_SIZE if flags & PRIORITY else 0)
+    begin = at + HEADER.size + (_PRIORITY_SIZE if flags & WITH_PRIORITY else 0)
     return begin < len(data) and bool(data[begin] & _NO_TEXT)
 
 
@@ -93,7 +103,7 @@ def begins_settings(data: bytes) -> Verdict:
         return Verdict.MORE if data[3:].rstrip(b"\0") in {b"", b"\4"} and _may_begin(data, 0) else Verdict.NO
     word, flags, stream = HEADER.unpack_from(data)
     length = word >> 8
-    if word & 0xFF != Kind.SETTINGS or flags or stream or length % _SETTING or length > _MOST_SETTINGS:
+    if word & 0xFF != SETTINGS or flags or stream or length % _SETTING or length > _MOST_SETTINGS:
         return Verdict.NO
     names = data[HEADER.size : HEADER.size + length : _SETTING]
     if any(names):  # the first byte of two: no name is that large

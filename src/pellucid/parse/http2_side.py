@@ -10,6 +10,8 @@ from pellucid.parse.http2_frames import PREFACE, Frame, FrameReader
 from pellucid.parse.http2_seek import Seeker
 
 if TYPE_CHECKING:
+    from pellucid.parse.hpack import Block
+    from pellucid.parse.http2_head import Head
     from pellucid.parse.limits import Limits
 
 
@@ -32,7 +34,16 @@ class Side:
     """One direction of the connection."""
 
     __slots__ = (
-        "began", "block", "certain", "direction", "end", "opening", "reader", "seeker", "table",
+        "began",
+        "block",
+        "certain",
+        "direction",
+        "end",
+        "head",
+        "opening",
+        "reader",
+        "seeker",
+        "table",
     )  # fmt: skip
 
     def __init__(self, direction: Direction, limits: Limits) -> None:
@@ -43,6 +54,8 @@ class Side:
         """Seen from its beginning without a hole, so that whatever is wrong is wrong itself."""
         self.opening: bytearray | None = bytearray()
         """What may become the client's preface; None when the first frame has begun."""
+        self.head: tuple[Block, Head] | None = None
+        """The last header section, and the block that it was made of."""
         self.seeker: Seeker | None = None
         """Where no beginning of a frame is known."""
         self.block: HeaderBlock | None = None

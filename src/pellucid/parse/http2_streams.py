@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from msgspec import UNSET, UnsetType
-
-from pellucid.model import Connection, Headers, Http, Message, Request, Response
-from pellucid.parse.body import Body, Shown
+from pellucid.model import Headers, Http, Message, Request, Response
 from pellucid.parse.budget import FIELD_COST
 from pellucid.parse.live import LiveBody
-from pellucid.parse.protocol import Ending, Held
-from pellucid.parse.raw import who
+from pellucid.parse.protocol import Ending, Held, Upgrade
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pellucid.model import Direction
+    from pellucid.parse.body import Body
     from pellucid.parse.http2_head import Head
+    from pellucid.parse.template import Template
 
-_NO_BODY = Shown()
 _GRPC = "application/grpc"
+_GRPC_FIELD = "grpc-"
+"""Names that begin so are gRPC's own (grpc's doc/PROTOCOL-HTTP2.md, Custom-Metadata)."""
 
 
 class Half:
@@ -48,24 +48,55 @@ class Half:
         self.cut = cut
         return self.body.end(cut) if isinstance(self.body, LiveBody) else ()
 
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
+    @property
+    def grpc(self) -> bool:
+        """It is gRPC's by its content type, or where that is not known by a field that nothing else has."""
+        if not self.untyped:
+            return self.head.media.startswith(_GRPC)
+        return any(name.startswith(_GRPC_FIELD) for name, _ in (*self.head.fields, *self.trailers))
+
+    @property
+    def untyped(self) -> bool:
+        """Its content type is one of the fields that are not known, or it has none."""
+        return self.head.partial and not self.head.media
+
+    def unread(self) -> bytes:
+        """The body, where it is whole and was not read while it arrived."""
+        if self.body is None or isinstance(self.body, LiveBody):
+            return b""
+        shown = self.body.show(None)
+        if shown.truncated:
+            return b""
+        return shown.body if isinstance(shown.body, bytes) else shown.body.encode()
+
     def holds(self) -> Held:
         """Bytes of memory that it takes."""
         trailers = sum(len(name) + len(value) + FIELD_COST for name, value in self.trailers)
         live = self.body.live_cost if isinstance(self.body, LiveBody) else 0
         return Held(self.body.kept if self.body else 0, self.head.cost + trailers + live)
 
-    @property
-    def duration(self) -> float:
-        """Milliseconds from its first byte to the last so far."""
-        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+    def fill(self, shown: Request | Response, *, known: bool) -> bool:
+        """Put what came into a half of a message; say whether some of the body is not shown."""
+        if self.trailers:
+            shown.trailers = self.trailers
+        if self.head.partial or not known:
+            shown.partial = True
+        if self.body is None:
+            return self.cut is not None
+        shown.body, shown.encoding, shown.size, shown.sha256, cut = self.body.show(
+            self.head.codings, self.head.media or None
+        )
+        return cut or self.cut is not None
 
-    def shown(self) -> Shown:
-        """Show the body, as far as it came."""
-        shown = self.body.show(self.head.codings, self.head.media or None) if self.body else _NO_BODY
-        return shown._replace(truncated=True) if self.cut else shown
-
-    def problems(self, name: str) -> list[str]:
+    def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of it."""
+        if not (self.cut or self.head.problem) and (self.body is None or self.body.sound):
+            return ()
         problems = []
         if self.head.problem:
             problems.append(f"of the {name} {self.head.problem}")
@@ -92,6 +123,10 @@ class Exchange:
         """The request, where it came before HTTP/2 began (RFC 7540 section 3.2)."""
         self.problem: str | None = None
 
+    def half(self, *, asks: bool) -> Half | None:
+        """The request, or the response."""
+        return self.request if asks else self.response
+
     @property
     def halves(self) -> list[Half]:
         """What there is of the two."""
@@ -105,13 +140,29 @@ class Exchange:
         return self.given.url if self.given else None
 
     @property
+    def grpc(self) -> bool:
+        """Whether it is a call of gRPC."""
+        request, response = self.request, self.response
+        return (request is not None and request.grpc) or (response is not None and response.grpc)
+
+    @property
     def finished(self) -> bool:
         """Nothing more of either half comes."""
-        return (
-            self.response is not None
-            and self.response.complete
-            and (self.request is None or self.request.complete)
-        )
+        request, response = self.request, self.response
+        return response is not None and response.complete and (request is None or request.complete)
+
+    @property
+    def switches_to(self) -> str | None:
+        """The protocol that an extended CONNECT is for (RFC 8441), where the response has agreed to it."""
+        if not (self.request and self.response and 200 <= self.response.head.status < 300):
+            return None
+        return self.request.head.pseudo.get(":protocol")
+
+    def upgrade(self, client: Direction) -> Upgrade:
+        """The same as HTTP/1.1 would have it; `client` is the direction of requests."""
+        assert self.request is not None
+        assert self.response is not None
+        return Upgrade(self.switches_to or "", client, _request(self.request)[0], _response(self.response)[0])
 
     def end(self, reason: str) -> list[Message]:
         """Take nothing more of either half, because of `reason`; return what this shows of live bodies."""
@@ -123,26 +174,30 @@ class Exchange:
             self.problem = f"no response before {reason}"
         return messages
 
-    def message(self, connection: Connection) -> Http:
+    def message(self, template: Template[Http]) -> Http:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
-        request, request_cut = _request(self.request) if self.request else (self.given, False)
-        response, response_cut = _response(self.response) if self.response else (None, False)
-        return Http(
-            ts=rfc3339(first.began),
-            protocol="gRPC" if first.head.media.startswith(_GRPC) else "HTTP/2",
-            stream=self.stream,
-            request=request,
-            response=response,
-            pushed=True if self.pushed else UNSET,
-            duration_ms=self._duration(),
-            request_ms=self.request.duration if self.request else None,
-            response_ms=self.response.duration if self.response else None,
-            truncated=request_cut or response_cut,
-            error=self._error(),
-            **who(connection),
-        )
+        grpc = self.grpc
+        message = template.copy()
+        message.ts = rfc3339(first.began)
+        message.protocol = "gRPC" if grpc else "HTTP/2"
+        message.stream = self.stream
+        message.request = self.given
+        if self.request:
+            message.request, message.truncated = _request(self.request)
+            message.request_ms = self.request.duration
+        if self.response:
+            message.response, cut = _response(self.response)
+            if grpc:
+                _add_grpc(message.response, self.response.trailers or self.response.head.fields)
+            message.truncated = message.truncated or cut
+            message.response_ms = self.response.duration
+        if self.pushed:
+            message.pushed = True
+        message.duration_ms = self._duration()
+        message.error = self._error()
+        return message
 
     def _duration(self) -> float | None:
         if self.request is None or self.response is None:
@@ -159,42 +214,15 @@ class Exchange:
 
 
 def _request(half: Half) -> tuple[Request, bool]:
-    shown, head = half.shown(), half.head
-    request = Request(
-        method=head.method,
-        url=head.url,
-        authority=head.authority,
-        headers=head.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=half.trailers or UNSET,
-        partial=_partial(half, known=bool(head.method and head.url)),
-    )
-    return request, shown.truncated
+    head = half.head
+    request = Request(method=head.method, url=head.url, authority=head.authority, headers=head.fields)
+    return request, half.fill(request, known=bool(head.method and head.url))
 
 
 def _response(half: Half) -> tuple[Response, bool]:
-    shown, head = half.shown(), half.head
-    response = Response(
-        status=head.status,
-        reason="",
-        headers=head.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=half.trailers or UNSET,
-        partial=_partial(half, known=head.status > 0),
-    )
-    if head.media.startswith(_GRPC):
-        _add_grpc(response, half.trailers or head.fields)
-    return response, shown.truncated
-
-
-def _partial(half: Half, *, known: bool) -> bool | UnsetType:
-    return True if half.head.partial or not known else UNSET
+    head = half.head
+    response = Response(status=head.status, reason="", headers=head.fields)
+    return response, half.fill(response, known=head.status > 0)
 
 
 def _add_grpc(response: Response, fields: Headers) -> None:

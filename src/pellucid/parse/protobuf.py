@@ -33,9 +33,10 @@ _FIRST_TAG, _LAST_TAG = 1 << 3, (1 << 32) - 1
 _RESERVED = range(19_000, 20_000)
 """Field numbers that no schema may use (protobuf.dev/programming-guides/proto3/#assigning)."""
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_BEGINS_A_MESSAGE = ("\t", "\n", "\r")
-"""Printable, but text seldom begins with them, and messages do: they are the tags of field 1."""
+_CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+_NO_TEXT = re.compile(_CONTROL)
+_HARDLY_TEXT = re.compile(rf"\A[\t\n\r]|{_CONTROL}")
+"""Text seldom begins with these three, and messages do: they are the tags of field 1."""
 
 Fields = dict[str, Any]
 _Range = tuple[int, int]
@@ -185,22 +186,26 @@ class _Reader:
         return {"fixed32": whole, "float": _shortest(single) if math.isfinite(single) else None}
 
     def _delimited(self, ranges: list[_Range], depth: int) -> list[Any]:
-        texts = [self._text(at, end) for at, end in ranges]
-        if all(text is not None and not text.startswith(_BEGINS_A_MESSAGE) for text in texts):
+        texts = [self._text(at, end, _HARDLY_TEXT) for at, end in ranges]
+        if None not in texts:
             return texts
         messages = self._messages(ranges, depth)
         if messages is not None:
             return messages
-        return [
-            self._base64(*where) if text is None else text for text, where in zip(texts, ranges, strict=True)
-        ]
+        return [self._text_or_base64(at, end) for at, end in ranges]
 
-    def _text(self, at: int, end: int) -> str | None:
+    def _text(self, at: int, end: int, excluded: re.Pattern[str]) -> str | None:
         try:
             text = self._data[at:end].decode()
         except UnicodeDecodeError:
             return None
-        return None if _CONTROL.search(text) else text
+        if text.isprintable():  # nothing that is excluded is: most text needs no search
+            return text
+        return None if excluded.search(text) else text
+
+    def _text_or_base64(self, at: int, end: int) -> str | dict[str, str]:
+        text = self._text(at, end, _NO_TEXT)
+        return {"base64": b64encode(self._data[at:end]).decode()} if text is None else text
 
     def _messages(self, ranges: list[_Range], depth: int) -> list[Fields] | None:
         if depth >= MAX_DEPTH:
@@ -209,9 +214,6 @@ class _Reader:
             return [self.message(at, end, depth + 1) for at, end in ranges]
         except _NotProtobufError:
             return None
-
-    def _base64(self, at: int, end: int) -> dict[str, str]:
-        return {"base64": b64encode(self._data[at:end]).decode()}
 
 
 def _shortest(single: float) -> float:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pellucid.model import OnConnection
+from pellucid.model import Http, OnConnection
 from pellucid.parse.raw import who
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Unpack
 
     from pellucid.model import Connection
+    from pellucid.parse.raw import Who
 
 M = TypeVar("M", bound=OnConnection)
 
@@ -39,3 +41,8 @@ class Template(Generic[M]):
             self._said = said
             self._message = self._make(**who(connection))
         return copy(self._message)
+
+
+def blank_http(**who: Unpack[Who]) -> Http:
+    """A message of which nothing is known yet but its connection."""
+    return Http(ts="", protocol="", request=None, response=None, duration_ms=None, **who)

@@ -16,7 +16,7 @@ from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
 from pellucid.parse.stream import Undecided
-from pellucid.parse.websocket_frames import ENOUGH, is_masked, judge, judge_either
+from pellucid.parse.websocket_evidence import ENOUGH, is_masked, judge, judge_either, unproven
 from pellucid.parse.websocket_side import SIDE_COST, Side, unknown_sides, websocket_sides
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class WebSocket(Protocol):
             each: End(side, masked=(each is direction) is client_sent_head) for each, side in begun.items()
         }
         for each, end in self._ends.items():
-            end.seeking = sides is None and each is not direction
+            end.sure = sides is not None
+            end.seeking = sides is None
             if end.masked:
                 connection.role = connection.role or ("client" if each is Direction.WRITE else "server")
 
@@ -86,8 +87,7 @@ class WebSocket(Protocol):
         if not end.side.broken:
             return messages
         rest = end.release()
-        end.side.resume(end.side.broken)
-        end.seeking = True
+        end.seek(end.side.broken)
         return [*messages, *raw_all(rest)]
 
     def close(self, time: int, ending: Ending) -> Sequence[Message]:
@@ -97,38 +97,51 @@ class WebSocket(Protocol):
 
     def holds(self) -> Held:
         """Add up both directions. It is never idle: what frames mean was agreed on in the handshake."""
-        bodies = sum(end.side.bodies for end in self._ends.values())
+        bodies = sum(end.side.kept for end in self._ends.values())
         return Held(bodies, _COST + sum(end.held.cost for end in self._ends.values() if end.held))
 
     def shorten(self, most: int) -> None:
         """Cut payloads, and forget what compressed messages may refer to."""
         for end in self._ends.values():
             end.side.shorten(most)
-            most = max(most - end.side.bodies, 0)
+            most = max(most - end.side.kept, 0)
 
     def _read(self, end: End, chunk: Chunk) -> Sequence[Message]:
-        before = end.side.bodies
+        before = end.side.kept
         messages = end.side.feed(chunk.data, chunk.time)
         end.place = chunk._replace(offset=chunk.offset + len(chunk.data), data=b"")
-        self._budget.charge(max(end.side.bodies - before, 0))
-        if end.side.broken:
+        self._budget.charge(max(end.side.kept - before, 0))
+        if not end.side.broken:
+            return messages
+        if end.sure:
             self._leave(end.side.broken, messages, chunk.time)
-        return messages
+        cut = end.side.end(chunk.time, "what follows was no frame")
+        rest = end.release()
+        end.seek()
+        return [*messages, *cut, *raw_all(rest)]
 
     def _seek(self, end: End, chunk: Chunk) -> Sequence[Message]:
         head = end.hold(chunk)
         self._budget.charge(len(chunk.data))  # held twice
         verdict = judge(head[: self._limits.max_sniff], ENOUGH, masked=end.masked)
         if verdict is Verdict.YES:
-            end.seeking = False
-            first, *_ = end.release()
-            return self._read(end, chunk._replace(offset=first.offset, data=head))
+            return self._found(
+                end, chunk._replace(offset=chunk.offset + len(chunk.data) - len(head), data=head)
+            )
         if verdict is Verdict.MORE and len(head) < self._limits.max_sniff:
             return []
         *before, last = end.release()
         if before:  # the last chunk may begin what the earlier ones did not
             return [*raw_all(before), *self._seek(end, last)]
         return raw_all([last])
+
+    def _found(self, end: End, head: Chunk) -> Sequence[Message]:
+        """Go on with frames that were found, the first of which need not be one."""
+        end.release()
+        end.seeking = False
+        size = unproven(head.data)
+        rest = head._replace(offset=head.offset + size, data=head.data[size:])
+        return [*raw_all([head._replace(data=head.data[:size])]), *self._read(end, rest)]
 
     def _rest(self) -> list[Chunk]:
         """Give up the bytes that are in no frame, in order."""
@@ -144,18 +157,26 @@ class WebSocket(Protocol):
 class End:
     """One direction of the connection."""
 
-    __slots__ = ("held", "masked", "place", "seeking", "side")
+    __slots__ = ("held", "masked", "place", "seeking", "side", "sure")
 
     def __init__(self, side: Side, *, masked: bool) -> None:
         self.side = side
         self.masked = masked
         """It is the client's."""
+        self.sure = True
+        """Frames are known since the handshake, not found: what is none ends the protocol."""
         self.seeking = False
         """Nobody knows where a frame begins."""
         self.held: Undecided | None = None
         """What may be the first frames, while it seeks."""
         self.place: Chunk | None = None
         """What comes after the bytes that the side was fed, itself without any."""
+
+    def seek(self, why: str | None = None) -> None:
+        """Begin anew; what came before is missing, for the reason given or as before."""
+        self.side.resume(why)
+        self.seeking = True
+        self.sure = False
 
     def hold(self, chunk: Chunk) -> bytes:
         """Keep a chunk until there are more; return all that are kept."""

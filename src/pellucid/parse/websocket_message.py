@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 class Pending:
     """A message that is arriving: one control frame, or the fragments of one text or binary message."""
 
-    __slots__ = ("_body", "_inflate", "_problem", "_sent", "_unread", "opcode")
+    __slots__ = ("_body", "_inflate", "_problem", "_sent", "_short", "_unread", "opcode")
 
-    def __init__(self, opcode: int, limits: Limits, inflate: Inflate | None = None) -> None:
+    def __init__(
+        self, opcode: int, limits: Limits, inflate: Inflate | None = None, *, plain: bool = True
+    ) -> None:
+        """`plain`: it is known not to be compressed, where there is nothing to `inflate` it."""
         self.opcode = opcode
         self._inflate = inflate
         """None for a message that is not compressed, or cannot be read any further."""
@@ -35,8 +38,10 @@ class Pending:
         """What came, unmasked."""
         self._body = Body(limits) if inflate else self._sent
         """What is shown."""
-        self._unread = False
-        """What is shown is compressed: nothing that was understood."""
+        self._unread = not (inflate or plain)
+        """What is shown may be compressed: nothing that was understood."""
+        self._short = opcode == CONTINUATION
+        """There is more of it than what came out."""
         self._problem = "its beginning was not seen" if opcode == CONTINUATION else None
 
     @property
@@ -72,6 +77,7 @@ class Pending:
         if self._inflate:
             self._inflate.forget(why)
             self._inflate = None
+            self._short = True
             self._problem = f"compressed, and {why}"
 
     def _decompress(self, pieces: Iterator[bytes]) -> None:
@@ -107,7 +113,7 @@ class Pending:
             size=shown.size,
             sha256=shown.sha256,
             code=code,
-            truncated=shown.truncated or ending is not None,
+            truncated=shown.truncated or self._short or ending is not None,
             error="; ".join(problems) or None,
             **who(carried.connection),
         )

@@ -121,23 +121,26 @@ class Side(Live):
         """Return what is pending: a WebSocket ends between messages, or has not ended well."""
         return self._cut(time, ending or "the stream ended")
 
-    def resume(self, why: str) -> None:
-        """Take bytes again, at the beginning of a frame; what came before is missing, for the reason given."""
+    def resume(self, why: str | None = None) -> None:
+        """Take bytes again, at the beginning of a frame; what came before is missing, for the reason given.
+
+        Without one it is what was missing already.
+        """
         self.broken = None
         self.rest = b""
         self._resumed = True
         self._inflate.forget(why)
 
     @property
-    def bodies(self) -> int:
-        """Bytes of memory that `shorten` can give back."""
-        pending = sum(each.kept for each in (self._message, self._control) if each)
-        return pending + self._inflate.cost
-
-    @property
     def cost(self) -> int:
         """Bytes of memory that it takes."""
-        return SIDE_COST + self.bodies
+        return SIDE_COST + self.kept + len(self.rest)
+
+    @property
+    def kept(self) -> int:
+        """Of these, bytes that `shorten` can give back."""
+        pending = sum(each.kept for each in (self._message, self._control) if each)
+        return pending + self._inflate.cost
 
     def shorten(self, most: int) -> None:
         """Keep of payloads, and of what earlier ones are remembered for, no more than `most` bytes."""
@@ -166,7 +169,8 @@ class Side(Live):
             raise FrameError("fragments out of order")
         elif frame.opcode != CONTINUATION or self._message is None:
             inflate = self._inflate if frame.compressed else None
-            self._message = Pending(frame.opcode, self._limits, inflate)
+            plain = frame.opcode != CONTINUATION or self._deflate is False
+            self._message = Pending(frame.opcode, self._limits, inflate, plain=plain)
         self._resumed = self._resumed and frame.control
         self._frame = frame
         self._left = frame.size

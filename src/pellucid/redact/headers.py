@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pellucid.redact.spans import MASK, masked
@@ -23,6 +24,12 @@ the credential itself."""
 _COOKIE = re.compile(r"(?:^|(?<=;))(\s*)([^=;]*)(=?)[^;]*")
 
 
+_REMEMBERED = 1024
+"""Fields whose answer is kept: programs send the same again and again."""
+_MAX_REMEMBERED = 256
+"""Characters of such a field."""
+
+
 def masked_headers(headers: Headers, rules: Rules) -> Headers:
     """Return the fields with their credentials masked; the same list where there are none."""
     hidden = [(name, masked_value(name, value, rules)) for name, value in headers]
@@ -31,6 +38,11 @@ def masked_headers(headers: Headers, rules: Rules) -> Headers:
 
 def masked_value(name: str, value: str, rules: Rules) -> str:
     """Mask a field's value by its name, or credentials within it."""
+    recall = len(name) + len(value) <= _MAX_REMEMBERED
+    return _recall(name, value, rules) if recall else _masked_value(name, value, rules)
+
+
+def _masked_value(name: str, value: str, rules: Rules) -> str:
     match name.lower():
         case "authorization" | "proxy-authorization":
             return _authorization(value)
@@ -43,6 +55,9 @@ def masked_value(name: str, value: str, rules: Rules) -> str:
             return MASK
         case _:
             return masked(value, text_spans(value, rules))
+
+
+_recall = lru_cache(maxsize=_REMEMBERED)(_masked_value)
 
 
 def masked_url(url: str, rules: Rules) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TABLES = ("headers", "keys", "patterns")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rules:
     """What names and texts are credentials."""
 

@@ -77,7 +77,7 @@ class Sink(ABC):
         """Append one whole message to the output, or to its next file. For `write` of every format that appends."""
         if data:
             self._make_room(len(data))
-            self._output.message(data)
+            self._output.write(data)
 
     def _make_room(self, size: int) -> None:
         """Begin the next file if a message of so many bytes is to be its first."""

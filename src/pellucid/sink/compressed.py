@@ -28,7 +28,7 @@ class Compressed(Output):
         self._open = True
         self._pending = False
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes, as `Output.write` does."""
         self._pending = True
         self._append(self._frame.compress(data))

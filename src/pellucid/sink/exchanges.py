@@ -75,7 +75,7 @@ def _rest(page: Page, mark: str, half: Request | Response) -> Iterator[str]:
         yield page.note("header fields are missing: they were sent before the capture began", "attention")
     if half.body:
         yield mark
-        yield from page.payload(half.body, header(half.headers, "content-type"))
+        yield from page.payload(half.body, header(half.headers, "content-type"), size=half.size)
     if half.sha256 is not UNSET:
         yield page.note(f"{count(half.size, 'byte')} sent, SHA-256 {half.sha256}")
     if half.trailers is not UNSET:

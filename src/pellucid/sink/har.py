@@ -16,12 +16,14 @@ import msgspec
 from pellucid.model import ConnectionEvent, Http, Lost, OnConnection, Request, Summary, WebSocket
 from pellucid.sink.base import Sink
 from pellucid.sink.har_entry import entry_of, websocket_message_of
-from pellucid.sink.har_file import HarFile
+from pellucid.sink.har_file import SEPARATOR, HarFile
 from pellucid.sink.har_model import Creator
 from pellucid.sink.har_open import OpenEntries
 from pellucid.sink.json import encode_into
 
 if TYPE_CHECKING:
+    from msgspec import Struct
+
     from pellucid.model import Message
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
@@ -43,7 +45,9 @@ class HarSink(Sink):
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)
         self._file: HarFile | None = None
-        self._open = OpenEntries(self._add)
+        self._open = OpenEntries(self._settle)
+        self._open_written = 0
+        """Bytes of open entries that the file holds."""
         self._lost: Counter[str] = Counter()
         self._complete = True
         self._changed = False
@@ -54,6 +58,7 @@ class HarSink(Sink):
         self._output.require_rewritable(self.format)
         self._file = HarFile(self._output, _HEAD, self._tail())
         self._open.forget()
+        self._open_written = 0
         self._changed = self._open.size > 0
 
     def write(self, message: Message) -> None:
@@ -80,40 +85,49 @@ class HarSink(Sink):
         if self._changed:
             self._changed = False
             self._document.flush(self._open.texts, self._tail())
+            self._open_written = self._open.size
 
     def finish(self) -> None:
-        """Flush: the document is whole without an end."""
+        """Flush, and take away the room for more."""
         if self._file:
             self.flush()
+            self._file.trim()
+            self._file = None
 
     @property
     def _document(self) -> HarFile:
         assert self._file, "begin() comes first"
         return self._file
 
-    def _add(self, entry: bytes | bytearray) -> None:
+    def _settle(self, entry: bytes | bytearray) -> None:
         self._document.add(entry)
+
+    def _encode(self, value: Struct) -> bytearray:
+        """The value in JSON, which may be the first in the next file; good until the next call."""
+        encode_into(value, self._line)
+        unwritten = self._document.waiting + self._open.size - self._open_written
+        self._make_room(unwritten + len(self._line) + len(SEPARATOR))
+        return self._line
 
     def _exchange(self, message: Http) -> None:
         key = message.conn, message.stream
         handshake = key not in self._open and _opens_websocket(message)
         late = self._open.lacks_handshake(key)
-        encode_into(entry_of(message, websocket=handshake or late), self._line)
+        entry = self._encode(entry_of(message, websocket=handshake or late))
         if late:
-            self._open.complete(key, bytes(self._line))
+            self._open.complete(key, bytes(entry))
         elif handshake:
-            self._open.open(key, bytes(self._line), seen=True)
+            self._open.open(key, bytes(entry), seen=True)
         else:
-            self._add(self._line)
+            self._settle(entry)
 
     def _websocket(self, message: WebSocket) -> None:
         key = message.conn, message.stream
         if key not in self._open:
-            encode_into(entry_of(_unseen_handshake(message), websocket=True), self._line)
-            self._open.open(key, bytes(self._line), seen=False)
+            entry = self._encode(entry_of(_unseen_handshake(message), websocket=True))
+            self._open.open(key, bytes(entry), seen=False)
         if not self._open.leave_out(key):
-            encode_into(websocket_message_of(message), self._line)
-            self._open.add(key, self._line)
+            self._open.add(key, self._encode(websocket_message_of(message)))
 
     def _tail(self) -> bytes:
         """The end of the document: what is missing is said there, since no entry can."""

@@ -61,6 +61,10 @@ def websocket_message_of(message: WebSocket) -> har.WebSocketMessage:
         time=_seconds(message.ts),
         opcode=_OPCODES[message.opcode],
         data=data.encode() if isinstance(data, str) and message.opcode != "text" else data,
+        size=message.size if message.truncated else UNSET,
+        sha256=message.sha256,
+        code=message.code,
+        error=message.error or UNSET,
     )
 
 

@@ -3,17 +3,14 @@
     {"log":{ ... "entries":[    settled entries    open entries   ],"comment":"..."}}   spaces
     head                                           ^ every write begins here
 
-Each flush is one pwrite(2) of all that follows the settled entries. What it writes is at least as long as what it
-replaces: spaces after a document are JSON (RFC 8259 section 2), rubbish is not. When it fails half-way, what was there
-is put back.
+Spaces after a document are JSON (RFC 8259 section 2), so a flush has two steps: the file is made long enough with
+spaces, where that fails on a full disk nothing has changed; then one pwrite(2) replaces all that follows the settled
+entries, and never changes the file's length. What it writes ends with spaces over whatever it replaces.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +18,8 @@ if TYPE_CHECKING:
     from pellucid.sink.output import Output
 
 SEPARATOR = b",\n"
+_ROOM = 64 * 1024
+"""Spaces that are written at a time: most flushes find room."""
 
 
 class HarFile:
@@ -31,8 +30,10 @@ class HarFile:
         self._output = output
         self._at = 0
         """Where the next write begins: what is before it never changes again."""
-        self._rest = memoryview(b"")
-        """What the file holds from there on."""
+        self._end = 0
+        """Where the document ends, and spaces begin."""
+        self._size = 0
+        """The file's length."""
         self._settled = bytearray(head)
         """Not written yet, and to come before all that is open."""
         self._empty = True
@@ -51,24 +52,27 @@ class HarFile:
 
     def flush(self, open_entries: Sequence[bytes | bytearray], tail: bytes) -> None:
         """Write what was added, then entries that will change, and the tail."""
-        settled = len(self._settled)
         separators = [self._separator, *[SEPARATOR] * len(open_entries)]
         pieces = [piece for pair in zip(separators, open_entries, strict=False) for piece in pair]
-        data = b"".join((self._settled, *pieces, tail)).ljust(len(self._rest))
-        try:
-            self._output.overwrite(data, self._at)
-        except PellucidError:
-            self._put_back()
-            raise
-        self._at += settled
-        self._rest = memoryview(data)[settled:]
+        data = b"".join((self._settled, *pieces, tail))
+        end = self._at + len(data)
+        self._make_room(end)
+        self._output.overwrite(data.ljust(self._end - self._at), self._at)
+        self._at += len(self._settled)
+        self._end = end
         self._settled.clear()
+
+    def trim(self) -> None:
+        """Take the spaces away."""
+        self._output.truncate(self._end)
+        self._size = self._end
 
     @property
     def _separator(self) -> bytes:
         return b"\n" if self._empty else SEPARATOR
 
-    def _put_back(self) -> None:
-        """It had room before, so it has now; whatever fails here, the first failure is the one to tell of."""
-        with suppress(PellucidError):
-            self._output.overwrite(self._rest, self._at, cut=True)
+    def _make_room(self, end: int) -> None:
+        if end > self._size:
+            size = end + _ROOM
+            self._output.overwrite(b" " * (size - self._size), self._size)
+            self._size = size

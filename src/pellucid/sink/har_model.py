@@ -158,6 +158,12 @@ class WebSocketMessage(Struct, kw_only=True):
     """RFC 6455 section 5.2."""
     data: Text
     """Base64 unless the opcode is 1."""
+    size: int | UnsetType = field(default=UNSET, name="_size")
+    """Bytes of the whole message, where the data does not hold them all."""
+    sha256: str | UnsetType = field(default=UNSET, name="_sha256")
+    code: int | UnsetType = field(default=UNSET, name="_code")
+    """Of a close (RFC 6455 section 7.4)."""
+    error: str | UnsetType = field(default=UNSET, name="_error")
 
 
 class Creator(Struct):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pellucid.sink.har_file import SEPARATOR
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,6 +33,11 @@ class OpenEntry:
         self.handshake(exchange)
         self.seen = seen
         """Whether the handshake was; HTTP/2 tells of it when the stream ends, after the messages."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of it in the file, with what parts it from the one before it."""
+        return len(self.text) + len(SEPARATOR)
 
     def add(self, message: bytes | bytearray) -> None:
         """Append an encoded message."""
@@ -79,7 +86,7 @@ class OpenEntries:
     def open(self, key: Key, exchange: bytes, *, seen: bool) -> None:
         """Begin an entry."""
         self._entries[key] = OpenEntry(exchange, seen=seen)
-        self.size += len(self._entries[key].text)
+        self.size += self._entries[key].size
         self._bound()
 
     def complete(self, key: Key, exchange: bytes) -> None:
@@ -96,9 +103,9 @@ class OpenEntries:
     def add(self, key: Key, message: bytes | bytearray) -> None:
         """Append a message to its entry, which is open."""
         entry = self._entries[key]
-        self.size -= len(entry.text)
+        self.size -= entry.size
         entry.add(message)
-        self.size += len(entry.text)
+        self.size += entry.size
         self._bound()
 
     def close(self, conn: int) -> None:
@@ -112,7 +119,7 @@ class OpenEntries:
         """Drop all messages, and keep the entries for those to come."""
         for entry in self._entries.values():
             entry.forget()
-        self.size = sum(len(entry.text) for entry in self._entries.values())
+        self.size = sum(entry.size for entry in self._entries.values())
 
     @property
     def texts(self) -> list[bytearray]:
@@ -122,7 +129,7 @@ class OpenEntries:
     def _bound(self) -> None:
         """Settle the longest as long as too much is open."""
         while self.size > MAX_OPEN:
-            key = max(self._entries, key=lambda key: len(self._entries[key].text))
+            key = max(self._entries, key=lambda key: self._entries[key].size)
             entry = self._remove(key)
             entry.truncate()
             self._settle(entry.text)
@@ -130,5 +137,5 @@ class OpenEntries:
 
     def _remove(self, key: Key) -> OpenEntry:
         entry = self._entries.pop(key)
-        self.size -= len(entry.text)
+        self.size -= entry.size
         return entry

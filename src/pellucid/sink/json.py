@@ -57,6 +57,7 @@ class JsonSink(Sink):
 
     def write(self, message: Message) -> None:
         """Append the message as one line."""
-        encode_into(message, self._line)
-        self._line += b"\n"
-        self._append(self._line)
+        line = self._line
+        encode_into(message, line)
+        line += b"\n"
+        self._append(line)

@@ -67,19 +67,14 @@ class Output:
         self._since = time.monotonic()
         self._has_messages = False
 
-    def message(self, data: bytes | bytearray) -> None:
-        """Append one whole message: what is dropped, sent or put into a file together."""
-        self.write(data)
-
     def following(self, size: int) -> int | None:
         """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None."""
-        due = (
-            self._rotation is not None
-            and self._has_messages
-            and self._rotation.is_due(self._size + size, time.monotonic() - self._since)
-        )
+        if self._rotation is None:
+            return None
+        age = time.monotonic() - self._since
+        due = self._has_messages and self._rotation.is_due(self._size + size, age)
         self._has_messages = True
-        if self._rotation is None or not due:
+        if not due:
             return None
         self.flush()  # an empty file would not be put aside
         return self._rotation.following()
@@ -98,14 +93,15 @@ class Output:
         """Hand everything to the reader, as far as it takes it."""
         self.flush()
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
-        More than the buffer may hold is written at once: a copy would double the memory of a long message.
+        What is given at once stays together where an output keeps messages apart or drops them. More than the
+        buffer may hold is written at once: a copy would double the memory of a long message.
         """
         self._append(data)
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
         self._size += len(data)
         if len(data) > BUFFER_LIMIT:
             self._drain()
@@ -125,8 +121,8 @@ class Output:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
                 del self._buffer[: self._send(self._buffer)]
 
-    def overwrite(self, data: bytes | memoryview, at: int, *, cut: bool = False) -> None:
-        """Replace what the file holds from offset `at` on, and `cut` it off after that; nothing is buffered.
+    def overwrite(self, data: bytes, at: int) -> None:
+        """Replace what the file holds from offset `at` on, as far as `data` reaches; nothing is buffered.
 
         One pwrite(2) where the system takes everything at once, as it does for regular files with room.
         """
@@ -134,8 +130,13 @@ class Output:
             done = 0
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], at + done)
-            if cut:
-                os.ftruncate(self._fd, at + len(view))
+        self._size = at + len(data)
+
+    def truncate(self, size: int) -> None:
+        """Cut off what follows the first `size` bytes."""
+        with self._reporting():
+            os.ftruncate(self._fd, size)
+        self._size = size
 
     def require_rewritable(self, format: str) -> None:
         """Raise PellucidError where the file is a pipe or a device, for a format that uses `overwrite`."""
@@ -157,7 +158,7 @@ class Output:
             with self._reporting():
                 os.close(fd)  # NFS and quotas may refuse only here (close(2))
 
-    def _write_through(self, data: bytes | bytearray) -> None:
+    def _write_through(self, data: bytes | bytearray | memoryview) -> None:
         at = 0
         with self._reporting(), memoryview(data) as view:
             while at < len(view):

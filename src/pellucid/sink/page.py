@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.escape import escape
-from pellucid.sink.payload import count, payload_lines, summary
+from pellucid.sink.payload import count, octets, payload_lines, summary
 from pellucid.sink.style import painter
 
 if TYPE_CHECKING:
@@ -50,15 +50,18 @@ class Page:
         for name, value in headers:
             yield f"{mark} {self.paint('name', escape(name))}: {escape(value)}"
 
-    def payload(self, data: Text, media: str | None = None, base: int = 0) -> Iterator[str]:
-        """The lines of a payload, or in the view without payloads what it is."""
+    def payload(
+        self, data: Text, media: str | None = None, *, size: int | None = None, base: int = 0
+    ) -> Iterator[str]:
+        """The lines of a payload, or in the view without payloads what it is; `size` is that of the bytes as sent."""
         if self.options.view != "headers":
             yield from payload_lines(data, self.options, self.paint, media=media, base=base)
         elif isinstance(data, bytes):
             yield self.note(summary(data, media))
         else:
-            size = count(len(data.encode("utf-8", "surrogatepass")), "byte")
-            yield self.note(f"{size} of {media or 'text'}")
+            yield self.note(
+                f"{count(len(octets(data)) if size is None else size, 'byte')} of {media or 'text'}"
+            )
 
     def endings(self, *, truncated: bool, error: str | None, what: str) -> Iterator[str]:
         """What is missing of a message, in its last lines."""

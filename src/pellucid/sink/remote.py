@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 AT_ONCE = 64 * 1024
 """Bytes gathered for one send(2)."""
 
+MOST_READS = 16
+"""How often a flush reads."""
+
 HANDSHAKE = 5.0
 """Seconds in which the other end must have agreed to WebSocket."""
 
@@ -63,6 +66,8 @@ class Remote(Output):
         """Messages given to the connection, each with the count of its bytes at their end."""
         self._held = 0
         """Bytes of the messages in both."""
+        self._moved = time.monotonic()
+        """When the reader last took something, or there was something for it again."""
         self._missed = Missed(0, 0)
         self._proven = False
         """A connection has taken a message, or could have."""
@@ -71,19 +76,19 @@ class Remote(Output):
 
     # --- as an output -----------------------------------------------------------------------------------
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue one message, or count it where there is no room for it."""
-        self.message(data)
-
-    def message(self, data: bytes | bytearray) -> None:
-        """The same: whatever is written at once is one message."""
         while self._patient and self._is_full(len(data)):
             self._inbox.wait(_LOOK_MS)
             self.flush()
             self._give_up_without_help()
+        if self._closed:  # a last line of the log
+            return
         if self._missed.messages or self._is_full(len(data)):
             self._missed = Missed(self._missed.messages + 1, self._missed.size + len(data))
             return
+        if not self._held:
+            self._moved = time.monotonic()
         self._waiting.append(bytes(data))
         self._held += len(data)
 
@@ -114,14 +119,17 @@ class Remote(Output):
     def settle(self) -> None:
         """Wait until everything has arrived, no longer than LAST_WAIT without progress; as long as it takes if patient."""
         self.flush()
-        progress, since = self._progress(), time.monotonic()
-        while (self._held or self._wire) and not (self._inbox.gone and self._fd < 0):
-            if progress != self._progress():
-                progress, since = self._progress(), time.monotonic()
-            if not self._patient and (self._inbox.gone or time.monotonic() - since > LAST_WAIT):
-                break
+        while self._may_progress():
             self._inbox.wait(_LOOK_MS)
             self.flush()
+
+    def _may_progress(self) -> bool:
+        """Whether something is left to send, and somebody to send it to, or who could make a connection."""
+        if self._closed or not (self._held or self._wire):
+            return False
+        if self._patient:
+            return self._fd >= 0 or not self._inbox.gone
+        return not self._inbox.gone and time.monotonic() - self._moved < LAST_WAIT
 
     def close(self) -> None:
         """Settle, take leave, and say in the log what has not arrived. Closing again does nothing."""
@@ -177,8 +185,8 @@ class Remote(Output):
         os.close(fd)
 
     def _hear(self) -> None:
-        """Take all that the other end has sent."""
-        while True:
+        """Take what the other end has sent; of one that talks without end, some at a time."""
+        for _ in range(MOST_READS):
             try:
                 data = os.read(self._fd, AT_ONCE)
             except BlockingIOError:
@@ -198,6 +206,7 @@ class Remote(Output):
             except BlockingIOError:
                 return
             self._taken += taken
+            self._moved = time.monotonic()
             del self._wire[:taken]
 
     def _gather(self) -> bool:
@@ -216,6 +225,7 @@ class Remote(Output):
         while self._given and self._given[0][0] <= self._taken - unacknowledged:
             _, message = self._given.popleft()
             self._held -= len(message)
+            self._moved = time.monotonic()
 
     def _watch(self) -> None:
         """Have `Inbox.connections` tell when there is something to do, and only then."""
@@ -229,9 +239,6 @@ class Remote(Output):
 
     def _is_full(self, more: int) -> bool:
         return bool(self._held) and self._held + more > self._limit
-
-    def _progress(self) -> tuple[int, int]:
-        return self._held, self._taken
 
     def _give_up_without_help(self) -> None:
         if self._inbox.gone and self._fd < 0:

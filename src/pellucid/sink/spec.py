@@ -39,6 +39,8 @@ class SinkSpec(NamedTuple):
     format: str
     place: str
     """A file's path, `-` for standard output, or `tcp://` or `ws://`."""
+    shared: bool = False
+    """The log goes there as well: what the file holds stays, and it does not rotate."""
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -51,9 +53,14 @@ class SinkSpec(NamedTuple):
         return self.place != STDOUT and not _SCHEME.match(self.place)
 
     @property
+    def may_rotate(self) -> bool:
+        """Whether it is a file that can give way to another."""
+        return self.is_file and not self.shared
+
+    @property
     def compressed(self) -> bool:
         """Whether its bytes are to be compressed."""
-        return self.is_file and self.place.endswith(ZSTD)
+        return self.may_rotate and self.place.endswith(ZSTD)
 
 
 def parse_spec(text: str, formats: Collection[str]) -> SinkSpec:
