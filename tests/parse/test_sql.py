@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import struct
 import time
+from itertools import groupby
 
 import pytest
 import test_mysql as my
 import test_postgres as pg
 from dialogue import READ, START, WRITE, connection, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pellucid.model import Chunk, Query, Totals
+from pellucid.model import Chunk, Gap, Query, Totals
 from pellucid.parse import Limits, Parse
 from pellucid.parse.mysql import MySql
 from pellucid.parse.postgres import Postgres
@@ -125,3 +128,59 @@ def test_the_budget_holds(parser):
     assert 40 == len(queries)
     assert any(m.truncated for m in queries)
     assert all(m.error for m in queries)
+
+
+def conversation(parser, number):
+    """Return what is sent and answered: each command changes or returns as many rows as its text says."""
+    for n in range(1, number):
+        text = f"SELECT {n}" if n % 2 else f"UPDATE {n}"
+        if parser is MySql:
+            yield my.query(text), my.packets(1, *(my.rows(n, old=True) if n % 2 else [my.ok(n)]))
+        elif n % 3:
+            yield pg.query(text), pg.ROW * (n if n % 2 else 0) + pg.complete(text) + pg.READY
+        else:
+            sent = pg.parse("", text) + pg.bind("", "") + pg.execute() + pg.SYNC
+            yield sent, pg.PARSED + pg.BOUND + pg.complete(text) + pg.READY
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([Postgres, MySql]),
+    st.lists(
+        st.tuples(st.sampled_from([READ, WRITE]), st.integers(0, 3000), st.integers(1, 400)), max_size=4
+    ),
+    st.integers(1, 200),
+)
+def test_holes_make_nothing_wrong(parser, holes, size):
+    """Wherever bytes are lost, no command is shown with the rows of another one."""
+    made, stage, offsets, out = connection(1), Parse([parser], Limits()), {READ: 0, WRITE: 0}, []
+    lost = {(direction, at) for direction, begin, length in holes for at in range(begin, begin + length)}
+
+    def pass_on(direction, data):
+        for is_lost, places in groupby(
+            range(len(data)), lambda at: (direction, offsets[direction] + at) in lost
+        ):
+            run_of = list(places)
+            first, last = run_of[0], run_of[-1]
+            offset, step = offsets[direction] + first, 1 if is_lost else size
+            if is_lost:
+                out.extend(run(stage, [Gap(made, direction, offset, START, last - first + 1, "ring_full")]))
+                continue
+            for at in range(first, last + 1, step):
+                piece = data[at : min(at + step, last + 1)]
+                out.extend(run(stage, [Chunk(made, direction, offsets[direction] + at, START, piece)]))
+        offsets[direction] += len(data)
+
+    for direction, data in LOGINS[parser]:
+        pass_on(direction, data)
+    for sent, answered in conversation(parser, 24):
+        pass_on(WRITE, sent)
+        pass_on(READ, answered)
+    out += run(stage, [Totals(START, 1.0, 1, 0, {})])
+    shown = [m for m in out if isinstance(m, Query) and m.kind in {"query", "execute"} and m.query]
+    for message in shown:
+        assert message.failure is None
+        if message.rows is not None and message.error is None:
+            assert message.query.split()[-1] == str(message.rows)
+    if not lost:
+        assert 23 == len(shown)

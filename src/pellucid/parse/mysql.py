@@ -228,17 +228,17 @@ class MySql(SqlProtocol):
         if special:
             special(self, packet)
         elif plain:
-            text = SqlText(packet.payload[1:], packet.size - 1) if plain.text else None
+            text = SqlText(packet.payload[1:], packet.size - 1, packet.lost) if plain.text else None
             self._wait(plain.style, packet, self._made(plain.kind, packet, text))
         else:
             raise BrokenError("an unknown command")
 
     def _query(self, packet: Frame) -> None:
-        text = self._session.text(packet.payload[1:], packet.size - 1)
+        text = self._session.text(packet)
         self._wait(Style.RESULT, packet, self._made("query", packet, text))
 
     def _prepare(self, packet: Frame) -> None:
-        text = SqlText(packet.payload[1:], packet.size - 1).cut(self._limits.max_body)
+        text = SqlText(packet.payload[1:], packet.size - 1, packet.lost).cut(self._limits.max_body)
         statement = self._session.prepare(text)
         self._wait(Style.PREPARED, packet, self._made("prepare", packet, text), statement)
 
@@ -286,7 +286,7 @@ class MySql(SqlProtocol):
 
     def _made(self, kind: str, packet: Frame, text: SqlText | None = None) -> Command:
         command = self._begin(Command(kind, packet.began, text))
-        if packet.lost:
+        if packet.lost and text is None:
             command.problems.append(f"{packet.lost} bytes of the command were lost")
         return command
 

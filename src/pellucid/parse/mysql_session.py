@@ -56,12 +56,13 @@ class Session:
         self.dialect.eof = None if Can.DEPRECATE_EOF in can else True
         self.dialect.attributes = None if Can.QUERY_ATTRIBUTES in can else False
 
-    def text(self, payload: bytes, size: int) -> SqlText:
+    def text(self, packet: Frame) -> SqlText:
         """Return the text of COM_QUERY, without attributes."""
+        payload = packet.payload[1:]
         if self.dialect.attributes is None and payload:
             self.dialect.attributes = payload[0] < _FIRST_OF_TEXT
         start = after_attributes(payload) if self.dialect.attributes else 0
-        return SqlText(payload[start:], size - start).cut(self._most)
+        return SqlText(payload[start:], packet.size - 1 - start, packet.lost).cut(self._most)
 
     def prepare(self, text: SqlText) -> MySqlStatement:
         """Begin to prepare a statement."""

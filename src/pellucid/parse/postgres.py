@@ -118,11 +118,11 @@ class Postgres(SqlProtocol):
         self._session.wait(self._step("L", frame, "connect"))
 
     def _query(self, frame: Frame) -> None:
-        text = messages.read_text(frame.payload, frame.size, self._limits.max_body)
+        text = messages.read_text(frame, self._limits.max_body)
         self._session.query(self._step("Q", frame, "query", text), text)
 
     def _parse(self, frame: Frame) -> None:
-        parse = messages.read_parse(frame.payload, frame.size, self._limits.max_body)
+        parse = messages.read_parse(frame, self._limits.max_body)
         self._session.parse(self._step("P", frame, "prepare", parse.text), parse)
 
     def _bind(self, frame: Frame) -> None:
@@ -160,7 +160,7 @@ class Postgres(SqlProtocol):
 
     def _command(self, kind: str, frame: Frame, text: SqlText | None = None) -> Command:
         command = self._begin(Command(kind, frame.began, text))
-        if frame.lost:
+        if frame.lost and text is None:
             command.problems.append(f"{frame.lost} bytes of the command were lost")
         return command
 

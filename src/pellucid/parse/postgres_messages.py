@@ -10,7 +10,7 @@ from pellucid.model import QueryError
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.sql import SqlText, begins_statement, may_begin_statement
 from pellucid.parse.sql_fields import Fields
-from pellucid.parse.sql_frames import BrokenError, Header
+from pellucid.parse.sql_frames import BrokenError, Frame, Header
 
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
 """Codes in place of a version: CancelRequest, SSLRequest, GSSENCRequest."""
@@ -127,23 +127,22 @@ class Named(NamedTuple):
     name: bytes
 
 
-def read_text(payload: bytes, size: int, most: int) -> SqlText:
+def read_text(frame: Frame, most: int) -> SqlText:
     """Read Query ('Q')."""
-    if len(payload) == size and not payload.endswith(b"\0"):
+    if frame.whole and not frame.payload.endswith(b"\0"):
         raise BrokenError("a text without an end")
-    return SqlText(payload, size - 1).cut(min(most, size - 1))
+    return SqlText(frame.payload, frame.size - 1, frame.lost).cut(min(most, frame.size - 1))
 
 
-def read_parse(payload: bytes, size: int, most: int) -> Parse:
+def read_parse(frame: Frame, most: int) -> Parse:
     """Read what is there of it."""
-    reader = Reader(payload)
+    reader = Reader(frame.payload)
     name = reader.string()
-    if len(payload) < size and b"\0" not in payload[len(name) + 1 :]:
-        return Parse(name, SqlText(payload[len(name) + 1 :], size - len(name) - 4).cut(most), ())
+    if not frame.whole and b"\0" not in frame.payload[len(name) + 1 :]:
+        return Parse(name, SqlText(reader.rest(), frame.size - len(name) - 4, frame.lost).cut(most), ())
     text = reader.string()
-    count = reader.short()
-    types = tuple(reader.long() for _ in range(count)) if len(payload) == size else ()
-    return Parse(name, SqlText(text, len(text)).cut(most), types)
+    count = reader.short() if frame.whole else 0
+    return Parse(name, SqlText(text, len(text)).cut(most), tuple(reader.long() for _ in range(count)))
 
 
 def read_bind(payload: bytes) -> Bind:

@@ -67,20 +67,23 @@ class SqlText(NamedTuple):
     kept: bytes
     size: int
     """Bytes of all of it."""
+    lost: int = 0
+    """How many of them are missing; none that follows one is kept."""
 
     def cut(self, most: int) -> SqlText:
         """Keep the first `most` bytes."""
-        return self if len(self.kept) <= most else SqlText(self.kept[:most], self.size)
+        return self if len(self.kept) <= most else self._replace(kept=self.kept[:most])
 
     def shown(self) -> tuple[str, str | None]:
         """Return it as it is read, and what is wrong with it."""
+        lost = f"{self.lost} bytes of the text were lost" if self.lost else None
         try:
             text, _ = codecs.utf_8_decode(self.kept, "strict", len(self.kept) == self.size)
         except UnicodeDecodeError:
             return self.kept.decode(
                 errors="backslashreplace"
             ), "the text is not UTF-8: other bytes are written \\xNN"
-        return text, None
+        return text, lost
 
 
 class Bound(ABC):

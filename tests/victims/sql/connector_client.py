@@ -21,8 +21,9 @@ session = mysql.connector.connect(
 plain = session.cursor()
 plain.execute("SHOW SESSION STATUS LIKE 'Compression'")
 assert plain.fetchall() == [("Compression", "ON" if sys.argv[-1] == "compress" else "OFF")]
+plain.execute("DROP TABLE IF EXISTS bound")
 plain.execute(
-    "CREATE OR REPLACE TABLE bound (i BIGINT, d DOUBLE, n DECIMAL(9,2), s TEXT, b BLOB, t DATETIME(6), e TIME, z INT)"
+    "CREATE TABLE bound (i BIGINT, d DOUBLE, n DECIMAL(9,2), s TEXT, b BLOB, t DATETIME(6), e TIME, z INT)"
 )
 prepared = session.cursor(prepared=True)
 TEXT = "INSERT INTO bound VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
