@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.memory import Memory
-    from pellucid.parse.protobuf_schema import Schema
+    from pellucid.parse.grpc.schema import Schema
     from pellucid.settings import Show
     from pellucid.sink import SinkSpec
 

@@ -25,8 +25,8 @@ from msgspec import UNSET
 
 from pellucid.model import Http, RawData, Request, Response
 from pellucid.parse import Limits
-from pellucid.parse.http1 import Http1
-from pellucid.parse.http2 import Http2
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.http2.parser import Http2
 
 OK = (":status", "200")
 

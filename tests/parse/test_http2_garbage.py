@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pellucid.model import Chunk, Close, Gap, Http, Open, RawData, Totals
 from pellucid.parse import Limits, Parse
-from pellucid.parse.http1 import Http1
-from pellucid.parse.http2 import Http2
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.http2.parser import Http2
 
 TIGHT = Limits(max_body=50, max_head=300, max_streams=3, max_sniff=400)
 DIRECTIONS = st.sampled_from([READ, WRITE])
