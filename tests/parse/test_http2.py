@@ -434,6 +434,14 @@ def test_a_header_block_that_never_ends(pair):
     assert request == b"".join(raw_bytes(raw) for raw in raws)
 
 
+def test_a_header_block_of_empty_frames(pair):
+    """Frames without any byte of it are not held without end either."""
+    request = frame(1, 0, 1, b"\x82") + frame(9, 0, 1) * 40
+    raws = (begun(pair, limits=Limits(max_head=100)) >> request).messages()
+    assert request == b"".join(raw_bytes(raw) for raw in raws)
+    assert len(raws) == 1
+
+
 def test_a_small_block_that_means_many_fields(pair):
     """A header list beyond the limit is cut, and says so; the next exchange is untouched."""
     client, server = pair.client, pair.server

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
 
+_FRAMES = 2
+"""A header block with the headers of its frames may take so many times the room: frames may be empty."""
+
 
 class Http2(Protocol):
     """The parser."""
@@ -238,7 +241,8 @@ class Http2(Protocol):
             side.block = None
             side.reader.in_block = False
             return
-        if len(block.held) + len(frame.payload) > self._limits.max_head:
+        most = self._limits.max_head
+        if len(block.held) + len(frame.payload) > most or len(block.bytes) > _FRAMES * most:
             raise FrameError("a header block is too long")
         if not frame.flags & END_HEADERS:
             block.held += frame.payload

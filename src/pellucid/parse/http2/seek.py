@@ -1,8 +1,9 @@
 """Where frames begin in a direction whose beginning was not seen, or that has a hole.
 
-A place counts as the beginning of a frame when what follows it reads as frames up to the end of all bytes in hand:
-at least two that are not empty (one, of a type that nobody takes for anything else, where it ends exactly with them).
-Two headers at the right distance by chance are one in 2^40; bytes that are no beginning are shown as raw data.
+A place counts as the beginning of a frame when what follows it reads as frames of clients' streams, up to the end of all
+bytes in hand or sixteen of them: at least two that are not empty, or the head of a request or response that ends
+exactly with the bytes. Two headers at the right distance by chance are one in 2^40. Bytes that are no beginning are shown
+as raw data.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pellucid.parse.http2.frames import (
 )
 from pellucid.parse.protocol import Verdict
 
-_MOST = 16_384
+MOST = 16_384
 """Bytes of a frame here: what every program must take and nearly all keep to (RFC 9113 section 4.2)."""
 
 _SETTING = 6
@@ -29,11 +30,18 @@ _SETTING = 6
 _MOST_SETTINGS = 16 * _SETTING
 """Bytes of the settings of a connection's first frame. Nine are defined."""
 
-_MOST_HELD = 3 * _MOST
+_MOST_HELD = 3 * MOST
 """Bytes, so that two headers are among them; what is still undecided then is taken for no beginning."""
 
 _ENOUGH = 2
 """Frames that are not empty."""
+
+_MOST_APART = 1 << 20
+"""Between the numbers of two streams that are open at once. Headers that are read at the wrong place again and again,
+where traffic repeats itself, have the first bytes of the payload in these numbers."""
+
+_LOOKED_AT = 16
+"""Frames at most: so many are no chance, and every byte in hand may begin as many."""
 
 _NO_TEXT = 0x80
 """A header block nearly always begins with an indexed field: `:method` or `:status`."""
@@ -46,24 +54,33 @@ def begins_frames(data: bytes | bytearray, at: int) -> Verdict:
     """Judge whether a frame begins at index `at`."""
     found = 0
     last = at
-    while len(data) - at >= HEADER.size:
-        length = _plausible(data, at)
-        if length is None:
+    near = 0
+    for _ in range(_LOOKED_AT):
+        if len(data) - at < HEADER.size:
+            break
+        frame = _plausible(data, at)
+        if frame is None:
+            return Verdict.NO
+        length, stream = frame
+        near = near or stream
+        if stream and abs(stream - near) > _MOST_APART:
             return Verdict.NO
         found += length > 0
         last = at
         at += HEADER.size + length
+    else:
+        return Verdict.YES if found >= _ENOUGH else Verdict.NO
     if at < len(data) and not _may_begin(data, at):
         return Verdict.NO
     alone = found > 0 and at == len(data) and _is_head(data, last)
     return Verdict.YES if alone or found >= _ENOUGH else Verdict.MORE
 
 
-def _plausible(data: bytes | bytearray, at: int) -> int | None:
-    """The length of the frame whose header is at index `at`; None where it is unlikely to be one."""
+def _plausible(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """Length and stream of the frame whose header is at index `at`; None where it is unlikely to be one."""
     word, flags, stream = HEADER.unpack_from(data, at)
     kind, length = word & 0xFF, word >> 8
-    if kind >= len(RULES) or length > _MOST or stream >> 31:
+    if kind >= len(RULES) or length > MOST or stream >> 31 or (stream and not stream & 1):
         return None
     on_stream, least, exactly, may = RULES[kind]
     wrong = (
@@ -75,7 +92,7 @@ def _plausible(data: bytes | bytearray, at: int) -> int | None:
     )
     if kind == SETTINGS and (length % 6 or bool(length) == bool(flags & ACK)):
         return None
-    return None if wrong else length
+    return None if wrong else (length, stream)
 
 
 def _may_be_empty(kind: int, flags: int) -> bool:
@@ -85,7 +102,7 @@ def _may_be_empty(kind: int, flags: int) -> bool:
 
 def _may_begin(data: bytes | bytearray, at: int) -> bool:
     """What there is of a header may become one that is plausible."""
-    return int.from_bytes(data[at : at + 3].ljust(3, b"\0")) <= _MOST
+    return int.from_bytes(data[at : at + 3].ljust(3, b"\0")) <= MOST
 
 
 def _is_head(data: bytes | bytearray, at: int) -> bool:

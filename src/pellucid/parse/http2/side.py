@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pellucid.model import Chunk, Connection, Direction
 from pellucid.parse.http2.frames import PREFACE, Frame, FrameReader
 from pellucid.parse.http2.hpack import Table
-from pellucid.parse.http2.seek import Seeker
+from pellucid.parse.http2.seek import MOST, Seeker
 
 if TYPE_CHECKING:
     from pellucid.parse.http2.head import Head
@@ -67,7 +67,7 @@ class Side:
     def seek(self, offset: int, limits: Limits) -> None:
         """Look for the beginning of a frame from `offset` on; of the tables only what comes is known."""
         self.seeker = Seeker(offset)
-        self.reader = FrameReader(limits.max_head)
+        self.reader = FrameReader(min(MOST, limits.max_head))
         self.table.forget()
         self.certain = False
         self.opening = None
