@@ -9,8 +9,9 @@ STAMPS := build/stamps
 
 # What the build needs, and what the tests use as real programs, from the distribution.
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
-	python3-dev python3-venv libssl-dev openssl curl
-TEST_PACKAGES := nftables nginx apache2 apache2-utils wrk tshark strace gdb iproute2 bsdextrautils
+	python3-dev python3-venv libssl-dev openssl curl protobuf-compiler
+TEST_PACKAGES := jq nftables zstd nginx apache2 apache2-utils nghttp2-client wrk tshark strace gdb iproute2 \
+	bsdextrautils mariadb-server-core postgresql
 KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests bench -name '*.c' -o -name '*.h')
@@ -29,7 +30,7 @@ demo: setup
 test: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest
 
-# Watch Bun, Chromium and Envoy, whose TLS has no symbols (downloads some 250 MB the first time).
+# Watch Bun, Chromium and Envoy, whose TLS has no symbols, and import HAR in Chromium (downloads some 250 MB the first time).
 targets-big: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest -m big
 
@@ -59,6 +60,7 @@ format: setup
 bench: setup $(STAMPS)/test-packages
 	@$(BIN)/python bench/nginx.py
 	@$(BIN)/python bench/rate.py
+	@$(BIN)/python bench/replay.py
 	@$(BIN)/python bench/others.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).

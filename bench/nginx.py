@@ -51,11 +51,12 @@ http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
-        location / {{ return 200 "a small response\\n"; }}
+        listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+        location / {{ {location} }}
     }}
 }}
 """
+SMALL = 'return 200 "a small response\\n";'
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
@@ -186,7 +187,7 @@ def listening(port: int) -> bool:
 
 
 @contextmanager
-def nginx(seconds: int, connections: int) -> Iterator[Bench]:
+def nginx(seconds: int, connections: int, location: str = SMALL) -> Iterator[Bench]:
     """A server in a folder of its own, with a private libssl."""
     with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as name:
         folder = Path(name)
@@ -201,7 +202,7 @@ def nginx(seconds: int, connections: int) -> Iterator[Bench]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port))
+        (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port, location=location))
         env = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
         server = subprocess.Popen(["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"], env=env)
         try:

@@ -17,7 +17,12 @@ from pellucid.channel import (
     Enough,
     Failed,
     Finish,
+    Logged,
+    NextFile,
+    NotOpened,
+    Opened,
     Outputs,
+    Reconnect,
     Ring,
     Settle,
     Tell,
@@ -26,13 +31,14 @@ from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfObject
 from pellucid.model import Clock, Drops, End, Offsets, Target
 from pellucid.probes.plaintext import OBJECT
+from pellucid.sink import SinkSpec
 from pellucid.tracer import OFFSETS_PER_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MESSAGES: list[Anything] = [
-    Outputs([("json", "events"), ("text", "stdout")], None),
+    Outputs([SinkSpec("json", "events"), SinkSpec("text", "-", shared=True)], None),
     Outputs([], "recording"),
     Ring(1, 32 << 20, b"\x9f\xeb\x01"),
     Tell(Clock(boot=1, wall=2)),
@@ -45,6 +51,11 @@ MESSAGES: list[Anything] = [
     Enough(),
     Done(),
     Failed("cannot write to events: No space left on device"),
+    Logged("12:00:00 INFO ready"),
+    NextFile(1),
+    Reconnect(2),
+    Opened(1),
+    NotOpened(1, "cannot rotate events: No space left on device"),
 ]
 LARGEST = (1 << 64) - 1
 
@@ -88,7 +99,7 @@ def test_descriptors_come_along(ends: tuple[Channel, Channel]) -> None:
 def test_as_many_outputs_as_fit(ends: tuple[Channel, Channel]) -> None:
     """MAX_FDS descriptors travel with one message."""
     null = os.open(os.devnull, os.O_WRONLY)
-    ends[0].send(Outputs([("json", "x")] * MAX_FDS, None), [null] * MAX_FDS)
+    ends[0].send(Outputs([SinkSpec("json", "x")] * MAX_FDS, None), [null] * MAX_FDS)
     _, received = ends[1].receive()
     assert len(received) == MAX_FDS
     for fd in [null, *received]:

@@ -10,6 +10,7 @@ import pytest
 
 from pellucid.capture.envelope import HEADER
 from pellucid.capture.recording import MAGIC
+from pellucid.sink.spec import PLACES
 from tests.shell import COMMAND, PATIENCE, RECORDINGS, on_terminal, only_line, pellucid
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "expected"),
     [
-        (["xml"], "unknown output format 'xml' in 'xml': the formats are json, text"),
-        (["json:"], "cannot write to '' in 'json:': a place is a file or -"),
-        (["json:tcp://a:1"], "cannot write to 'tcp://a:1' in 'json:tcp://a:1': a place is a file or -"),
+        (["xml"], "unknown output format 'xml' in 'xml': the formats are har, json, protobuf, text"),
+        (["json:"], f"cannot write to '' in 'json:': {PLACES}"),
+        (["json:tcp://a"], f"cannot write to 'tcp://a': {PLACES}"),
+        (["json:tcp://a:1", "text:tcp://a:1"], "cannot write to tcp://a:1: another output is there already"),
         (["json:-", "text"], "cannot write to stdout: another output is there already"),
         (["json:x", "text:./x"], "cannot write to ./x: another output is there already"),
         ([f"json:{RECORDING}"], f"cannot write to {RECORDING}: the recording is there already"),
@@ -97,6 +99,8 @@ def test_capturing_into_the_recording() -> None:
         (".", "Is a directory"),
         ("link", "it is a symbolic link, which is not followed; name the file itself"),
         ("/dev/full", "No space left on device"),
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("ws://127.0.0.1:1/events", "Connection refused"),
     ],
 )
 def test_outputs_that_cannot_be_written(place: str, reason: str, tmp_path: Path) -> None:
@@ -269,6 +273,18 @@ def test_the_log_in_a_file(tmp_path: Path) -> None:
     answer = pellucid("replay", cut, "-l", log)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert f"WARNING {cut} was cut short" in log.read_text()
+    assert "HTTP/1.1 200 OK" in answer.stdout
+
+
+def test_events_where_the_log_goes(tmp_path: Path) -> None:
+    """With `-l` and without another place messages are there too, as text, behind what the file holds; else not."""
+    log = tmp_path / "log"
+    log.write_text("of yesterday\n")
+    shown = pellucid("replay", RECORDING, "-l", log).stdout
+    assert log.read_text() == f"of yesterday\n{shown}"
+    assert log.stat().st_mode & 0o777 == 0o600
+    pellucid("replay", RECORDING, "-l", log, "-o", "json")
+    assert log.read_text() == f"of yesterday\n{shown}"
 
 
 @pytest.mark.parametrize(
@@ -279,3 +295,9 @@ def test_what_can_only_be_one(flags):
     done = pellucid("tls", *flags)
     assert (done.returncode, done.stdout) == (2, "")
     assert "given 2 times, and only one can be meant" in done.stderr
+
+
+def test_two_views() -> None:
+    """Each of --quiet, --headers and --body is a view of its own: two of them are refused in one line, status 2."""
+    line = only_line(pellucid("replay", "--quiet", "--body", RECORDING), 2)
+    assert line == "--quiet and --body exclude each other: each is a view of its own"

@@ -111,6 +111,6 @@ def test_colours():
     findings = list(doctor.examine(table))
     plain = list(doctor.report(findings, painter(color=False)))
     painted = list(doctor.report(findings, painter(color=True)))
-    assert len([line for line in painted if line.startswith("\x1b[33mwarn")]) == 1
+    assert len([line for line in painted if line.startswith("\x1b[1;33mwarn")]) == 1
     assert len([line for line in painted if line.startswith("\x1b[1;32mok")]) == len(table) - 1
     assert [re.sub(r"\x1b\[[\d;]*m", "", line) for line in painted] == plain

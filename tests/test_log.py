@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import pty
 import re
 from typing import TYPE_CHECKING
 
@@ -86,3 +88,17 @@ def test_its_descriptors_are_known(tmp_path: Path) -> None:
     with open(fd, "w", closefd=False) as stream:
         stream.write("by descriptor\n")
     assert (tmp_path / "log").read_text() == "by descriptor\n"
+
+
+def test_on_a_terminal_a_line_replaces_the_counter(
+    monkeypatch: pytest.MonkeyPatch, log: logging.Logger
+) -> None:
+    """There each line begins with erasing what may stand on it."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w", buffering=1) as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        configure(debug=False, path=None)
+        log.info("ready\x1b[2J")
+        written = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert re.fullmatch(r"\r\x1b\[K\d\d:\d\d:\d\d INFO ready\\x1b\[2J\r\n", written)

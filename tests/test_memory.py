@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from pellucid.errors import UsageError
-from pellucid.memory import SHOWN, divide, this_process, tracer_and_decoder
+from pellucid.memory import COMPRESSOR, SHOWN, divide, this_process, tracer_and_decoder
 
 MIB = 1 << 20
 PROCESSES = 60 * MIB
@@ -25,6 +25,16 @@ def test_the_parts_fit_into_the_whole(memory: int) -> None:
 def test_more_memory_is_for_connections() -> None:
     """What is given on top goes to what connections hold, for the most part."""
     assert divide(1000, MIB, PROCESSES).held - divide(500, MIB, PROCESSES).held > 300 * MIB
+
+
+def test_outputs_have_their_part() -> None:
+    """Queues before connections, and compressors, are taken off what connections hold; a longer body makes a longer queue."""
+    alone, together = divide(120, MIB, PROCESSES), divide(120, MIB, PROCESSES, remotes=2, compressed=1)
+    assert together.queue == 4 * MIB
+    parts = 2 * together.drain + together.held + SHOWN * MIB + 2 * together.queue + COMPRESSOR
+    assert parts <= 120 * MIB - PROCESSES
+    assert together.held < alone.held
+    assert divide(None, 4 * MIB, PROCESSES, remotes=1).queue == 16 * MIB
 
 
 def test_too_little() -> None:

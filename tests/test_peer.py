@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
-from pellucid.channel import Channel, Ring, Tell
+from pellucid.channel import Channel, NextFile, Opened, Ring, Tell
 from pellucid.errors import PellucidError
 from pellucid.model import Target
 from pellucid.peer import GONE, Peer
+from pellucid.places import Places
+from pellucid.settings import Show
+from pellucid.sink import SinkSpec
 
 TARGETS = 2000
 
@@ -61,3 +65,49 @@ def test_nobody_is_there(ends):
     decoder.close()
     with pytest.raises(PellucidError, match=GONE):
         peer.send(Ring(1, 4096, b""), [0])
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file that rotates, with something in it whenever the decoder asks for the next: output 0 of `places`."""
+    places = Places()
+    (fd,) = places.open([SinkSpec("json", str(tmp_path / "x"))], Show(rotate_size=1))
+    os.write(fd, b"something")
+    yield places, tmp_path / "x"
+    places.close()
+
+
+def descriptors():
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_what_it_asks_for(ends, file):
+    """The next file goes to the decoder while it is attended, its descriptor open there alone; that ends no capture."""
+    (peer, decoder), (places, path) = ends, file
+    peer = Peer(peer._channel, 0, places)
+    before = descriptors()
+    decoder.send(NextFile(0))
+    peer.attend(set(), None)
+    answer, (fd,) = decoder.receive()
+    assert answer == Opened(0)
+    assert os.path.samestat(os.fstat(fd), path.stat())
+    os.close(fd)
+    assert descriptors() == before
+    assert not peer.heard
+
+
+def test_one_that_asks_over_and_over(ends, file):
+    """A decoder that takes nothing of what it asks for is not one of ours; it gets no further file."""
+    (peer, decoder), (places, path) = ends, file
+    peer = Peer(peer._channel, 0, places)
+
+    def ask():
+        path.write_text("something")
+        decoder.send(NextFile(0))
+        peer.attend(set(), None)
+        return len(list(path.parent.iterdir()))
+
+    with pytest.raises(PellucidError, match="it asks for output 0 over and over"):
+        any(ask() > TARGETS for _ in range(TARGETS))
+    assert len(list(path.parent.iterdir())) < TARGETS

@@ -29,6 +29,10 @@ class Shelf:
         self.messages: list[Message] = []
         self.calls: list[str] = []
 
+    def begin(self) -> None:
+        """Note it."""
+        self.calls.append("begin")
+
     def write(self, message: Message) -> None:
         """Keep it."""
         self.messages.append(message)
@@ -89,9 +93,10 @@ def test_batches_may_be_of_any_size() -> None:
 
 
 def test_each_batch_is_flushed() -> None:
-    """What a batch has brought is handed to the system before the next is awaited; at the end all is closed."""
+    """Each sink begins first; what a batch has brought is handed to the system before the next; at the end all is closed."""
     sink = Shelf()
     shown(sink)
+    assert sink.calls[0] == "begin"
     assert sink.calls.count("flush") == len(batches())
     assert sink.calls[-1] == "close"
 
@@ -140,6 +145,7 @@ def test_without_records() -> None:
 
 
 def test_only_context_keeps_the_rest() -> None:
-    """Of a stream's kinds of envelope only records are left out."""
-    kinds = {next(split(batch)).kind for batch in only_context([*batches(), b""])}
-    assert kinds == {Kind.OBJECT, Kind.CONTEXT, Kind.END}
+    """Of a stream's kinds of envelope only records are left out; what is empty stays, for it is a time to flush."""
+    kept = list(only_context([*batches(), b""]))
+    assert kept.pop() == b""
+    assert {next(split(batch)).kind for batch in kept} == {Kind.OBJECT, Kind.CONTEXT, Kind.END}

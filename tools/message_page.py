@@ -1,82 +1,89 @@
-"""Write docs/messages.md from `model.py`: every message, its fields, and what they mean."""
+"""Write docs/messages.md from `pellucid.model`: every message, its fields, what they mean, and one of each."""
 
 from __future__ import annotations
 
-import ast
-import inspect
+import json
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pellucid import model
+from message_examples import examples, shown
+from message_schema import FILE, MESSAGES, fields, schema, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_REFERENCE = re.compile(r'"#/\$defs/(\w+)"')
 PAGE = Path(__file__).parent.parent / "docs" / "messages.md"
-MESSAGES = (
-    model.Http,
-    model.Request,
-    model.Response,
-    model.RawData,
-    model.ConnectionEvent,
-    model.Lost,
-    model.Summary,
-)
-HEAD = """# Messages
+HEAD = f"""# Messages
 
 `-o json` writes one JSON object a line. `type` comes first and tells which; times are RFC 3339 UTC with microseconds;
 addresses are `"address:port"` or null; headers are `[name, value]` pairs in their order. Text is a string; bytes that are
-not UTF-8 are base64 in the same field, and `encoding` is then `"base64"`.
+not UTF-8 are base64 in the same field, and `encoding` is then `"base64"`. Plug-ins may add types.
 
-This page is made from `src/pellucid/model.py` by `tools/message_page.py`.
+[schema/{FILE.name}](schema/{FILE.name}) is the same as a JSON Schema (2020-12). Its `schema_version` and file name change when
+a field is removed or means something else; fields and types that are added do not change it, so readers pass over what they
+do not know. [recipes.md](recipes.md) has questions to these messages, for `jq`.
+
+This page and the schema are made from `src/pellucid/model/` by `tools/message_page.py`; examples are one line each in the
+output.
 """
-
-
-def fields(cls: type) -> Iterator[tuple[str, str, str]]:
-    """(name, type, meaning) of each field, inherited ones first; the meaning is the docstring below it."""
-    for base in reversed(cls.__mro__):
-        if base.__module__ != model.__name__:
-            continue
-        (tree,) = ast.parse(inspect.getsource(base)).body
-        assert isinstance(tree, ast.ClassDef)
-        for statement, following in zip(tree.body, [*tree.body[1:], None], strict=True):
-            if isinstance(statement, ast.AnnAssign):
-                yield ast.unparse(statement.target), ast.unparse(statement.annotation), _docstring(following)
-
-
-def _docstring(statement: ast.stmt | None) -> str:
-    match statement:
-        case ast.Expr(ast.Constant(str(text))):
-            return inspect.cleandoc(text).replace("\n", " ")
-    return ""
-
-
-def section(cls: type) -> str:
-    """One message, or a part of one, as a table."""
-    tag = cls.__struct_config__.tag  # type: ignore[attr-defined]  # msgspec adds it
-    title = f"`{tag}`" if tag else f"{cls.__name__} (in `http`)"
-    rows = "\n".join(f"| `{name}` | {_type(kind)} | {meaning} |" for name, kind, meaning in fields(cls))
-    return f"\n## {title}\n\n{cls.__doc__}\n\n| field | type | |\n|---|---|---|\n{rows}\n"
-
-
-def _type(annotation: str) -> str:
-    """A type in words of JSON."""
-    optional = " or absent" if "UnsetType" in annotation else ""
-    null = " or null" if "None" in annotation else ""
-    base = annotation.replace(" | UnsetType", "").replace(" | None", "")
-    words = {
-        "str": "string", "Text": "string", "int": "integer", "float": "number", "bool": "boolean",
-        "Headers": "array", "dict[str, int]": "object", "Request": "object", "Response": "object",
-    }  # fmt: skip
-    return words[base] + null + optional
 
 
 def page() -> str:
     """The whole page."""
-    return HEAD + "".join(section(cls) for cls in MESSAGES)
+    parts = schema()["$defs"]
+    real = examples()
+    told: set[str] = set()
+    return HEAD + "".join(text for cls in MESSAGES for text in _sections(cls, parts, real, told))
+
+
+def _sections(cls: type, parts: dict[str, Any], real: dict[str, Any], told: set[str]) -> Iterator[str]:
+    """A message, its example, and then what it holds that was not told before."""
+    part = parts[cls.__name__]
+    tag = part["properties"]["type"]["const"]
+    message, source = real[tag]
+    yield _table(f"`{tag}`", part, fields(cls))
+    yield f"\n```json\n{shown(message)}\n```\n\n({source})\n"
+    for name in _held(part, parts):
+        if name not in told:
+            told.add(name)
+            held = getattr(sys.modules[cls.__module__], name)
+            yield _table(f"{name} (in `{tag}`)", parts[name], fields(held))
+
+
+def _held(part: dict[str, Any], parts: dict[str, Any]) -> list[str]:
+    """The names of the parts that a part refers to, at any depth, in order."""
+    names = _REFERENCE.findall(json.dumps(part))
+    return list(dict.fromkeys(held for name in names for held in (name, *_held(parts[name], parts))))
+
+
+def _table(title: str, part: dict[str, Any], rows: Iterator[tuple[str, str, str]]) -> str:
+    lines = [
+        f"| `{field}` | {_words(part['properties'][field], required=field in part['required'])} | {meaning} |"
+        for field, _, meaning in rows
+    ]
+    head = f"\n## {title}\n\n{part['description']}\n\n| field | type | |\n|---|---|---|\n"
+    return head + "\n".join(lines) + "\n"
+
+
+def _words(schema_: dict[str, Any], *, required: bool) -> str:
+    """A type in words of JSON."""
+    choices = schema_.get("anyOf", [schema_])
+    words = [word for choice in choices for word in _types(choice)]
+    return " or ".join(dict.fromkeys(words)) + ("" if required else " or absent")
+
+
+def _types(choice: dict[str, Any]) -> list[str]:
+    if "$ref" in choice:
+        return ["object"]
+    types = choice.get("type", "any")
+    return types if isinstance(types, list) else [types]
 
 
 if __name__ == "__main__":
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(schema_text())
     PAGE.write_text(page())
-    sys.stdout.write(f"wrote {PAGE.name}\n")
+    sys.stdout.write(f"wrote {PAGE.name} and {FILE.name}\n")

@@ -2,7 +2,8 @@
 
 Messages are whole (SOCK_SEQPACKET) and typed; file descriptors travel beside them (SCM_RIGHTS). The end
 of either process closes the channel for the other. The decoder may only say that it has had enough,
-that it is done, or that it failed: nothing it says can widen what is captured.
+that it is done, or that it failed, and ask for an output by its number once more: the next file of a
+rotation, another connection to the same place. Nothing it says can widen what is captured or opened.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 
 from pellucid.errors import PellucidError
 from pellucid.model import Clock, Drops, End, Offsets, Target
+from pellucid.sink import SinkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +35,7 @@ class Say(msgspec.Struct, tag=True, frozen=True):
 class Outputs(Say, frozen=True):
     """Tracer: the sinks to write; one descriptor each, in this order, then the recording's if there is one."""
 
-    sinks: list[tuple[str, str]]
-    """(format, name for messages)."""
+    sinks: list[SinkSpec]
     recording: str | None
 
 
@@ -52,6 +53,26 @@ class Tell(Say, frozen=True):
     context: Clock | Target | Drops | Offsets | End
 
 
+class Logged(Say, frozen=True):
+    """Tracer: a line of its log, for the connection that the log goes to."""
+
+    line: str
+
+
+class Opened(Say, frozen=True):
+    """Tracer: what was asked for, for this output; its descriptor comes along."""
+
+    output: int
+    """Its number in `Outputs.sinks`, from 0."""
+
+
+class NotOpened(Say, frozen=True):
+    """Tracer: the next file of this output cannot be had; one line for the user."""
+
+    output: int
+    reason: str
+
+
 class Settle(Say, frozen=True):
     """Tracer: no record will be added; take what the rings still hold."""
 
@@ -64,6 +85,18 @@ class Enough(Say, frozen=True):
     """Decoder: `--count` is reached, or the reader of the output went away: stop."""
 
 
+class NextFile(Say, frozen=True):
+    """Decoder: the file of this output is full, or old enough. It waits for the answer."""
+
+    output: int
+
+
+class Reconnect(Say, frozen=True):
+    """Decoder: the connection of this output is gone. The answer comes when there is another."""
+
+    output: int
+
+
 class Done(Say, frozen=True):
     """Decoder: everything was written."""
 
@@ -74,7 +107,21 @@ class Failed(Say, frozen=True):
     reason: str
 
 
-Anything = Outputs | Ring | Tell | Settle | Finish | Enough | Done | Failed
+Anything = (
+    Outputs
+    | Ring
+    | Tell
+    | Logged
+    | Opened
+    | NotOpened
+    | Settle
+    | Finish
+    | Enough
+    | NextFile
+    | Reconnect
+    | Done
+    | Failed
+)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Anything).decode
 

@@ -17,6 +17,7 @@ from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.log import configure
 from pellucid.settings import Show, Tls
+from pellucid.sink.spec import endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +110,9 @@ def from_settings(cls: type[Show]) -> Callable[[Any], Any]:
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(*args: Any, **values: Any) -> None:
             settings = cls(**{name: values.pop(name) for name in names})
-            configure(debug=settings.debug, path=settings.logaddr)
+            place = settings.logaddr
+            path = None if place is None or endpoint_of(place) else Path(place)
+            configure(debug=settings.debug, path=path)
             function(*args, **values, settings=settings)
 
         command.__doc__ = function.__doc__

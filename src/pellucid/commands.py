@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,51 +19,64 @@ from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import MAX_FDS, Channel
-from pellucid.decoder import limits, options, run_decoder
+from pellucid.counter import counter_for
+from pellucid.decoder import limits, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
+from pellucid.inbox import Inbox
 from pellucid.join.select import Select
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
+from pellucid.making import make_sinks, view_of
 from pellucid.memory import divide, this_process, tracer_and_decoder
-from pellucid.outputs import empty_output, name_of, open_output
+from pellucid.outputs import name_of
 from pellucid.pipeline import Pipeline
+from pellucid.places import Places, rotates, serve
 from pellucid.privileges import decoder_ids, drop_privileges
-from pellucid.signals import interruptions
-from pellucid.sink import STDOUT, Output, SinkSpec, parse_spec
+from pellucid.redact import Redactor, Rules, load_rules
+from pellucid.settings import Tls
+from pellucid.signals import SIGNALS, interruptions
+from pellucid.sink import STDOUT, SinkSpec, parse_spec
+from pellucid.sink.log import LogSink
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
-    from pellucid.settings import Show, Tls
+    from pellucid.memory import Memory
+    from pellucid.parse.protobuf_schema import Schema
+    from pellucid.settings import Show
+    from pellucid.sink import Sink
 
 
 def capture(settings: Tls) -> None:
     """Watch the library that the settings name, until the end that they name."""
     _remove_stale(settings.ready_file)
+    view_of(settings)  # refused here, before anything is opened
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    redact = _redactor(settings)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
-    specs = _specs(settings, list(sinks), files, also=settings.eventaddr)
+    specs = _specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
+    schema = _schema(settings.proto)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
-    memory = divide(settings.memory, settings.max_body, tracer_and_decoder(), selecting=_selects(settings))
+    memory = _divided(settings, specs, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
         decoder = os.fork()
         if decoder == 0:
-            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer)
+            run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema, redact)
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
@@ -83,28 +97,29 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
-    specs = _specs(settings, list(sinks), {"the recording": path})
+    redact = _redactor(settings)
+    specs = _specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
-    memory = divide(settings.memory, settings.max_body, this_process(), selecting=_selects(settings))
+    schema = _schema(settings.proto)
+    memory = _divided(settings, specs, this_process())
 
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
 
-    with _reading(path) as file:
-        fds = [open_output(spec.place) for spec in specs]
-        for fd in fds:
-            empty_output(fd)
-        opened = [
-            sinks[spec.format](Output(fd, name_of(spec.place)), options(settings, fd))
-            for spec, fd in zip(specs, fds, strict=True)
-        ]
+    with _reading(path) as file, _opened(specs, settings) as (fds, inbox):
+        opened = make_sinks(specs, fds, sinks, settings, memory, inbox, patient=True)
         if drop_root and os.geteuid() == 0:
             _become_nobody()
         select = Select(wanted, memory.aside) if wanted else None
-        bounds = limits(settings, memory)
-        pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, select=select)
+        bounds = limits(settings, memory, schema)
+        counter = counter_for(fds, recording=False)
+        everywhere = [counter, *opened] if counter else opened
+        pipeline = Pipeline(
+            [*parsers.values()], bounds, everywhere, settings.count, select=select, redact=redact
+        )
         return_memory_early()
-        pipeline.run(_while_listening(pipeline, read_recording(file, cut)))
+        batches = _while_listening(pipeline, read_recording(file, cut))
+        pipeline.run(counter.watch(batches) if counter else batches)
 
 
 @contextmanager
@@ -117,6 +132,47 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         raise PellucidError(f"cannot read {path}: {error.strerror}") from error
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _opened(specs: list[SinkSpec], settings: Show) -> Iterator[tuple[list[int], Inbox]]:
+    """The outputs, and whom to ask for the next file or another connection.
+
+    That is a process of its own, which keeps the rights that this one gives up, and sees nothing of the recording.
+    """
+    places = Places()
+    ours, theirs = Channel.pair()
+    helper = 0
+    try:
+        places.open(specs, settings)
+        places.empty()
+        fds = places.copies()
+        if rotates(settings) or any(spec.endpoint for spec in specs):
+            helper = _fork_helper(ours, theirs, places, fds)
+        theirs.close()
+        yield fds, Inbox(ours)
+    finally:
+        ours.close()
+        places.close()
+        if helper:
+            os.waitpid(helper, 0)
+
+
+def _fork_helper(ours: Channel, theirs: Channel, places: Places, fds: list[int]) -> int:
+    """Start the process that opens things; it ends when `ours` is closed."""
+    helper = os.fork()
+    if helper:
+        return helper
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        ours.close()
+        places.let_go()
+        for fd in fds:
+            os.close(fd)
+        serve(theirs, places)
+    finally:
+        os._exit(0)
 
 
 def _become_nobody() -> None:
@@ -137,6 +193,15 @@ def _while_listening(pipeline: Pipeline, batches: Iterable[bytes]) -> Iterator[b
         yield batch
 
 
+def _schema(files: Sequence[Path]) -> Schema | None:
+    """What --proto says, before anything is forked or given up: the decoder opens no files."""
+    if not files:
+        return None
+    from pellucid.protos import read_schema  # noqa: PLC0415 - protobuf's runtime is 70 ms of every start
+
+    return read_schema(files)
+
+
 def _remove_stale(ready_file: Path | None) -> None:
     """What an earlier run left must not tell that this one is ready, whatever happens to it."""
     try:
@@ -148,9 +213,29 @@ def _remove_stale(ready_file: Path | None) -> None:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
 
 
-def _selects(settings: Show) -> bool:
-    """Whether connections are held until it is known that they are wanted."""
-    return bool(settings.port or settings.host)
+def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
+    """What `--memory` leaves to whom; connections are held where it is not known yet whether they are wanted."""
+    return divide(
+        settings.memory,
+        settings.max_body,
+        processes,
+        selecting=bool(settings.port or settings.host),
+        remotes=sum(spec.endpoint is not None for spec in specs),
+        compressed=sum(spec.compressed for spec in specs),
+    )
+
+
+def _redactor(settings: Show) -> Redactor | None:
+    """What masks credentials, if it is asked for. UsageError for rules that are none."""
+    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+        return None
+    if isinstance(settings, Tls) and settings.record is not None:
+        raise UsageError(
+            "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
+            "and give it to pellucid replay"
+        )
+    rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
+    return Redactor(rules, sql=settings.redact_sql)
 
 
 def _resolved(settings: Tls) -> Tls:
@@ -194,23 +279,47 @@ def _addresses(library: Library, settings: Tls) -> dict[str, int]:
 
 
 def _specs(
-    settings: Show, formats: list[str], taken: dict[str, Path | None], also: Path | None = None
+    settings: Show, sinks: dict[str, type[Sink]], taken: dict[str, Path | None], also: str | None = None
 ) -> list[SinkSpec]:
     """The sinks that were asked for; text on stdout where none was. No two in one place, none in `taken`."""
-    specs = [parse_spec(text, formats) for text in settings.output]
+    specs = [parse_spec(text, sinks) for text in settings.output]
     if also is not None:
-        specs.append(SinkSpec("text", str(also)))
+        specs.append(parse_spec(f"text:{also}", sinks))
+    _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
     places += [("another output", spec.place) for spec in specs]
+    specs += _default_specs(settings, asked=bool(specs))
     users: dict[str, str] = {}
     for user, place in places:
         if place == STDOUT and user != "another output":
             raise UsageError(f"{user} needs a file: it cannot be stdout")
-        real = place if place == STDOUT else os.path.realpath(place)
+        real = os.path.realpath(place) if SinkSpec("", place).is_file else place
         if real in users:
             raise UsageError(f"cannot write to {name_of(place)}: {users[real]} is there already")
         users[real] = user
     if len(specs) >= MAX_FDS:
         raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
-    return specs or [SinkSpec("text", STDOUT)]
+    return specs
+
+
+def _default_specs(settings: Show, *, asked: bool) -> list[SinkSpec]:
+    """Text on stdout, and where the log goes, if nothing was asked for; and the log itself, if that is a connection."""
+    shown = [] if asked else [SinkSpec("text", STDOUT)]
+    if settings.logaddr is None or settings.logaddr == STDOUT:
+        return shown
+    log_place = SinkSpec(LogSink.format if asked else "text", settings.logaddr, shared=True)
+    return [*shown, log_place] if log_place.endpoint or not asked else shown
+
+
+def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
+    """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
+    for spec in specs:
+        if sinks[spec.format].needs_file and not spec.is_file:
+            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
+        if sinks[spec.format].needs_file and spec.compressed:
+            raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+    if rotates(settings) and not any(spec.may_rotate for spec in specs):
+        raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
+    if settings.rotate_keep and not rotates(settings):
+        raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")

@@ -13,18 +13,20 @@ from pellucid.attach.features import DECODER, unsupported
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
+from pellucid.counter import EVERY, counter_for
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
+from pellucid.inbox import Inbox
 from pellucid.join.select import Select
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
-from pellucid.outputs import name_of, write_only
+from pellucid.making import make_sinks
+from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
 from pellucid.signals import SIGNALS
-from pellucid.sink import STDOUT, Output, OutputClosed, SinkOptions
-from pellucid.sink.style import has_colors
+from pellucid.sink import STDOUT, Output, OutputClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.model import Summary
     from pellucid.parse import Protocol
+    from pellucid.parse.protobuf_schema import Schema
     from pellucid.privileges import Ids
+    from pellucid.redact import Redactor
     from pellucid.settings import Show, Tls
     from pellucid.sink import Sink
 
@@ -45,6 +49,8 @@ def run_decoder(
     sinks: dict[str, type[Sink]],
     ids: Ids,
     tracer: int,
+    schema: Schema | None,
+    redact: Redactor | None,
 ) -> NoReturn:
     """Be the decoder, in a freshly forked child that holds `channel` and the log, nothing else. Never returns."""
     status = 1
@@ -52,7 +58,7 @@ def run_decoder(
         _leave_session()
         _close_all_but(channel.fileno(), *log_fds())
         _change_user(ids, tracer)
-        _decode(channel, settings, memory, parsers, sinks)
+        _decode(channel, settings, memory, parsers, sinks, schema, redact)
         status = 0
     except PellucidError as error:
         channel.send(Failed(str(error)))
@@ -100,14 +106,17 @@ def _decode(
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
+    schema: Schema | None,
+    redact: Redactor | None,
 ) -> None:
     outputs, fds = channel.receive()
     if not isinstance(outputs, Outputs):
         return  # the tracer could not even begin, and has said why
-    opened = [
-        sinks[format](Output(fd, name), options(settings, fd))
-        for (format, name), fd in zip(outputs.sinks, fds, strict=False)
-    ]
+    inbox = Inbox(channel)
+    specs = outputs.sinks
+    opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
+    shown = bool(outputs.recording is None or settings.output or settings.eventaddr or settings.count)
+    counter = counter_for(fds[: len(opened)], recording=not shown)
     said_enough = False
 
     def enough() -> None:
@@ -118,19 +127,20 @@ def _decode(
 
     wanted = ends(settings.port, settings.host)
     select = Select(wanted, memory.aside) if wanted else None
-    bounds = limits(settings, memory)
-    pipeline = Pipeline([*parsers.values()], bounds, opened, settings.count, enough, select)
+    bounds = limits(settings, memory, schema)
+    everywhere = [counter, *opened] if counter else opened
+    pipeline = Pipeline([*parsers.values()], bounds, everywhere, settings.count, enough, select, redact)
     return_memory_early()
-    with closing(Live(channel, memory.drain)) as live:
+    with closing(Live(inbox, memory.drain, EVERY if counter else None)) as live:
+        moving = counter.watch(live) if counter else live
         if outputs.recording is None:
-            pipeline.run(live)
+            pipeline.run(moving)
         else:
-            with closing(_recorded(live, Output(fds[-1], outputs.recording), settings, enough)) as batches:
-                shown = settings.output or settings.eventaddr or settings.count
+            with closing(_recorded(moving, Output(fds[-1], outputs.recording), settings, enough)) as batches:
                 pipeline.run(batches if shown else only_context(batches))
     if pipeline.unheard:
         _say_to_the_log("a reader of the output has left", pipeline.unheard)
-    elif pipeline.summary and all(name != name_of(STDOUT) for _, name in outputs.sinks):
+    elif pipeline.summary and all(spec.place != STDOUT for spec in specs):
         _say_to_the_log("everything is written", pipeline.summary)
     channel.send(Done())
     if live.tracer_gone:
@@ -144,16 +154,20 @@ def _recorded(
 
     When the recording's reader leaves, or the rest of the pipeline fails, what came until then is kept.
     """
+    full = False
 
-    def full() -> None:
+    def on_full() -> None:
+        nonlocal full
+        full = True
         log.warning("the recording has reached %d MiB and ends; the capture goes on", settings.record_limit)
 
-    recorder = Recorder(output, settings.record_limit << 20, full)
+    recorder = Recorder(output, settings.record_limit << 20, on_full)
     try:
         for batch in batches:
             try:
-                recorder.write(batch)
-                recorder.flush()
+                if len(batch):
+                    recorder.write(batch)
+                    recorder.flush()
             except OutputClosed:
                 enough()
             yield batch
@@ -161,7 +175,8 @@ def _recorded(
         with suppress(OutputClosed):
             recorder.break_off()
             output.close()
-    log.info("recorded %d bytes: pellucid replay %s", recorder.size, output.name)
+    limited = " (up to --record-limit: what came later is not in it)" if full else ""
+    log.info("recorded %d bytes%s: pellucid replay %s", recorder.size, limited, output.name)
 
 
 def _say_to_the_log(how: str, summary: Summary) -> None:
@@ -171,16 +186,8 @@ def _say_to_the_log(how: str, summary: Summary) -> None:
     log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
 
 
-def options(settings: Show, fd: int) -> SinkOptions:
-    """How a sink on this descriptor shows things."""
-    return SinkOptions(
-        color=has_colors(fd),
-        hex=settings.hex,
-        truncate=settings.tsize,
-        verbose=settings.connections,
+def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:
+    """The bounds of the parse stage, and what `--proto` has told it."""
+    return Limits(
+        max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held, schema=schema
     )
-
-
-def limits(settings: Show, memory: Memory) -> Limits:
-    """The bounds of the parse stage."""
-    return Limits(max_body=settings.max_body, max_decoded=settings.max_body, max_held=memory.held)

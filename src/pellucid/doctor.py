@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from pellucid.attach.features import Feature, Finding, State
     from pellucid.sink.style import Paint, Style
 
-_STYLES: dict[State, Style] = {"ok": "success", "missing": "failure", "warn": "note", "unchecked": "time"}
+_STYLES: dict[State, Style] = {
+    "ok": "success",
+    "missing": "failure",
+    "warn": "attention",
+    "unchecked": "time",
+}
 _STATE_WIDTH = max(map(len, _STYLES))
 
 

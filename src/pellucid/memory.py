@@ -27,6 +27,14 @@ DRAINED = 1 / 8
 """Of what is left after the processes themselves: the two buffers of the drain thread. The ring stands behind
 them, so they need to last only as long as the interpreter is away; more would only make the end longer."""
 
+QUEUED = 4
+"""How many times `--max-body` what waits for one connection (`tcp://`, `ws://`) may take."""
+
+LEAST_QUEUED = 4 * _MIB
+
+COMPRESSOR = 4 * _MIB
+"""Of one compressed output (3.0 MiB measured)."""
+
 USABLE = 3 / 4
 """Of what connections may hold: the rest is what the allocator cannot give back, for something lies between."""
 
@@ -48,13 +56,26 @@ class Memory:
     """Of all that connections hold (`parse.Limits.max_held`)."""
     aside: int
     """Of `held`'s part, for connections that are undecided (`join.Select`)."""
+    queue: int = LEAST_QUEUED
+    """Of what waits for each output that is a connection."""
 
 
-def divide(mebibytes: int | None, max_body: int, processes: int, *, selecting: bool = False) -> Memory:
+def divide(
+    mebibytes: int | None,
+    max_body: int,
+    processes: int,
+    *,
+    selecting: bool = False,
+    remotes: int = 0,
+    compressed: int = 0,
+) -> Memory:
     """Divide what `--memory` gives, of which the processes take so many bytes before they hold anything.
 
-    None is the default, or what `max_body` needs if that is more. UsageError where what is given is too little.
+    None is the default, or what `max_body` and the outputs need if that is more: so many are `remotes`, so many
+    `compressed`. UsageError where what is given is too little.
     """
+    queue = max(QUEUED * max_body, LEAST_QUEUED)
+    processes += remotes * queue + compressed * COMPRESSOR
     shown = max(SHOWN * max_body, LEAST_SHOWN)
     least = -(-(int((LEAST_HELD / USABLE + shown) / (1 - DRAINED)) + processes) // _MIB)
     given = max(DEFAULT, least) if mebibytes is None else mebibytes
@@ -67,7 +88,7 @@ def divide(mebibytes: int | None, max_body: int, processes: int, *, selecting: b
     drained = int(buffers * DRAINED)
     held = int((buffers - drained - shown) * USABLE)
     aside = min(MOST_ASIDE, held // 2) if selecting else 0
-    return Memory(drained // 2, held - aside, aside)
+    return Memory(drained // 2, held - aside, aside, queue)
 
 
 def this_process() -> int:

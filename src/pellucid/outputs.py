@@ -14,15 +14,19 @@ _FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOC
 """Without O_NONBLOCK, a named pipe that nobody reads would hold up the start for ever."""
 
 
-def open_output(place: str) -> int:
+def open_output(
+    path: str, *, place: str | None = None, directory: int | None = None, new: bool = False
+) -> int:
     """A write-only descriptor for a sink's place: for stdout where it is `-`, else for the file.
 
     A regular file keeps what it holds until `empty_output`. It gets mode 0600, and belongs to the user
     behind sudo. One that another user owns, or that has other names, is refused with PellucidError, as
-    is everything that cannot be opened.
+    is everything that cannot be opened, and with `new` everything that is there already. With `directory`,
+    a descriptor, the path begins there; `place` is what messages then call it.
     """
+    place = place or path
     try:
-        fd = write_only(1) if place == STDOUT else _open_file(place)
+        fd = write_only(1) if place == STDOUT else _open_file(path, place, directory, new=new)
         os.set_blocking(fd, True)
     except OSError as error:
         raise PellucidError(f"cannot write to {name_of(place)}: {_reason(error)}") from error
@@ -60,12 +64,14 @@ def write_only(fd: int) -> int:
         return os.dup(fd)  # after `su` it is another user's terminal; and what is typed is no secret to them
 
 
-def _open_file(place: str) -> int:
+def _open_file(path: str, place: str, directory: int | None, *, new: bool) -> int:
     """Open, or make, a file that is then private if it is a regular one."""
     try:
-        fd = os.open(place, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     except FileExistsError:
-        fd = os.open(place, _FLAGS)
+        if new:
+            raise
+        fd = os.open(path, _FLAGS, dir_fd=directory)
         _refuse_shared(fd, place)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         os.fchmod(fd, 0o600)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pellucid.channel import Done, Failed, Finish, Tell
+from pellucid.channel import Done, Failed, Finish, NextFile, Opened, Reconnect, Tell
 from pellucid.errors import PellucidError
 from pellucid.log import log
 from pellucid.signals import forget
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pellucid.channel import Anything, Channel
     from pellucid.model import Target
+    from pellucid.places import Places
 
 GONE = "the decoder ended unexpectedly"
 
@@ -32,16 +33,21 @@ LAST_WORDS_MS = 1000
 
 
 class Peer:
-    """A running decoder, until `close`. It is never waited for while a capture runs."""
+    """A running decoder, until `close`. It is never waited for while a capture runs.
 
-    def __init__(self, channel: Channel, pid: int) -> None:
+    What it asks for of `places` is handed over while `attend` waits.
+    """
+
+    def __init__(self, channel: Channel, pid: int, places: Places | None = None) -> None:
         self.heard = False
-        """It has said something: that it has had enough, that it is done, or that it failed."""
+        """It has said that it has had enough, that it is done, or that it failed; or it is gone."""
         self.failure: str | None = None
         self._done = False
         self._channel = channel
         self._pid = pid
-        self._untold: deque[Anything] = deque()
+        self._places = places
+        self._untold: deque[tuple[Anything, list[int]]] = deque()
+        """With descriptors that are closed here once they are sent."""
 
     @property
     def listens(self) -> bool:
@@ -49,20 +55,22 @@ class Peer:
         return not self._untold
 
     def send(self, message: Anything, fds: Iterable[int] = ()) -> None:
-        """Send at the beginning, when the decoder does nothing but listen; descriptors only travel so.
+        """Send at the beginning, when the decoder does nothing but listen; the descriptors stay the caller's.
 
         What was told before goes first. PellucidError, with the decoder's own reason where it gave one, when it is gone.
         """
-        self._untold.append(message)
+        self._untold.append((message, [os.dup(fd) for fd in fds]))
         while self._untold:
-            last = list(fds) if len(self._untold) == 1 else []
-            if not self._channel.send(self._untold.popleft(), last):
+            if not self._send_next(wait=True):
                 self._hear()
                 raise PellucidError(self.failure or GONE)
 
-    def tell(self, message: Anything) -> None:
-        """Send without waiting: what the decoder does not take yet, for its output is slow, follows later."""
-        self._untold.append(message)
+    def tell(self, message: Anything, fd: int | None = None) -> None:
+        """Send without waiting: what the decoder does not take yet, for its output is slow, follows later.
+
+        The descriptor is this object's from now on.
+        """
+        self._untold.append((message, [] if fd is None else [fd]))
         self._tell_more()
 
     def introduce(self, target: Target) -> bool:
@@ -79,12 +87,19 @@ class Peer:
         poll.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._untold else 0))
         for fd in others:
             poll.register(fd, select.POLLIN)
+        if self._places is not None:
+            poll.register(self._places.fileno(), select.POLLIN)
+            patience_ms = _sooner(patience_ms, self._places.patience_ms())
         ready = dict(poll.poll(patience_ms))
         state = ready.pop(self._channel.fileno(), 0)
         if state & (select.POLLIN | select.POLLHUP):
             self._hear()
         elif state:
             self._tell_more()
+        if self._places is not None:
+            ready.pop(self._places.fileno(), None)
+            for answer, opened in self._places.answers():
+                self.tell(answer, opened)
         return set(ready)
 
     def wait_until_done(self, interrupted: int) -> None:
@@ -103,6 +118,8 @@ class Peer:
         """End it by closing the channel, and wait for its end."""
         self._channel.send(Finish(), wait=False)
         self._channel.close()
+        for _, fds in self._untold:
+            _close(fds)
         process = os.pidfd_open(self._pid)
         poll = select.poll()
         poll.register(process, select.POLLIN)
@@ -112,14 +129,25 @@ class Peer:
         os.close(process)
 
     def _tell_more(self) -> None:
-        while self._untold and self._channel.send(self._untold[0], wait=False):
+        while self._untold and self._send_next(wait=False):
+            pass
+
+    def _send_next(self, *, wait: bool) -> bool:
+        message, fds = self._untold[0]
+        sent = self._channel.send(message, fds, wait=wait)
+        if sent:
             self._untold.popleft()
+            _close(fds)
+        return sent
 
     def _hear(self) -> None:
         """Take one message of the decoder, and remember what it means."""
         message, fds = self._channel.receive()
-        for fd in fds:  # the decoder has none to give
-            os.close(fd)
+        _close(fds)  # the decoder has none to give
+        if isinstance(message, NextFile | Reconnect) and self._places is not None:
+            self._refuse_haste(message.output)
+            self._places.hear(message)
+            return
         self.heard = True
         if isinstance(message, Failed):
             self.failure = message.reason
@@ -127,3 +155,18 @@ class Peer:
             self._done = True
         elif message is None and not self._done and self.failure is None:
             self.failure = GONE
+
+    def _refuse_haste(self, output: int) -> None:
+        """PellucidError for one that asks again without taking what it has asked for: it could fill the machine."""
+        if any(isinstance(message, Opened) and message.output == output for message, _ in self._untold):
+            raise PellucidError(f"the decoder does not make sense: it asks for output {output} over and over")
+
+
+def _close(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    """The shorter of two waits; None is for ever."""
+    return min((wait for wait in (one, other) if wait is not None), default=None)

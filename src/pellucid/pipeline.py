@@ -1,6 +1,6 @@
 """The way a datum takes, on one screen.
 
-    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> sink
+    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (redact) --> sink
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -43,11 +43,13 @@ class Pipeline:
         count: int | None = None,
         enough: Callable[[], None] = lambda: None,
         select: Select | None = None,
+        redact: Callable[[Message], Message] | None = None,
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
-        self._select: Callable[[Iterable[Flow]], Iterable[Flow]] = select or iter
+        self._select = select
         self._parse = Parse(parsers, limits).parse
+        self._redact = redact
         self._sinks = list(sinks)
         self._left = count
         self._rest: Counter[str] = Counter()
@@ -84,6 +86,7 @@ class Pipeline:
             raise
 
     def _run(self, batches: Iterable[bytes | memoryview]) -> None:
+        self._each_sink(lambda sink: sink.begin())
         for batch in batches:
             for envelope in split(batch):
                 for value in self._decode(envelope):
@@ -93,22 +96,33 @@ class Pipeline:
         self._each_sink(lambda sink: sink.close())
 
     def _show(self, flows: Iterable[Flow]) -> None:
-        for flow in self._select(flows):
+        for flow in self._select(flows) if self._select else flows:
             for message in self._parse(flow):
                 self._deliver(message)
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):
             self._summary = message = self._without_rest(message)
-        elif self._left is not None:
-            if self._left <= 0:
-                self._rest[str(message.__struct_config__.tag)] += 1
-                return
-            if not isinstance(message, _NOT_COUNTED):
-                self._left -= 1
-                if self._left == 0:
-                    self._enough()
-        self._each_sink(lambda sink: sink.write(message))
+        elif self._left is not None and not self._counted(message, self._left):
+            return
+        if self._redact:
+            message = self._redact(message)
+        for sink in tuple(self._sinks):
+            try:  # no call: this is the hot path
+                sink.write(message)
+            except OutputClosed:
+                self._leave(sink)
+
+    def _counted(self, message: Message, left: int) -> bool:
+        """Whether the message is among those that `--count` asks for."""
+        if left <= 0:
+            self._rest[str(message.__struct_config__.tag)] += 1
+            return False
+        if not isinstance(message, _NOT_COUNTED):
+            self._left = left - 1
+            if self._left == 0:
+                self._enough()
+        return True
 
     def _without_rest(self, summary: Summary) -> Summary:
         """The summary of what was shown: without the messages that came after `--count` was reached."""
@@ -117,18 +131,24 @@ class Pipeline:
         return msgspec.structs.replace(summary, captured=shown)
 
     def _each_sink(self, act: Callable[[Sink], None]) -> None:
-        """The reader of one output may leave (`| head`): the capture ends, the other sinks get the rest."""
         for sink in tuple(self._sinks):
             try:
                 act(sink)
             except OutputClosed:
-                self._sinks.remove(sink)
-                self._left_early = True
-                self._enough()
+                self._leave(sink)
+
+    def _leave(self, sink: Sink) -> None:
+        """The reader of one output is gone (`| head`): the capture ends, the other sinks get the rest."""
+        self._sinks.remove(sink)
+        self._left_early = True
+        self._enough()
 
 
 def only_context(batches: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:
-    """Leave out batches of records, as a recording without live output does; the summary stays."""
+    """Leave out batches of records, as a recording without live output does; the summary stays.
+
+    So do empty batches: with them come flushes, which connections need to go on.
+    """
     for batch in batches:
-        if len(batch) and HEADER.unpack_from(batch)[1] != Kind.RECORD:
+        if not len(batch) or HEADER.unpack_from(batch)[1] != Kind.RECORD:
             yield batch

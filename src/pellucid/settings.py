@@ -27,8 +27,23 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text or json, to a file or - (stdout). Repeatable. [default: text:-]",
+        help="Where messages go: text, json or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
+    rotate_size: float = setting(
+        "--rotate-size", "--eventroratesize", default=0.0, metavar="MIB", most=1 << 40,
+        help="Go on in a new file before one is larger than this; the older get the time into their names.",
+    )  # fmt: skip
+    rotate_time: float = setting(
+        "--rotate-time", "--eventroratetime", default=0.0, metavar="SECONDS", most=1 << 40,
+        help="Go on in a new file with the first message after this time.",
+    )  # fmt: skip
+    rotate_keep: int = setting(
+        "--rotate-keep",
+        default=0,
+        metavar="N",
+        help="Keep only the N newest of the older files. [default: all]",
+    )
     hex: bool = setting("--hex", default=False, help="Show payloads as hex dumps.")
     tsize: int = setting(
         "-t",
@@ -46,6 +61,15 @@ class Show:
         help="Both processes together take at most so much, without the ring; bodies are cut before they do.  "
         "[default: 120, or what --max-body needs]",
     )  # fmt: skip
+    proto: tuple[Path, ...] = setting(
+        "--proto", default=(), multiple=True, metavar="FILE",
+        help="Show gRPC messages by the names in this .proto file or descriptor set. Repeatable.",
+    )  # fmt: skip
+    quiet: bool = setting(
+        "--quiet", default=False, help="Text: one line a message, without headers and bodies."
+    )
+    headers: bool = setting("--headers", default=False, help="Text: no bodies, only what they are.")
+    body: bool = setting("--body", default=False, help="Text: bodies alone, as they were sent.")
     connections: bool = setting(
         "--connections", default=False, help="Show in text when connections open and close."
     )
@@ -64,10 +88,23 @@ class Show:
         "--host", default=(), multiple=True, metavar="HOST",
         help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
     )  # fmt: skip
+    redact: bool = setting(
+        "--redact", default=False,
+        help="Mask credentials in every output: passwords, tokens, cookies, keys.",
+    )  # fmt: skip
+    redact_sql: bool = setting(
+        "--redact-sql", default=False,
+        help="Mask the values in SQL as well: parameters and string literals. Implies --redact.",
+    )  # fmt: skip
+    redact_rules: Path | None = setting(
+        "--redact-rules", default=None, metavar="FILE",
+        help="Mask as well what this TOML file lists: headers, keys, patterns. Implies --redact.",
+    )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
-    logaddr: Path | None = setting(
-        "-l", "--logaddr", default=None, metavar="FILE", help="The log goes here instead of stderr."
-    )
+    logaddr: str | None = setting(
+        "-l", "--logaddr", default=None, metavar="PLACE",
+        help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,6 +181,6 @@ class Tls(Show):
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
-    eventaddr: Path | None = setting(
-        "--eventaddr", default=None, metavar="FILE", help="The same as -o text:FILE."
+    eventaddr: str | None = setting(
+        "--eventaddr", default=None, metavar="PLACE", help="The same as -o text:PLACE."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pellucid.attach.arrivals import Arrivals
@@ -15,20 +15,20 @@ from pellucid.attach.filters import Filter, comms
 from pellucid.attach.images import Images
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
-from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
+from pellucid.channel import Finish, Logged, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
-from pellucid.log import log
+from pellucid.log import log, log_also_to
 from pellucid.model import End, Offsets, Target
-from pellucid.outputs import empty_output, name_of, open_output
+from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
+from pellucid.places import Places
 from pellucid.probes.plaintext import OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
@@ -50,17 +50,19 @@ class Tracer:
     """One capture: `begin`, then `wait` for its end, then `finish`."""
 
     def __init__(self, channel: Channel, decoder: int, settings: Tls) -> None:
-        self._decoder = Peer(channel, decoder)
+        self._places = Places()
+        self._decoder = Peer(channel, decoder, self._places)
         self._settings = settings
         self._clocks = Clocks()
         self._tracing: Tracing | None = None
         self._images: Images | None = None
+        self._end_log: Callable[[], None] = lambda: None
         self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
         settings = self._settings
-        with self._outputs(specs, settings.record) as (outputs, fds):
+        with self._outputs(specs) as (fds, recording):
             tracing = self._load()
             attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
             self._images = images = Images()
@@ -71,9 +73,13 @@ class Tracer:
                 known += self._arrivals.mapped()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
-            for fd in fds:
+            self._places.empty()
+            for fd in recording:
                 empty_output(fd)
-            self._decoder.send(outputs, fds)
+            name = str(settings.record) if recording else None
+            self._decoder.send(Outputs(specs, name), [*fds, *recording])
+        if any(spec.shared and spec.endpoint for spec in specs):
+            self._end_log = log_also_to(lambda line: self._decoder.tell(Logged(line)))
         self._tell_clock()
         for target in known:
             self._decoder.tell(Tell(target))
@@ -129,18 +135,22 @@ class Tracer:
         log.debug("%s: TLS that goes through memory will have no addresses", reason)
 
     @contextmanager
-    def _outputs(self, specs: list[SinkSpec], recording: Path | None) -> Iterator[tuple[Outputs, list[int]]]:
-        """Open every output; they are emptied once nothing else can fail."""
-        places = [spec.place for spec in specs] + ([str(recording)] if recording else [])
-        names = [name_of(place) for place in places]
-        sinks = [(spec.format, name) for spec, name in zip(specs, names, strict=False)]
-        with ExitStack() as opened:
-            fds = [open_output(place) for place in places]
-            for fd in fds:
-                opened.callback(os.close, fd)
-            if recording:
+    def _outputs(self, specs: list[SinkSpec]) -> Iterator[tuple[list[int], list[int]]]:
+        """Open every output, and the recording if there is one; they are emptied once nothing else can fail."""
+        recording = self._settings.record
+        try:
+            fds = self._places.open(specs, self._settings)
+            if recording is None:
+                yield fds, []
+                return
+            fd = open_output(str(recording))
+            try:
                 log.warning("the recording %s will hold secrets in plain text: keep it private", recording)
-            yield Outputs(sinks, names[-1] if recording else None), fds
+                yield fds, [fd]
+            finally:
+                os.close(fd)
+        finally:
+            self._places.let_go()
 
     def _tell_clock(self) -> None:
         """Tell both clocks when the relation between them is not what it was."""
@@ -245,7 +255,9 @@ class Tracer:
             self._images.close()
         if self._tracing:
             self._tracing.close()
+        self._end_log()
         self._decoder.close()
+        self._places.close()
 
 
 def _groups(rows: Iterable[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:

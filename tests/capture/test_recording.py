@@ -50,6 +50,11 @@ def test_what_is_recorded_is_read(stream):
     assert full == 0
 
 
+def test_an_empty_batch_is_nothing(stream):
+    """What only says that nothing has come leaves no trace."""
+    assert recorded(stream[0], b"", stream[1], b"") == recorded(*stream)
+
+
 @pytest.mark.parametrize("size", [1, BUFFER_LIMIT + 1])
 def test_a_batch_is_its_owners_again_once_it_is_written(size, tmp_path):
     """What becomes of a batch's memory afterwards, which the drain fills anew, does not change the recording."""

@@ -1,4 +1,4 @@
-// What clang makes of records: the structs that src/pellucid/model.py declares, and types on their way.
+// What clang makes of records: the structs that src/pellucid/model declares, and types on their way.
 // They are typed here again so that these tests hold whatever bpf/record.h says.
 
 typedef unsigned char u8;

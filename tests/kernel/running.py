@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.valid import check_some
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -54,6 +56,11 @@ class Programs:
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
         self._started: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The private environment."""
+        return self._tls.env
 
     def start(self, *command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         """Start a program that goes on until the test ends, such as a server."""
@@ -129,10 +136,12 @@ class Capture:
         return self.ended(patience)
 
     def ended(self, patience: float = PATIENCE) -> list[dict[str, Any]]:
-        """Wait until it has ended by itself, with status 0; return its messages."""
+        """Wait until it has ended by itself, with status 0; return its messages, which are as their schema says."""
         status = self.process.wait(patience)
         assert status == 0, self.log.read_text()
-        return self.messages()
+        messages = self.messages()
+        check_some(messages)
+        return messages
 
     def messages(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What it has written so far, all or of one type."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.kernel import debian_node, packages
 from tests.kernel.running import PATIENCE, free_port, wait_for_port
+from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
     import subprocess
@@ -34,8 +36,8 @@ http {{
     keepalive_requests 1000000;
     client_max_body_size 64m;
     server {{
-        listen 127.0.0.1:{port} ssl;
-        listen [::1]:{port} ssl;
+        listen 127.0.0.1:{port} ssl{http2};
+        listen [::1]:{port} ssl{http2};
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {cert};
         ssl_certificate_key {key};
@@ -79,7 +81,7 @@ class Access(NamedTuple):
 class Nginx:
     """An nginx with two workers and its own folder; it stores what is sent to /upload."""
 
-    def __init__(self, programs: Programs, tls: Tls, folder: Path) -> None:
+    def __init__(self, programs: Programs, tls: Tls, folder: Path, *, http2: bool = False) -> None:
         self._log = folder / "access.log"
         self.files = folder / "files"
         """What is served under /file/."""
@@ -87,7 +89,12 @@ class Nginx:
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         settings = _CONFIGURATION.format(
-            folder=folder, port=self.port, cert=tls.cert, key=tls.key, hello=HELLO.replace("\n", "\\n")
+            folder=folder,
+            port=self.port,
+            cert=tls.cert,
+            key=tls.key,
+            hello=HELLO.replace("\n", "\\n"),
+            http2=" http2" if http2 else "",
         )
         (folder / "nginx.conf").write_text(settings)
         self._process = programs.start("nginx", "-p", folder, "-c", folder / "nginx.conf")
@@ -127,3 +134,13 @@ def s_server(
     process = programs.start(*words, **options)
     wait_for_port(port)
     return process, port
+
+
+def websocket_server(programs: Programs, tls: Tls, deflate: str) -> int:
+    """Node with ws, which answers each message with its SHA-256; its port. `deflate` is as its script has it."""
+    node, port = debian_node.unpack(), free_port()
+    script = (SOURCES / "websocket_server.js", packages.npm("ws@8.18.3"))
+    words = [*debian_node.command(node), *script, str(port), tls.cert, tls.key, deflate]
+    programs.start(*words, env=debian_node.environment(node, tls.libssl))
+    wait_for_port(port)
+    return port

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel import packages
+from tests.kernel import chromium, packages
 from tests.kernel.running import free_port, http, wait_for_port
 from tests.kernel.servers import Nginx
 from tests.kernel.streams import body_hash
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from tests.kernel.running import Capture, Programs, Tls
 
 pytestmark = pytest.mark.big
-
-
-CHROMIUM = ("chromium", "chromium-common", "libopenh264-7", "libdouble-conversion3", "libharfbuzz-subset0",
-            "libpulse0", "libflac12", "libsndfile1", "libxnvctrl0", "libminizip1", "libopenjp2-7", "libasyncns0",
-            "libvorbisenc2", "libvorbis0a", "libogg0", "libopus0", "libmpg123-0", "libmp3lame0")  # fmt: skip
-"""With libraries that only desktops have."""
 
 
 @pytest.fixture
@@ -61,15 +54,12 @@ def test_chromium(
     tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path, body: Path
 ) -> None:
     """A page that headless Chromium loads is seen whole at the process that does its networking."""
-    folder = packages.debian(*CHROMIUM)
-    program = folder / "usr/lib/chromium/chromium"
-    libraries = folder / "usr/lib/x86_64-linux-gnu"
+    program, env = chromium.program()
     nginx = Nginx(programs, tls, tmp_path / "nginx")
     (nginx.files / "page.txt").write_bytes(base64.b64encode(body.read_bytes()))
     run = capture(libssl=program)
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors", "--dump-dom")
     words = (f"--user-data-dir={tmp_path / 'profile'}", f"{nginx.url}/file/page.txt")
-    env = {**os.environ, "LD_LIBRARY_PATH": f"{libraries}:{libraries / 'pulseaudio'}"}
     page = programs.run(program, *flags, *words, env=env).stdout
     first, *_ = nginx.stop()
     messages = run.stop()

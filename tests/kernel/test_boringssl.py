@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel import packages
-from tests.kernel.http2 import PREFACE, data_of
 from tests.kernel.running import http
 from tests.kernel.servers import Nginx
-from tests.kernel.streams import body_hash, streams
+from tests.kernel.streams import body_hash, shown
 from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
@@ -77,17 +76,14 @@ def test_grpcio(tls: Tls, programs: Programs, capture: Callable[..., Capture], b
     messages = run.stop()
 
     assert sent == sha256(body)
-    by_role = {stream.written.startswith(PREFACE): stream for stream in streams(messages)}
-    client, server = by_role[True], by_role[False]
-    for written, read, digest in (
-        (client.written.removeprefix(PREFACE), server.read.removeprefix(PREFACE), sent),
-        (server.written, client.read, answered),
-    ):
-        assert written.startswith(read)  # the other end's goodbye is not always read
-        assert len(read) > SIZE
-        message = data_of(written)
-        assert message[:5] == b"\0" + SIZE.to_bytes(
-            4
-        )  # not compressed; gRPC over HTTP2, Length-Prefixed-Message
-        assert hashlib.sha256(message[5:]).hexdigest() == digest
+    for role in ("client", "server"):
+        (call,) = http(messages, role)
+        assert (call["protocol"], call["request"]["url"]) == ("gRPC", "/echo.Echo/Backwards")
+        for half, digest in ((call["request"], sent), (call["response"], answered)):
+            message = shown(half, "body")
+            assert message[:5] == b"\0" + SIZE.to_bytes(
+                4
+            )  # not compressed (gRPC over HTTP2, Length-Prefixed-Message)
+            assert hashlib.sha256(message[5:]).hexdigest() == digest
+        assert call["response"]["grpc_status"] == 0
     assert messages[-1]["lost"] == {}

@@ -222,8 +222,9 @@ def held_of(path: str, pid: int) -> dict[int, int]:
     return {int(fd): int((process / "fdinfo" / fd).read_text().split()[3], 8) for fd in fds}
 
 
-def test_a_recording_that_may_not_be_read() -> None:
+def test_a_recording_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no wrong usage: one line with the reason."""
+    keep_plugins(monkeypatch)
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         path = Path(name) / "recording"

@@ -82,7 +82,7 @@ def test_the_decoder_holds_only_what_it_needs(capture: Callable[..., Capture]) -
     """No BPF link, program or map, no file but its output and its log: the tracer has all the others."""
     run = capture()
     decoder = decoder_of(run.process.pid)
-    wait_for(lambda: "anon_inode:[eventpoll]" in descriptors(decoder).values(), "it to map the ring")
+    wait_for(lambda: "anon_inode:[eventfd]" in descriptors(decoder).values(), "it to map the ring")
     wait_for(lambda: "anon_inode:bpf-map" not in descriptors(decoder).values(), "it to close the ring's map")
     held = set(descriptors(decoder).values())
     kinds = {re.sub(r"\[\d+\]|\d+$", "", name) for name in held}

@@ -65,13 +65,20 @@ def raw_bytes(message: RawData) -> bytes:
     return message.data.encode() if isinstance(message.data, str) else message.data
 
 
+def follows(message: RawData, last: RawData) -> bool:
+    """Whether it is of the same direction, with nothing between: HTTP/2 may have the header of a frame there."""
+    if last.direction != message.direction:
+        return False
+    assert last.offset + last.size <= message.offset
+    return last.offset + last.size == message.offset
+
+
 def joined(messages: Sequence[Message]) -> list[Message]:
     """Join raw data that continues the message before it."""
     out: list[Message] = []
     for message in messages:
         last = out[-1] if out else None
-        if isinstance(message, RawData) and isinstance(last, RawData) and last.direction == message.direction:
-            assert last.offset + last.size == message.offset
+        if isinstance(message, RawData) and isinstance(last, RawData) and follows(message, last):
             last.data, last.encoding = readable(raw_bytes(last) + raw_bytes(message))
             last.size += message.size
         else:

@@ -20,10 +20,11 @@ from pellucid.model import (
     Lost,
     Open,
     RawData,
+    Response,
     Summary,
     Totals,
 )
-from pellucid.parse import Ending, Held, Limits, Parse, Protocol, ProtocolError, Verdict
+from pellucid.parse import Ending, Held, Limits, Parse, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.http1 import Http1
 from pellucid.parse.raw import raw_all
 
@@ -35,7 +36,7 @@ class Lines(Protocol):
     """A toy: claims `L` and `HL`, keeps all it gets, leaves at `!` and at a gap."""
 
     @classmethod
-    def claims(cls, head):
+    def claims(cls, head, connection):
         """Decide by one letter, or two."""
         if head == b"H":
             return Verdict.MORE
@@ -162,6 +163,58 @@ def test_parsers_are_asked_in_order_and_about_all_bytes():
     """The parser that claims gets the held bytes of both directions, and its verdict may take several."""
     talk = Dialogue(parsers=(Lines,)) >> b"H" << b"H" >> b"L" >> b"!" << b"later"
     assert [b"H", b"H", b"L", b"!", b"later"] == shown(talk.whole())
+
+
+class Switching(Lines):
+    """A toy that agrees to speak something else at `!`."""
+
+    @classmethod
+    def claims(cls, head, connection):
+        """Decide by one letter."""
+        return Verdict.YES if head.startswith(b"S") else Verdict.NO
+
+    def feed(self, chunk):
+        """Hand over what follows the `!`."""
+        before, mark, after = chunk.data.partition(b"!")
+        if not mark:
+            return super().feed(chunk)
+        upgrade = Upgrade("lines", WRITE, None, Response(status=101, reason="", headers=[]))
+        rest = [chunk._replace(data=after, offset=chunk.offset + len(before) + 1)]
+        raise ProtocolError("switched", raw_all([chunk._replace(data=before)]), rest, upgrade)
+
+
+class Successor(Lines):
+    """A toy that takes over from it, and shows all it gets at once, in capitals."""
+
+    @classmethod
+    def claims(cls, head, connection):
+        """Never: it begins in the middle only."""
+        return Verdict.NO
+
+    @classmethod
+    def takes_over(cls, connection, limits, budget, upgrade):
+        """Take what is called `lines`."""
+        return cls(connection, limits, budget, upgrade.client, b"") if upgrade.name == "lines" else None
+
+    def feed(self, chunk):
+        """Hide nothing."""
+        return raw_all([chunk._replace(data=chunk.data.upper())])
+
+
+def test_after_an_upgrade_another_parser_takes_over():
+    """What follows the switch goes to the parser that knows its name, from the very next byte, and no byte is lost."""
+    talk = Dialogue(parsers=(Switching, Successor)) >> b"S!after" << b"answer"
+
+    assert shown(talk.whole()) == [b"S", b"AFTER", b"ANSWER"]
+
+
+def test_an_upgrade_that_nobody_takes():
+    """Then the rest is raw data."""
+    assert shown((Dialogue(parsers=(Switching,)) >> b"S!after" << b"answer").whole()) == [
+        b"S",
+        b"after",
+        b"answer",
+    ]
 
 
 def test_a_parser_that_leaves_at_a_gap():

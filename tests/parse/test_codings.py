@@ -111,6 +111,12 @@ def streamed(compressor, finish) -> bytes:
     return b"".join(compressor(block) for _ in range(BOMB >> 24)) + finish()
 
 
+def test_a_brotli_stream_that_has_not_ended():
+    """All that the server has flushed comes out, though there is no end and it is more than one block."""
+    made = brotli.Compressor()
+    assert (TEXT * 500, False) == decode(made.process(TEXT * 500) + made.flush(), "br", LIMIT)
+
+
 def brotli_bomb() -> bytes:
     made = brotli.Compressor(quality=1)
     return streamed(made.process, made.finish)

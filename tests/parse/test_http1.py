@@ -87,8 +87,24 @@ def test_one_exchange_fills_every_field():
             size=4,
         ),
         duration_ms=1.0,
+        request_ms=0.0,
+        response_ms=0.0,
     )
     assert expected == only(talk.messages())
+
+
+def test_how_long_each_half_took():
+    """The time from the first byte of a half to its last is told apart from the waiting between them."""
+    talk = Dialogue() >> b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n" >> b"ab" >> b"cd"
+    talk = talk << b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" << b"ok"
+    message = only(talk.messages())
+    assert (message.request_ms, message.response_ms, message.duration_ms) == (2.0, 1.0, 4.0)
+
+
+def test_half_an_exchange_has_no_other_times():
+    """Of a request that was not answered only its own time is known."""
+    message = only((Dialogue() >> GET).messages())
+    assert (message.request_ms, message.response_ms, message.duration_ms) == (0.0, None, None)
 
 
 def test_a_program_that_reads_requests_is_the_server():

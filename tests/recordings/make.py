@@ -48,6 +48,15 @@ def curl_nginx(stage: Stage) -> None:
     nginx.stop()
 
 
+def curl_nginx_http2(stage: Stage) -> None:
+    """Requests in HTTP/2: five, three of them at a time, and one with a body."""
+    nginx = Nginx(stage.programs, stage.tls, stage.folder / "nginx", http2=True)
+    url = nginx.url
+    stage.programs.run("curl", "-sk", "--http2", "-Z", "--parallel-max", "3", f"{url}/[1-5]")
+    stage.programs.run("curl", "-sk", "--http2", "-d", "a=b", f"{url}/upload")
+    nginx.stop()
+
+
 def s_server_rev(stage: Stage) -> None:
     """Lines between s_client and s_server, which no parser claims."""
     _, port = s_server(stage.programs, stage.tls, "-rev")
@@ -65,6 +74,12 @@ def python_asyncio(stage: Stage) -> None:
     stage.programs.run(PYTHON, victims.SOURCES / "https_client.py", "asyncio", *words)
 
 
+def live(stage: Stage) -> None:
+    """A WebSocket and a stream of events."""
+    words = (str(free_port()), stage.tls.cert, stage.tls.key)
+    stage.programs.run(PYTHON, victims.SOURCES / "live.py", *words)
+
+
 def victim(name: str) -> Callable[[Stage], None]:
     """The scene that one victim plays by itself."""
 
@@ -74,7 +89,9 @@ def victim(name: str) -> Callable[[Stage], None]:
     return play
 
 
-SCENES = {scene.__name__: scene for scene in (curl_nginx, s_server_rev, python_asyncio)}
+SCENES = {
+    scene.__name__: scene for scene in (curl_nginx, curl_nginx_http2, s_server_rev, python_asyncio, live)
+}
 SCENES |= {name: victim(name) for name in victims.NAMES}
 
 

@@ -23,6 +23,7 @@ def render() -> Callable[..., str]:
         fd = os.memfd_create("sink")
         with os.fdopen(os.dup(fd), "rb") as file:
             sink = sink_class(Output(fd, "memory"), SinkOptions(**options))
+            sink.begin()
             for message in messages:
                 sink.write(message)
             sink.close()

@@ -10,14 +10,19 @@ from msgspec import UNSET
 
 from pellucid.model import (
     ConnectionEvent,
+    Grpc,
     Headers,
     Http,
     Lost,
     Message,
+    Query,
+    QueryError,
     RawData,
     Request,
     Response,
+    ServerSentEvent,
     Summary,
+    WebSocket,
 )
 
 TS = "2026-11-22T02:57:42.123456Z"
@@ -144,6 +149,40 @@ exchanges = st.builds(
     error=maybe_text,
 )
 raws = encoded(RawData, "data", {**_on_connection, "direction": text, "offset": sizes, "size": sizes})
+_inside: dict[str, st.SearchStrategy[Any]] = {
+    **_on_connection,
+    "url": maybe_text,
+    "direction": st.sampled_from(["read", "write"]),
+    "stream": st.none() | sizes,
+    "size": sizes,
+    "truncated": st.booleans(),
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | sizes | finite | text,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2),
+    max_leaves=4,
+)
+insides = (
+    encoded(
+        WebSocket, "data", {**_inside, "opcode": text, "code": st.just(UNSET) | sizes, "error": maybe_text}
+    )
+    | st.builds(ServerSentEvent, **_inside, event=text, id=text, data=text)
+    | encoded(Grpc, "data", {**_inside, "number": sizes, "message": json_values, "error": maybe_text})
+)
+queries = st.builds(
+    Query,
+    **_on_connection,
+    server=st.sampled_from(["mysql", "postgres"]),
+    user=maybe_text,
+    database=maybe_text,
+    kind=text,
+    query=maybe_text,
+    parameters=st.just(UNSET) | st.lists(json_values, max_size=2),
+    rows=st.none() | sizes,
+    duration_ms=st.none() | finite,
+    failure=st.none() | st.builds(QueryError, code=text, message=text),
+    error=maybe_text,
+)
 connections = st.builds(ConnectionEvent, **_on_connection, event=text, started=text)
 losses = st.builds(
     Lost,
@@ -164,4 +203,6 @@ summaries = st.builds(
     seconds=finite,
     complete=st.booleans(),
 )
-messages: st.SearchStrategy[Message] = st.one_of(exchanges, raws, connections, losses, summaries)
+messages: st.SearchStrategy[Message] = st.one_of(
+    exchanges, raws, insides, queries, connections, losses, summaries
+)

@@ -56,7 +56,7 @@ def test_an_exchange(render: Render) -> None:
         '"request":{"method":"GET","url":"/a","authority":"e.com","headers":[["Host","e.com"]],'
         '"body":"","size":0},'
         '"response":{"status":200,"reason":"OK","headers":[["Server","x"]],"body":"hello","size":5},'
-        '"duration_ms":12.345,"truncated":false,"error":null}\n'
+        '"duration_ms":12.345,"request_ms":null,"response_ms":null,"truncated":false,"error":null}\n'
     )
     assert expected == render(JsonSink, http())
 

@@ -6,6 +6,7 @@ import pytest
 
 from pellucid.errors import UsageError
 from pellucid.sink import SinkSpec, parse_spec
+from pellucid.sink.spec import PLACES
 
 FORMATS = ("text", "json")
 
@@ -26,14 +27,47 @@ def test_format_and_place(text: str, spec: SinkSpec) -> None:
 
 
 @pytest.mark.parametrize(
+    ("place", "endpoint"),
+    [
+        ("tcp://h:1", ("tcp", "h", 1)),
+        ("tcp://[::1]:9000", ("tcp", "::1", 9000)),
+        ("ws://h/path?query", ("ws", "h", 80)),
+        ("ws://127.0.0.1:28257/", ("ws", "127.0.0.1", 28257)),
+        ("tcp:h", None),
+        ("./tcp://h:1", None),
+        ("-", None),
+    ],
+)
+def test_whom_to_connect_to(place: str, endpoint: tuple[str, str, int] | None) -> None:
+    """A place with a scheme names a host and a port, which `ws://` has by itself; others are files or stdout."""
+    spec = parse_spec(f"json:{place}", FORMATS)
+    assert (spec.endpoint, spec.is_file) == (endpoint, endpoint is None and place != "-")
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("xml:a", "unknown output format 'xml' in 'xml:a': the formats are json, text"),
         ("JSON", "unknown output format 'JSON' in 'JSON': the formats are json, text"),
         ("", "unknown output format '' in '': the formats are json, text"),
-        ("json:", "cannot write to '' in 'json:': a place is a file or -"),
-        ("text:tcp://h:1", "cannot write to 'tcp://h:1' in 'text:tcp://h:1': a place is a file or -"),
-        ("text:ws://h", "cannot write to 'ws://h' in 'text:ws://h': a place is a file or -"),
+        ("json:", f"cannot write to '' in 'json:': {PLACES}"),
+        *[
+            (f"text:{place}", f"cannot write to {place!r}: {PLACES}")
+            for place in (
+                "tcp://h",
+                "tcp://:1",
+                "tcp://h:0",
+                "tcp://h:port",
+                "tcp://h:70000",
+                "tcp://h:1/path",
+                "tcp://u@h:1",
+                "tcp://[::1:1",
+                "wss://h",
+                "ws://",
+                "ws://h#part",
+                "http://h:1",
+            )
+        ],
     ],
 )
 def test_complaints(text: str, complaint: str) -> None:

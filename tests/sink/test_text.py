@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.model import Message, Request
+from pellucid.model import (
+    Grpc,
+    Message,
+    Query,
+    QueryError,
+    Request,
+    ServerSentEvent,
+    WebSocket,
+)
 from pellucid.sink.text import TextSink
 
-from .messages import answer, connection, exchanges, http, lost, messages, raw, summary
+from .messages import (
+    WHO,
+    answer,
+    connection,
+    exchanges,
+    http,
+    insides,
+    lost,
+    messages,
+    queries,
+    raw,
+    raws,
+    summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pellucid.model import Http
 
     Render = Callable[..., str]
 
@@ -110,6 +129,92 @@ def test_binary_bodies_are_summarised(render: Render) -> None:
     assert "\n[1 byte of binary data (--hex shows it)]\n" in render(TextSink, http(response=answer(b"\xff")))
 
 
+def test_images_are_summarised(render: Render) -> None:
+    """An image is its format and size in pixels, as its own header says, whatever its media type."""
+    png = b"\x89PNG\r\n\x1a\n" + bytes.fromhex("0000000d49484452 00000280 000001e0") + b"\xff"
+    shown = render(TextSink, http(response=answer(png, [("Content-Type", "text/plain")])))
+    assert "\n[PNG image, 640 x 480 pixels, 25 bytes (--hex shows them)]\n" in shown
+
+
+def test_binary_pieces_are_one_line(render: Render) -> None:
+    """Binary pieces that follow each other in one direction are one line with their sum; nothing of it waits for long."""
+    shown = render(
+        TextSink, raw(b"\xff" * 10), raw(b"\xfe" * 5, offset=10), raw(b"\xfd", direction="read"), raw("a")
+    )
+    expected = (
+        f"{HEADING} write 15 bytes of binary data in 2 pieces at offset 0\n"
+        f"{HEADING} read 1 byte of binary data at offset 0\n"
+        f"{HEADING} write 1 byte at offset 0\n  a\n\n"
+    )
+    assert expected == shown
+
+
+def test_websocket(render: Render) -> None:
+    """A text message is a heading and its payload, a control frame and binary data a line."""
+    where = {**WHO, "url": "/live", "direction": "read"}
+    shown = render(
+        TextSink,
+        WebSocket(**where, opcode="text", data="hi\nyou", size=6),
+        WebSocket(**where, opcode="binary", data=b"\xff", encoding="base64", size=1),
+        WebSocket(**where, opcode="ping"),
+        WebSocket(**where, opcode="close", code=1000, stream=3),
+        WebSocket(**where, opcode="text", data="cut", size=9, sha256="ab12", truncated=True, error="a hole"),
+    )
+    expected = (
+        f"{HEADING} WebSocket read text 6 bytes on /live\n  hi\n  you\n\n"
+        f"{HEADING} WebSocket read binary 1 byte on /live\n"
+        f"{HEADING} WebSocket read ping 0 bytes on /live\n"
+        f"{HEADING} WebSocket read close 1000 stream 3 on /live\n"
+        f"{HEADING} WebSocket read text 9 bytes on /live\n  cut\n[9 bytes in all, SHA-256 ab12]\n"
+        "[truncated: the message is longer than what was kept]\n[error: a hole]\n\n"
+    )
+    assert expected == shown
+
+
+def test_server_sent_events(render: Render) -> None:
+    """An event is its type, its id and its data."""
+    event = ServerSentEvent(**WHO, url="/s", direction="read", event="tick", id="7", data="1\n2", size=3)
+    assert f"{HEADING} event read tick id 7 3 bytes on /s\n  1\n  2\n\n" == render(TextSink, event)
+
+
+def test_grpc(render: Render) -> None:
+    """A message is its fields as JSON on one line, else its bytes; a call ends with the name of its status."""
+    where = {**WHO, "url": "/a.B/C", "direction": "write", "stream": 1}
+    known = Grpc(
+        **where, number=0, message={"name": "tea"}, schema="a.D", data="\n\x03tea", size=5, compression="gzip"
+    )
+    expected = f'{HEADING} gRPC write message 0 a.D 5 bytes gzip stream 1 on /a.B/C\n  {{"name":"tea"}}\n\n'
+    assert expected == render(TextSink, known)
+    assert "  00000000  0a 03 74 65 61" in render(TextSink, known, hex=True)
+    unknown = Grpc(**where, number=1, data=b"\xff\xff", encoding="base64", size=2)
+    assert "\n[2 bytes of binary data (--hex shows them)]\n\n" in render(TextSink, unknown)
+    refused = http(protocol="gRPC", response=answer("", grpc_status=5, grpc_message="no tea"))
+    assert "\n[gRPC status 5, NOT_FOUND: no tea]\n\n" in render(TextSink, refused)
+
+
+def query(**changes: Any) -> Query:
+    """Return a query."""
+    fields = {"server": "mysql", "user": "me", "database": None, "kind": "query", "query": "SELECT 1,\n 2"}
+    return Query(**{**WHO, **fields, "rows": 1, "duration_ms": 0.5, **changes})
+
+
+def test_queries(render: Render) -> None:
+    """A query is who asked where, rows and time, its text and parameters, and the server's refusal."""
+    expected = f"{HEADING} mysql query me@? 1 row 0.5 ms\n  SELECT 1,\n   2\n\n"
+    assert expected == render(TextSink, query())
+    failed = query(
+        parameters=["a\n", 7, None], failure=QueryError(code="1146", message="no table"), rows=None
+    )
+    assert '\n[parameters: "a\\n", 7, null]\n[refused: 1146 no table]\n\n' in render(TextSink, failed)
+
+
+def test_what_is_partial_or_pushed(render: Render) -> None:
+    """Missing header fields, and a request that nobody sent, are said."""
+    shown = render(TextSink, http(response=answer("", partial=True), pushed=True, protocol="HTTP/2"))
+    assert " HTTP/2 pushed 12.3 ms\n" in shown
+    assert "\n[header fields are missing: they were sent before the capture began]\n" in shown
+
+
 def test_raw_data(render: Render) -> None:
     """Raw data is its direction, size and place in the stream, then the data."""
     expected = f"{HEADING} write 14 bytes at offset 160\n  EHLO a\n  QUIT\n\n"
@@ -123,6 +228,8 @@ def test_lost(render: Render) -> None:
     unknown = lost(conn=None, direction=None, offset=None, size=1, reason="untracked_calls")
     expected = "02:57:42.123 LOST 1 call on an unknown connection: untracked_calls\n"
     assert expected == render(TextSink, unknown)
+    missed = lost(conn=None, direction=None, offset=None, reason="place_full", messages=12)
+    assert render(TextSink, missed) == "02:57:42.123 LOST 12 messages of 4096 bytes: place_full\n"
 
 
 def test_connections_are_shown_on_demand(render: Render) -> None:
@@ -222,6 +329,11 @@ def test_truncate(render: Render) -> None:
     )
 
 
+def test_truncate_keeps_line_ends_whole(render: Render) -> None:
+    """A cut between CR and LF shows neither."""
+    assert "\n  ab\n[... 3 more bytes]\n" in render(TextSink, raw("ab\r\nc"), truncate=3)
+
+
 def test_truncate_keeps_characters_whole(render: Render) -> None:
     """A cut inside a character of UTF-8 moves to its beginning, and the count is still exact."""
     assert "\n  \xe9\n[... 4 more bytes]\n" in render(TextSink, raw("\xe9\u20acx"), truncate=4)
@@ -232,8 +344,8 @@ def test_colors(render: Render) -> None:
     """With colours on, times, programs, marks, names and losses stand out, and each line ends plain."""
     shown = render(TextSink, http(response=answer("", status=503, reason="")), lost(), color=True)
     expected = (
-        "\x1b[2m02:57:42.123\x1b[0m \x1b[1mcurl[4711]\x1b[0m client 10.0.0.2:51234 -> 93.184.216.34:443 "
-        "libssl.so.3 conn 7 HTTP/1.1 12.3 ms\n"
+        "\x1b[2m02:57:42.123\x1b[0m \x1b[1mcurl[4711]\x1b[0m \x1b[2mclient 10.0.0.2:51234 -> 93.184.216.34:443 "
+        "libssl.so.3 conn 7\x1b[0m HTTP/1.1 12.3 ms\n"
         "\x1b[1;36m>\x1b[0m \x1b[1;36mGET /a HTTP/1.1\x1b[0m\n"
         "\x1b[1;36m>\x1b[0m \x1b[36mHost\x1b[0m: e.com\n"
         "\x1b[1;31m<\x1b[0m \x1b[1;31mHTTP/1.1 503\x1b[0m\n"
@@ -245,11 +357,127 @@ def test_colors(render: Render) -> None:
     assert expected == shown
 
 
-@pytest.mark.parametrize(("status", "code"), [(101, "1;32"), (302, "1;32"), (404, "33"), (500, "1;31")])
+@pytest.mark.parametrize(("status", "code"), [(101, "1;32"), (302, "1;32"), (404, "1;33"), (500, "1;31")])
 def test_the_status_decides_the_color(render: Render, status: int, code: str) -> None:
     """Success is green, the client's fault yellow, the server's red."""
     shown = render(TextSink, http(response=answer("", status=status)), color=True)
     assert f"\x1b[{code}mHTTP/1.1 {status} OK\x1b[0m\n" in shown
+
+
+# --- on a terminal ---------------------------------------------------------------------------------
+
+
+def on_terminal(render: Render, body: str, media: str, **options: Any) -> str:
+    """Return how the body of an answer looks there."""
+    message = http(request=None, response=answer(body, [("Content-Type", media)]))
+    return render(TextSink, message, terminal=True, **options).partition("<\n")[2].removesuffix("\n")
+
+
+def test_json_is_laid_out(render: Render) -> None:
+    """JSON has a line for each member; numbers and escapes stay as they were sent."""
+    text = '{"a":1.50,"b":[true,{"c":"\\u00e9"}],"d":[],"e":{}}'
+    expected = '  {\n    "a": 1.50,\n    "b": [\n      true,\n      {"c": "\\u00e9"}\n    ],\n    "d": [],\n    "e": {}\n  }\n'
+    assert on_terminal(render, text, "application/json") == expected
+    assert on_terminal(render, text, "text/plain") == expected
+    assert on_terminal(render, "[not json", "text/plain") == "  [not json\n"
+    assert on_terminal(render, '{"a":1}\n{"a":2}', "application/x+json") == '  {"a": 1}\n  {"a": 2}\n'
+
+
+def test_json_that_was_cut_is_laid_out(render: Render) -> None:
+    """Of JSON that was cut everything is shown that is there."""
+    assert (
+        on_terminal(render, '{"a":[{"b":"c', "application/json")
+        == '  {\n    "a": [\n      {\n        "b": "c\n'
+    )
+
+
+def test_the_heading_on_a_terminal(render: Render) -> None:
+    """What a message is comes before its addresses, which a narrow window puts on the next line."""
+    line = "02:57:42.123 curl[4711] write 1 byte at offset 0 client 10.0.0.2:51234 -> 93.184.216.34:443 libssl.so.3 conn 7"
+    assert render(TextSink, raw("a"), terminal=True).startswith(f"{line}\n")
+
+
+def test_json_elsewhere_stays(render: Render) -> None:
+    """In a file or a pipe JSON stays on its line, where grep finds it whole."""
+    message = http(response=answer('{"a":1,"b":2}', [("Content-Type", "application/json")]))
+    assert '\n  {"a":1,"b":2}\n' in render(TextSink, message)
+
+
+def test_json_is_colored(render: Render) -> None:
+    """Keys, strings and other values differ."""
+    message = http(response=answer('{"a":"b","c":1}', [("Content-Type", "application/json")]))
+    shown = render(TextSink, message, terminal=True, color=True)
+    for piece in ('\x1b[36m"a"\x1b[0m', '\x1b[32m"b"\x1b[0m', "\x1b[33m1\x1b[0m"):
+        assert piece in shown
+
+
+def test_forms_are_tables(render: Render) -> None:
+    """A form is a table of decoded names and values, and a long value goes on within the width."""
+    shown = on_terminal(
+        render, "user=a%40b&remember=&x=" + "y" * 50, "application/x-www-form-urlencoded", width=40
+    )
+    expected = f"  user      a@b\n  remember  \n  x         {'y' * 28}\n            {'y' * 22}\n"
+    assert shown == expected
+
+
+MULTIPART = (
+    b'--B\r\nContent-Disposition: form-data; name="title"\r\n\r\nmy\ncat\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="f"; filename="c.bin"\r\nContent-Type: a/b\r\n\r\n\xff\r\n--B--\r\n'
+)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_parts_are_listed(render: Render, terminal: bool) -> None:
+    """Each part of a multipart body is named with its type and size; text is shown below, also beside binary parts."""
+    message = http(response=answer(MULTIPART, [("Content-Type", "multipart/form-data; boundary=B")]))
+    shown = render(TextSink, message, terminal=terminal)
+    expected = '<\n[part 1 "title": 6 bytes of text/plain]\n  my\n  cat\n[part 2 "f", file "c.bin": 1 byte of a/b]\n\n'
+    assert shown.endswith(expected)
+
+
+# --- views -----------------------------------------------------------------------------------------
+
+
+def test_quiet(render: Render) -> None:
+    """One line a message: when, who, and for an exchange method, URL, status, size and time."""
+    line = "02:57:42.123 curl[4711]"
+    cut = http(request=None, response=None, duration_ms=None, error="no response")
+    shown = render(TextSink, http(), cut, query(), raw("abc"), lost(), connection(), summary(), view="quiet")
+    expected = (
+        f"{line} GET https://e.com/a 200 5B 12.3ms\n"
+        f"{line} - - - - - [error: no response]\n"
+        f"{line} SQL me@? SELECT 1, 2 1 row 0.5 ms\n"
+        f"{line} DATA write 0 93.184.216.34:443 3B\n"
+        "02:57:42.123 LOST 4096 bytes on conn 7 read at offset 100: ring_full\n"
+    )
+    assert shown.startswith(expected)
+    assert shown.count("\n") == 7, "a connection is shown only if it is asked for, the summary always"
+
+
+@given(message=exchanges | insides | queries | raws)
+def test_quiet_is_one_line(render: Render, message: Message) -> None:
+    """Whatever was captured, a message is one line."""
+    shown = render(TextSink, message, view="quiet")
+    assert (shown.count("\n"), shown[-1]) == (1, "\n")
+
+
+def test_headers(render: Render) -> None:
+    """Of bodies only what they are is said, of raw data only the heading's facts."""
+    shown = render(
+        TextSink, http(response=answer("hello", [("Content-Type", "text/x; a=b")])), view="headers"
+    )
+    assert shown.endswith("< Content-Type: text/x; a=b\n<\n[5 bytes of text/x; a=b]\n\n")
+
+
+def test_body(render: Render) -> None:
+    """Payloads stand alone and as they were sent; the end is silent, unless something is missing."""
+    request = Request(method="POST", url="/", authority=None, headers=[], body=" a\n\n b")
+    shown = render(
+        TextSink, http(request=request), raw("x\n"), connection(), summary(), view="body", verbose=True
+    )
+    assert shown == " a\n\n b\nhello\nx\n"
+    assert "LOST 4096 bytes" in render(TextSink, lost(), view="body")
+    assert "LOST 1 byte" in render(TextSink, summary(lost={"ring_full": 1}), view="body")
 
 
 # --- what captured bytes cannot do -----------------------------------------------------------------
@@ -273,15 +501,21 @@ def test_a_name_cannot_forge_a_line(render: Render) -> None:
     assert "\n> a\\r\\n: b\\n< HTTP/1.1 200\\t\n[no response seen]\n" in shown
 
 
-SGR = re.compile(r"\x1b\[(0|1|2|33|36|1;31|1;32|1;36)m")
+SGR = re.compile(r"\x1b\[(0|1|2|32|33|36|1;31|1;32|1;33|1;36)m")
 
 
-@given(message=messages, hex_=st.booleans(), truncate=st.integers(0, 9), color=st.booleans())
-def test_any_message_is_harmless(
-    render: Render, message: Message, hex_: bool, truncate: int, color: bool
-) -> None:
+@given(
+    message=messages,
+    hex_=st.booleans(),
+    truncate=st.integers(0, 9),
+    color=st.booleans(),
+    view=st.sampled_from(["all", "headers", "body", "quiet"]),
+    terminal=st.booleans(),
+)
+def test_any_message_is_harmless(render: Render, message: Message, color: bool, **options: Any) -> None:
     """Whatever was captured, nothing but line ends, tabs and our own colours can control a terminal."""
-    shown = render(TextSink, message, hex=hex_, truncate=truncate, color=color, verbose=True)
+    options["hex"] = options.pop("hex_")
+    shown = render(TextSink, message, color=color, verbose=True, **options)
     if color:
         shown = SGR.sub("", shown)
     categories = {unicodedata.category(character) for character in set(shown) - set("\n\t")}
@@ -289,9 +523,9 @@ def test_any_message_is_harmless(
     assert not set(shown) & set("\u202d\u202e\u2066\u2067")
 
 
-@given(message=exchanges, hex_=st.booleans())
-def test_an_exchange_is_one_paragraph(render: Render, message: Http, hex_: bool) -> None:
-    """An exchange ends with its only empty line, and only indented lines come from a body."""
-    lines = render(TextSink, message, hex=hex_).split("\n")
-    assert len(lines) - 2 == lines.index("")
+@given(message=exchanges | insides | queries, hex_=st.booleans(), terminal=st.booleans())
+def test_a_message_is_one_paragraph(render: Render, message: Message, hex_: bool, terminal: bool) -> None:
+    """A message ends with its only empty line, if it is more than one; only indented lines come from a payload."""
+    lines = render(TextSink, message, hex=hex_, terminal=terminal).split("\n")
+    assert len(lines) == 2 or len(lines) - 2 == lines.index("")
     assert all(line.startswith((">", "<", "[", "  ")) for line in lines[1:-2])

@@ -67,7 +67,7 @@ class Tracing:
         self._object = BpfObject(path)
         self.btf = self._object.btf()
         self._types = Btf(self.btf)
-        decoders(self._types, RECORDS)  # refuses an object whose records are not those of model.py
+        decoders(self._types, RECORDS)  # refuses an object whose records are not those of pellucid.model
         self._who = who
         self._multi = has_uprobe_multi()
         self.overwrites = Overwrites()

@@ -8,6 +8,7 @@ libbpf/drain.c writes RECORD envelopes in this form, so that a batch can go to a
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 HEADER = struct.Struct("<IHH")
 _KINDS = {kind.value: kind for kind in Kind}
+_envelope = partial(tuple.__new__, Envelope)
+"""`Envelope._make` without its check: this is done for every record."""
+
 _to_json = msgspec.json.Encoder()
 
 
@@ -36,12 +40,13 @@ def pack_context(context: Context) -> bytes:
 def split(batch: bytes | memoryview) -> Iterator[Envelope]:
     """The envelopes of a batch; their payloads are views of it. FormatError if it does not end with one."""
     view, at, end = memoryview(batch), 0, len(batch)
-    while at + HEADER.size <= end:
-        size, kind, object_id = HEADER.unpack_from(view, at)
-        at += HEADER.size
-        if kind not in _KINDS or at + size > end:
-            raise FormatError(f"damaged envelope of kind {kind} with {size} bytes, {end - at} left")
-        yield Envelope(_KINDS[kind], object_id, view[at : at + size])
-        at += size
+    header, unpack = HEADER.size, HEADER.unpack_from
+    while at + header <= end:
+        size, kind, object_id = unpack(view, at)
+        start = at + header
+        at = start + size
+        if kind not in _KINDS or at > end:
+            raise FormatError(f"damaged envelope of kind {kind} with {size} bytes, {end - start} left")
+        yield _envelope((_KINDS[kind], object_id, view[start:at]))
     if at != end:
         raise FormatError(f"{end - at} bytes after the last whole envelope")

@@ -52,7 +52,7 @@ class Recorder:
 
     def write(self, batch: bytes | memoryview) -> None:
         """Append whole envelopes, as many as fit; at the limit the recording ends and `on_full` is called."""
-        if self._ended:
+        if self._ended or not len(batch):
             return
         if len(batch) <= self._room:  # without a look at each record: this is the hot path of --record
             self._put(batch)

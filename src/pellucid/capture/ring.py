@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pellucid.capture.envelope import pack, pack_context
-from pellucid.channel import Channel, Finish, Ring, Settle, Tell
+from pellucid.channel import Finish, Logged, Opened, Ring, Settle, Tell
 from pellucid.libbpf.drain import Drain
 from pellucid.model import Kind, Offsets, Target
 
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pellucid.channel import Anything
+    from pellucid.inbox import Inbox
 
 
 class Live:
-    """Iterate to get batches of envelopes, of up to `capacity` bytes, until the tracer ends the stream, or itself."""
+    """Iterate to get batches of envelopes, of up to `capacity` bytes, until the tracer ends the stream, or itself.
 
-    def __init__(self, channel: Channel, capacity: int) -> None:
+    A batch is empty where nothing came, but an output can go on that its reader had held up, and with `idle`, in seconds,
+    whenever nothing has come for so long.
+    """
+
+    def __init__(self, channel: Inbox, capacity: int, idle: float | None = None) -> None:
         self._channel = channel
         self._capacity = capacity
+        self._idle = None if idle is None else idle * 1000
         self._drains: dict[int, Drain] = {}
         self._finished = False
         self._heard: deque[tuple[Anything | None, list[int]]] = deque()
@@ -33,9 +39,12 @@ class Live:
     def __iter__(self) -> Iterator[bytes | memoryview]:
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
+        poll.register(self._channel.connections, select.POLLIN)
         while not self._finished:
-            poll.poll()
+            ready = dict(poll.poll(0 if self._channel.pending else self._idle))
             yield from self._drain()
+            if not ready or self._channel.connections.fileno() in ready:
+                yield b""
             if not self._heard and self._channel.readable():
                 self._heard.append(self._channel.receive())
             while self._heard:
@@ -82,6 +91,8 @@ class Live:
                 os.close(fds[0])
                 self._drains[message.object] = drain
                 poll.register(drain.ready_fd, select.POLLIN)
+            case Opened() | Logged():
+                yield b""
             case Settle():
                 yield from self._settle()
             case Finish():

@@ -32,7 +32,7 @@ _context: msgspec.json.Decoder[Clock | Target | Drops | Offsets | End] = msgspec
 class Decode:
     """Bytes to values, envelope by envelope.
 
-    `records` are NamedTuple classes as in `model.py`; each is read from the objects that have its struct.
+    `records` are NamedTuple classes as in `pellucid.model`; each is read from the objects that have its struct.
     """
 
     def __init__(self, records: Sequence[type] = model.RECORDS) -> None:

@@ -37,7 +37,7 @@ from pellucid.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Join:
         self._ended = False
         self._boot_to_wall = 0
         self._began: int | None = None
-        self._handlers: dict[type, Callable[[Any], Iterator[Flow]]] = {
+        self._handlers: dict[type, Callable[[Any], Iterable[Flow]]] = {
             Data: self._data,
             Process: self._process,
             Gone: self._gone,
@@ -88,26 +88,29 @@ class Join:
             End: self._end,
         }
 
-    def __call__(self, value: Record | Context) -> Iterator[Flow]:
+    def __call__(self, value: Record | Context) -> Iterable[Flow]:
         """What follows from one record or context."""
         return self._handlers[type(value)](value)
 
-    def _data(self, record: Data) -> Iterator[Flow]:
-        stream = self._streams.get(record.connection)
+    def _data(self, record: Data) -> Iterable[Flow]:
+        boot, connection, offset, _, way, data = record  # unpacked, and no calls: this is the hot path
+        stream = self._streams.get(connection)
         if stream is None:
-            self._stray += len(record.bytes)
-            return
-        self._bytes += len(record.bytes)
-        self._last = record.time
-        time = record.time + self._boot_to_wall
-        try:  # no call: this is the hot path
-            direction = _DIRECTIONS[record.direction]
+            self._stray += len(data)
+            return ()
+        self._bytes += len(data)
+        self._last = boot
+        time = boot + self._boot_to_wall
+        try:
+            direction = _DIRECTIONS[way]
         except IndexError:
-            raise _nonsense("direction", record.direction) from None
-        if record.offset != stream.expected[direction]:
-            yield from self._hole(stream, direction, record.offset, time)
-        stream.expected[direction] = record.offset + len(record.bytes)
-        yield Chunk(stream.connection, direction, record.offset, time, record.bytes)
+            raise _nonsense("direction", way) from None
+        expected = stream.expected[way]
+        stream.expected[way] = offset + len(data)
+        chunk = Chunk(stream.connection, direction, offset, time, data)
+        if offset > expected:
+            return (Gap(stream.connection, direction, expected, time, offset - expected, NO_REASON), chunk)
+        return (chunk,)
 
     def _process(self, record: Process) -> Iterator[Flow]:
         names, end = record.names, record.executable

@@ -2,6 +2,6 @@
 
 from pellucid.parse.choose import Parse
 from pellucid.parse.limits import Limits
-from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Verdict
+from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 
-__all__ = ["Ending", "Held", "Limits", "Parse", "Protocol", "ProtocolError", "Verdict"]
+__all__ = ["Ending", "Held", "Limits", "Parse", "Protocol", "ProtocolError", "Upgrade", "Verdict"]

@@ -52,6 +52,11 @@ class Body:
         """Bytes of memory that the body takes."""
         return self._kept.__sizeof__()
 
+    @property
+    def sound(self) -> bool:
+        """Nothing is missing but what `max_body` leaves out."""
+        return not (self.lost or self.shortened)
+
     def shorten(self, most: int) -> None:
         """Keep no more than the first `most` bytes from here on."""
         self._most = min(self._most, most)
@@ -83,13 +88,19 @@ class Body:
         self.size += size
         self.lost += size
 
-    def show(self, content_encoding: str | None) -> Shown:
-        """Undo the codings as far as the limits and the bytes allow; where they do not, show what was sent."""
+    def show(self, content_encoding: str | None, content_type: str | None = None) -> Shown:
+        """Undo the codings as far as the limits and the bytes allow; where they do not, show what was sent.
+
+        Text is in the charset that `content_type` declares, else in UTF-8; other bytes stay bytes.
+        """
         kept = bytes(self._kept)
         whole = len(kept) == self.size
+        if whole and not content_encoding:
+            text, encoding = readable(kept, content_type=content_type)
+            return Shown(text, encoding, self.size)
         data, cut = self._decoded(kept, content_encoding)
         truncated = cut or not whole
-        text, encoding = readable(data, cut=truncated)
+        text, encoding = readable(data, cut=truncated, content_type=content_type)
         return Shown(text, encoding, self.size, self._sha256(kept) if truncated else UNSET, truncated)
 
     def _decoded(self, kept: bytes, content_encoding: str | None) -> tuple[bytes, bool]:

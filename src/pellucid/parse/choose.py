@@ -1,8 +1,10 @@
 """The parse stage: finds for each connection the parser that claims it, else shows its bytes.
 
     UNDECIDED --a parser says YES--> PARSED --ProtocolError--> RAW
-        |  all say NO                                           ^
-        +-------------------------------------------------------+
+        |  all say NO                 ^  |                      ^
+        |                            +--+ an upgrade that      |
+        |                                 another parser takes |
+        +------------------------------------------------------+
 
 A connection whose beginning was not seen (`mid`, or a gap before a parser was found) never becomes RAW
 by a NO: its first bytes may be the middle of a message, so each later chunk is a new beginning.
@@ -18,7 +20,7 @@ from msgspec import UNSET
 from pellucid.model import Chunk, Close, Connection, Flow, Gap, Message, Open, Summary, Totals
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST, GROWTH, Budget
 from pellucid.parse.evict import make_room
-from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Verdict
+from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
 from pellucid.parse.stream import Stream
 from pellucid.parse.times import rfc3339
@@ -46,7 +48,7 @@ class Parse:
 
     def parse(self, flow: Flow) -> Iterable[Message]:
         """Take the next value of the flow; return the messages it completes, in order."""
-        messages = self._messages(flow)
+        messages = self._chunk(flow) if type(flow) is Chunk else self._messages(flow)
         if self._budget.left < 0:
             messages = [*messages, *make_room(self._streams.values(), self._budget, flow.time)]
         for message in messages:
@@ -56,7 +58,7 @@ class Parse:
     def _messages(self, flow: Flow) -> Sequence[Message]:
         match flow:
             case Chunk():
-                return self._chunk(self._stream(flow.connection), flow)
+                return self._chunk(flow)
             case Gap():
                 return [*self._gap(self._stream(flow.connection), flow), lost(flow)]
             case Open():
@@ -76,12 +78,16 @@ class Parse:
             self._budget.charge(CONNECTION_COST)
         return stream
 
-    def _chunk(self, stream: Stream, chunk: Chunk) -> Sequence[Message]:
+    def _chunk(self, chunk: Chunk) -> Sequence[Message]:
+        stream = self._streams.get(chunk.connection.id) or self._stream(chunk.connection)
         if not chunk.data:
             return []
         self._budget.left -= (len(chunk.data) * GROWTH >> 3) + CHUNK_COST  # no call: this is the hot path
         if stream.parser:
-            return self._parsed(stream, stream.parser, chunk)
+            try:
+                return stream.parser.feed(chunk)
+            except ProtocolError as left:
+                return self._left(stream, left)
         if stream.decided:
             return [raw_data(chunk)]
         return self._undecided(stream, chunk)
@@ -89,7 +95,9 @@ class Parse:
     def _undecided(self, stream: Stream, chunk: Chunk) -> Sequence[Message]:
         head = stream.hold(chunk)
         self._budget.charge(len(chunk.data))
-        verdicts = [parser.claims(head[: self._limits.max_sniff]) for parser in self._parsers]
+        verdicts = [
+            parser.claims(head[: self._limits.max_sniff], stream.connection) for parser in self._parsers
+        ]
         if Verdict.YES in verdicts:
             parser = self._parsers[verdicts.index(Verdict.YES)]
             stream.parser = parser(stream.connection, self._limits, self._budget, chunk.direction, head)
@@ -101,24 +109,35 @@ class Parse:
     def _replay(self, stream: Stream) -> Sequence[Message]:
         """Let a parser that was just chosen see what it was chosen by."""
         stream.seeking = False
-        return [message for chunk in stream.release() for message in self._chunk(stream, chunk)]
+        return [message for chunk in stream.release() for message in self._chunk(chunk)]
 
     def _unclaimed(self, stream: Stream) -> Sequence[Message]:
         *before, last = stream.release()
         if stream.seeking and before:  # the last chunk may begin what the earlier ones did not
-            return [*raw_all(before), *self._chunk(stream, last)]
+            return [*raw_all(before), *self._chunk(last)]
         return raw_all([*before, last])
 
-    def _parsed(self, stream: Stream, parser: Protocol, piece: Chunk | Gap) -> Sequence[Message]:
-        try:
-            return parser.feed(piece) if isinstance(piece, Chunk) else parser.gap(piece)
-        except ProtocolError as left:
-            stream.parser = None
+    def _left(self, stream: Stream, left: ProtocolError) -> Sequence[Message]:
+        stream.parser = self._successor(stream, left.upgrade)
+        if stream.parser is None:
             return [*left.messages, *raw_all(left.rest)]
+        return [*left.messages, *(message for chunk in left.rest for message in self._chunk(chunk))]
+
+    def _successor(self, stream: Stream, upgrade: Upgrade | None) -> Protocol | None:
+        if upgrade is None:
+            return None
+        offers = (
+            parser.takes_over(stream.connection, self._limits, self._budget, upgrade)
+            for parser in self._parsers
+        )
+        return next((successor for successor in offers if successor), None)
 
     def _gap(self, stream: Stream, gap: Gap) -> Sequence[Message]:
         if stream.parser:
-            return self._parsed(stream, stream.parser, gap)
+            try:
+                return stream.parser.gap(gap)
+            except ProtocolError as left:
+                return self._left(stream, left)
         stream.seeking = stream.seeking or not stream.decided
         return raw_all(stream.release())
 

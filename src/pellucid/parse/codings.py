@@ -58,8 +58,9 @@ def _brotli(data: bytes, limit: int) -> bytes:
     """Undo brotli (RFC 7932). One call may pass `limit` by a block of 32 KiB, which is cut off."""
     decoder = brotli.Decompressor()
     out: bytes = decoder.process(data, output_buffer_limit=limit)
-    while len(out) < limit and not decoder.can_accept_more_data():
-        out += decoder.process(b"", output_buffer_limit=limit - len(out))
+    # Of a stream that does not end here it says that it can accept more data while there is more to come out.
+    while len(out) < limit and (piece := decoder.process(b"", output_buffer_limit=limit - len(out))):
+        out += piece
     return out[:limit]
 
 

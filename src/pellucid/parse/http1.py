@@ -21,19 +21,21 @@ from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.body import Body
 from pellucid.parse.budget import PARSER_COST
 from pellucid.parse.http1_exchange import AnyPart, Exchange, Part, switches
+from pellucid.parse.http1_fields import HeadError
 from pellucid.parse.http1_framing import Chunked, ChunkError, Framing, Sized, UntilClose
 from pellucid.parse.http1_head import (
     HEAD_END,
     Head,
-    HeadError,
     RequestHead,
     ResponseHead,
     judge_request,
     judge_response,
 )
 from pellucid.parse.http1_side import Side, after_empty_lines
-from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Verdict
+from pellucid.parse.live import Carried, reader_of
+from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
+from pellucid.parse.template import Template, blank_http
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +51,7 @@ class Http1(Protocol):
     """The parser."""
 
     @classmethod
-    def claims(cls, head: bytes) -> Verdict:
+    def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
         """Say yes to a whole request line or status line of HTTP/1.0 or HTTP/1.1, and to nothing else."""
         request = judge_request(head)
         return judge_response(head) if request is Verdict.NO else request
@@ -58,6 +60,7 @@ class Http1(Protocol):
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
     ) -> None:
         self._connection = connection
+        self._template = Template(connection, blank_http)
         self._limits = limits
         self._budget = budget
         budget.charge(PARSER_COST)
@@ -74,7 +77,7 @@ class Http1(Protocol):
 
     def feed(self, chunk: Chunk) -> Sequence[Message]:
         """Take the next bytes of one direction; return the exchanges they complete."""
-        side = self._side(chunk.direction)
+        side = self._requests if chunk.direction is self._requests.direction else self._responses
         at, size = 0, len(chunk.data)
         while at < size:
             if side.part:
@@ -85,7 +88,8 @@ class Http1(Protocol):
                 at = self._head(side, chunk, at)
         if side.part:
             self._budget.charge(side.part.head.cost)
-        return self._take()
+        out, self._out = self._out, []
+        return out
 
     def gap(self, gap: Gap) -> Sequence[Message]:
         """Go on counting where the hole leaves no doubt about the framing, else seek a new beginning."""
@@ -101,6 +105,8 @@ class Http1(Protocol):
             part = side.part
             if part and not (isinstance(part.framing, UntilClose) and ending is Ending.CLOSED):
                 part.cut = ending
+            if part and part.live:
+                self._out += part.live.end(part.cut)
         for exchange in self._pending():
             exchange.unanswered(ending)
             self._show(exchange)
@@ -141,7 +147,7 @@ class Http1(Protocol):
         return out
 
     def _show(self, exchange: Exchange) -> None:
-        self._out.append(exchange.message(self._connection))
+        self._out.append(exchange.message(self._template))
 
     def _held(self) -> list[Chunk]:
         chunks = [
@@ -173,8 +179,9 @@ class Http1(Protocol):
                 return after_empty_lines(chunk.data, at)
             end = HEAD_END.search(chunk.data, at)
             if end:
-                self._begin(side, chunk.data[at : end.end()], chunk, at, end.end())
-                return end.end()
+                after = end.end()
+                self._begin(side, chunk.data[at:after], chunk, at, after)
+                return after
         side.hold(chunk, at)
         end = HEAD_END.search(side.held, max(0, held - _HEAD_END_SIZE))
         if not end:
@@ -208,19 +215,28 @@ class Http1(Protocol):
         except HeadError as error:
             self._leave(str(error), chunk, at)
         side.held.clear()
-        part = side.part
-        if part and (part.framing is None or part.framing.done):
-            exchange = side.exchange
-            self._finish(side, part)
-            if exchange and exchange.switched:
-                self._leave("the connection switched protocols", chunk, after)
+        part, exchange = side.part, side.exchange
+        if part is None:
+            return
+        if part.framing:
+            self._read_live(side, part)
+            if not part.framing.done:
+                return
+        self._finish(side, part)
+        if exchange and exchange.switched:
+            upgrade = exchange.upgrade(self._requests.direction)
+            self._leave("the connection switched protocols", chunk, after, upgrade)
 
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
         part = Part(head, self._request_framing(head), began, now)
         exchange = Exchange(part)
-        self._requests.part = part
-        self._requests.exchange = exchange
         self._waiting.append(exchange)
+        if part.framing:
+            self._requests.part = part
+            self._requests.exchange = exchange
+        else:
+            part.complete = True
+            self._budget.left -= head.cost
         if len(self._waiting) > self._limits.max_pending:
             self._give_up(self._waiting.popleft())
 
@@ -249,6 +265,8 @@ class Http1(Protocol):
     def _finish(self, side: Side, part: AnyPart) -> None:
         """Take note that a half is complete, or that no more of it will be seen."""
         part.complete = True
+        if part.live:
+            self._out += part.live.end(part.cut)
         exchange = side.exchange
         side.part = side.exchange = None
         if exchange and exchange.finished:
@@ -272,6 +290,8 @@ class Http1(Protocol):
         framing = part.framing
         assert framing is not None
         known = framing.gap(size)
+        if part.live:
+            self._out += part.live.take()
         if not known and not framing.done:
             part.cut = "bytes were lost"
         if framing.done or part.cut:
@@ -285,6 +305,8 @@ class Http1(Protocol):
         framing = part.framing
         assert framing is not None
         part.ended = chunk.time
+        if part.live:
+            part.live.time = chunk.time
         try:
             at = framing.feed(chunk.data, at)
         except ChunkError as error:
@@ -293,13 +315,29 @@ class Http1(Protocol):
             side.began = chunk.time
             side.offset = chunk.offset + error.at - len(side.held)
             self._leave(str(error), chunk, error.at)
+        if part.live:
+            self._out += part.live.take()
+            self._budget.charge(part.live.grown())
         if framing.done:
             self._finish(side, part)
         return at
 
+    def _read_live(self, side: Side, part: AnyPart) -> None:
+        """Have a body read while it arrives, where its media type asks for it and nothing but chunks wraps it."""
+        fields = part.head.fields
+        reader = reader_of(fields.media) if fields.media else None
+        if reader and fields.transfer in {None, "chunked"}:
+            request = side.exchange.request if side.exchange else None
+            url = request.head.url if request else None
+            carried = Carried(self._connection, side.direction, None, url, fields.fields)
+            part.read_live(reader(carried, self._limits), self._limits)
+
     def _request_framing(self, head: RequestHead) -> Framing | None:
         """Choose by RFC 9112 section 6.3, items 3 to 7."""
-        if head.fields.transfer is not None and not head.chunked:
+        fields = head.fields
+        if fields.transfer is None and fields.length is None:
+            return None  # most requests
+        if fields.transfer is not None and not head.chunked:
             raise HeadError("a request whose body has no end")
         return self._framing(head)
 
@@ -318,8 +356,8 @@ class Http1(Protocol):
 
     # --- the end of HTTP ---------------------------------------------------------------------------
 
-    def _leave(self, reason: str, chunk: Chunk, at: int) -> NoReturn:
+    def _leave(self, reason: str, chunk: Chunk, at: int, upgrade: Upgrade | None = None) -> NoReturn:
         """Give the connection up: bytes held and those from index `at` on are in no message."""
         self._side(chunk.direction).hold(chunk, at)
         rest = self._held()
-        raise ProtocolError(reason, self.close(chunk.time, Ending.LEFT), rest)
+        raise ProtocolError(reason, self.close(chunk.time, Ending.LEFT), rest, upgrade)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from msgspec import UNSET, UnsetType
-
-from pellucid.model import Connection, Headers, Http, Request, Response
-from pellucid.parse.body import Shown
+from pellucid.model import Request, Response
 from pellucid.parse.http1_framing import Chunked, Framing
 from pellucid.parse.http1_head import RequestHead, ResponseHead
-from pellucid.parse.protocol import Ending, Held
-from pellucid.parse.raw import who
+from pellucid.parse.live import LiveBody
+from pellucid.parse.protocol import Ending, Held, Upgrade
 from pellucid.parse.times import milliseconds, rfc3339
 
-_NO_BODY = Shown()
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pellucid.model import Direction, Http
+    from pellucid.parse.carried import Live
+    from pellucid.parse.limits import Limits
+    from pellucid.parse.template import Template
 
 H = TypeVar("H", RequestHead, ResponseHead)
 
@@ -27,7 +30,7 @@ def switches(method: str | None, status: int) -> bool:
 class Part(Generic[H]):
     """One half of an exchange; times in nanoseconds since 1970."""
 
-    __slots__ = ("began", "complete", "cut", "ended", "framing", "head")
+    __slots__ = ("began", "complete", "cut", "ended", "framing", "head", "live")
 
     def __init__(self, head: H, framing: Framing | None, began: int, ended: int) -> None:
         self.head: H = head
@@ -39,29 +42,43 @@ class Part(Generic[H]):
         self.complete = False
         self.cut: str | None = None
         """What happened before the body was complete."""
+        self.live: LiveBody | None = None
+        """The framing's body, where it is read while it arrives."""
 
-    def shown(self) -> Shown:
-        """Show the body, as far as it came."""
-        if self.framing is None:
-            return _NO_BODY
-        shown = self.framing.body.show(self.head.codings)
-        return shown._replace(truncated=True) if self.cut else shown
+    @property
+    def duration(self) -> float:
+        """Milliseconds from its first byte to the last so far."""
+        return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
+
+    def read_live(self, live: Live, limits: Limits) -> None:
+        """Have the body, of which nothing has come yet, read while it arrives."""
+        assert self.framing is not None
+        self.framing.body = self.live = LiveBody(limits, live, self.ended)
+
+    def fill(self, half: Request | Response) -> bool:
+        """Put the body into a half of a message, as far as it came; say whether some of it is not shown."""
+        framing = self.framing
+        if framing is None:
+            return False
+        shown = framing.body.show(self.head.codings, self.head.fields.media)
+        half.body, half.encoding, half.size, half.sha256, cut = shown
+        if isinstance(framing, Chunked) and framing.trailers:
+            half.trailers = framing.trailers
+        return cut or self.cut is not None
 
     def holds(self) -> Held:
         """Bytes of memory that this half takes."""
         if self.framing is None:
             return Held(0, self.head.cost)
-        return Held(self.framing.body.kept, self.head.cost + self.framing.cost)
+        live = self.live.live_cost if self.live else 0
+        return Held(self.framing.body.kept, self.head.cost + self.framing.cost + live)
 
-    def trailers(self) -> Headers | UnsetType:
-        """Return the trailer fields, unset where there are none."""
-        trailers = self.framing.trailers if isinstance(self.framing, Chunked) else []
-        return trailers or UNSET
-
-    def problems(self, name: str) -> list[str]:
+    def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of this half."""
-        problems = []
         body = self.framing.body if self.framing else None
+        if not self.cut and (body is None or body.sound):
+            return ()
+        problems = []
         if body and body.lost:
             problems.append(f"{body.lost} bytes of the {name} body were lost")
         if self.cut:
@@ -103,34 +120,49 @@ class Exchange:
     @property
     def finished(self) -> bool:
         """Nothing more of either half comes."""
-        return self.sent and self.response is not None and self.response.complete
+        request, response = self.request, self.response
+        return response is not None and response.complete and (request is None or request.complete)
 
     @property
     def switched(self) -> bool:
         """The response says that another protocol follows."""
         return self.response is not None and switches(self.method, self.response.head.status)
 
+    def upgrade(self, client: Direction) -> Upgrade | None:
+        """What both ends have agreed on, where the response `switched`: by its Upgrade field, or a tunnel.
+
+        None where the request goes on: nobody can say where it ends and the other protocol begins.
+        """
+        if self.response is None or not self.sent:
+            return None
+        request = _request(self.request)[0] if self.request else None
+        response, _ = _response(self.response)
+        names = [value for name, value in response.headers if name.lower() == "upgrade"]
+        name = ", ".join(names).strip().lower() if response.status == 101 else "connect"
+        return Upgrade(name, client, request, response)
+
     def unanswered(self, ending: Ending | str) -> None:
         """Say that no response came before `ending`, if none did."""
         if self.response is None:
             self.problem = f"no response before {ending}"
 
-    def message(self, connection: Connection) -> Http:
+    def message(self, template: Template[Http]) -> Http:
         """Make the message of what is there."""
         first = self.request or self.response
         assert first is not None
-        request, request_cut = _request(self.request) if self.request else (None, False)
-        response, response_cut = _response(self.response) if self.response else (None, False)
-        return Http(
-            ts=rfc3339(first.began),
-            protocol=first.head.version,
-            request=request,
-            response=response,
-            duration_ms=self._duration(),
-            truncated=request_cut or response_cut,
-            error=self._error(),
-            **who(connection),
-        )
+        message = template.copy()
+        message.ts = rfc3339(first.began)
+        message.protocol = first.head.version
+        if self.request:
+            message.request, message.truncated = _request(self.request)
+            message.request_ms = self.request.duration
+        if self.response:
+            message.response, cut = _response(self.response)
+            message.truncated = message.truncated or cut
+            message.response_ms = self.response.duration
+        message.duration_ms = self._duration()
+        message.error = self._error()
+        return message
 
     def _duration(self) -> float | None:
         if self.request is None or self.response is None:
@@ -139,39 +171,20 @@ class Exchange:
 
     def _error(self) -> str | None:
         problems = [self.problem] if self.problem else []
-        if self.request:
+        if self.request and self.request.framing:
             problems += self.request.problems("request")
-        if self.response:
+        if self.response and self.response.framing:
             problems += self.response.problems("response")
         return "; ".join(problems) or None
 
 
 def _request(part: Part[RequestHead]) -> tuple[Request, bool]:
-    shown = part.shown()
-    request = Request(
-        method=part.head.method,
-        url=part.head.url,
-        authority=part.head.authority,
-        headers=part.head.fields.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=part.trailers(),
-    )
-    return request, shown.truncated
+    head = part.head
+    request = Request(method=head.method, url=head.url, authority=head.authority, headers=head.fields.fields)
+    return request, part.fill(request)
 
 
 def _response(part: Part[ResponseHead]) -> tuple[Response, bool]:
-    shown = part.shown()
-    response = Response(
-        status=part.head.status,
-        reason=part.head.reason,
-        headers=part.head.fields.fields,
-        body=shown.body,
-        encoding=shown.encoding,
-        size=shown.size,
-        sha256=shown.sha256,
-        trailers=part.trailers(),
-    )
-    return response, shown.truncated
+    head = part.head
+    response = Response(status=head.status, reason=head.reason, headers=head.fields.fields)
+    return response, part.fill(response)

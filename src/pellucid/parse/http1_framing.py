@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.parse.budget import FIELD_COST
-from pellucid.parse.http1_head import Fields
+from pellucid.parse.http1_fields import read_fields
 
 if TYPE_CHECKING:
     from pellucid.model import Headers
@@ -160,7 +160,7 @@ class Chunked:
 
     def _trailer_line(self, line: bytes) -> None:
         if line in {b"\r\n", b"\n"}:
-            self.trailers = Fields(bytes(self._trailers) + line).fields if self._trailers else []
+            self.trailers = read_fields(bytes(self._trailers) + line).fields if self._trailers else []
             self._trailers.clear()
             self.done = True
         elif len(self._trailers) + len(line) > self._max_trailers:

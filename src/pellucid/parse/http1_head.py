@@ -1,25 +1,19 @@
-"""Start lines and header fields of HTTP/1 (RFC 9112 sections 2 to 5).
+"""Start lines and heads of HTTP/1 (RFC 9112 sections 2 to 4).
 
 llhttp refuses methods that it does not know, though anybody may add one (RFC 9110 section 9.1), and it
 does not say where a head ends, which must be known for HEAD, for upgrades and for gaps. So the start line is read
-here, the head is cut off here, and llhttp reads the fields, behind a start line of its own.
-It is told to be lenient: what both ends have understood should be shown, not judged.
+here, and the head is cut off here.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
-
-import httptools
 
 from pellucid.parse.budget import CHARACTER_COST, FIELD_COST, HEAD_COST
+from pellucid.parse.http1_fields import Fields, HeadError, read_fields
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.text import field_text
-
-if TYPE_CHECKING:
-    from pellucid.model import Headers
 
 _MAX_METHOD = 32
 """Bytes; the longest registered one is UPDATEREDIRECTREF."""
@@ -36,15 +30,11 @@ _REQUEST_BEGINS = re.compile(
 _STATUS_BEGINS = re.compile(rb"HTTP/1\.[01](?: [1-9]?[0-9]{0,2}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?)?\r?")
 _VERSION = b"HTTP/1."
 
+_REMEMBERED = 256
+"""Start lines of each kind: what is polled is asked for in the same words. At most 8 KiB each as `max_sniff` has it."""
+
 HEAD_END = re.compile(rb"\n\r?\n")
 """A bare LF is a line end too (RFC 9112 section 2.2)."""
-
-
-_UNDERSTOOD = frozenset({b"content-length", b"host", b"content-encoding", b"transfer-encoding"})
-
-
-class HeadError(ValueError):
-    """The bytes are not the head of a message of HTTP/1."""
 
 
 def judge_request(head: bytes) -> Verdict:
@@ -63,81 +53,16 @@ def judge_response(head: bytes) -> Verdict:
     return Verdict.MORE if _STATUS_BEGINS.fullmatch(head) else Verdict.NO
 
 
-@lru_cache(maxsize=1024)
-def _name(name: bytes) -> tuple[str, bytes]:
-    """Return a field name as sent and in lower case; programs send the same few again and again."""
-    return name.decode("ascii"), name.lower()
-
-
-class Fields:
-    """A block of header or trailer fields, as llhttp hands them over."""
-
-    __slots__ = ("authority", "codings", "fields", "length", "transfer")
-
-    def __init__(self, block: bytes | memoryview) -> None:
-        """Read `block`: field lines and the empty line after them. Raises `HeadError`."""
-        self.fields: Headers = []
-        self.authority: str | None = None
-        self.codings: str | None = None
-        """Content-Encoding, all its lines joined."""
-        self.length: int | None = None
-        self.transfer: str | None = None
-        """Transfer-Encoding, lower case, all its lines joined."""
-        parser = httptools.HttpRequestParser(self)
-        parser.set_dangerous_leniencies(
-            lenient_headers=True,
-            lenient_chunked_length=True,
-            lenient_transfer_encoding=True,
-            lenient_optional_cr_before_lf=True,
-        )
-        try:
-            parser.feed_data(b"GET / HTTP/1.1\r\n")
-            parser.feed_data(block)
-        except httptools.HttpParserUpgrade:
-            pass  # llhttp stops after a head that asks for an upgrade: nothing follows it here
-        except httptools.HttpParserError as error:
-            raise HeadError(str(error)) from error
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep one field; called by httptools."""
-        shown, lower = _name(name)
-        text = field_text(value.rstrip(b" \t"))
-        self.fields.append((shown, text))
-        if lower in _UNDERSTOOD:
-            self._understand(lower, text)
-
-    def _understand(self, name: bytes, text: str) -> None:
-        """Take from a field what framing and display need."""
-        match name:
-            case b"content-length":
-                self.length = int(text.lstrip("0") or "0")
-            case b"host" if self.authority is None:
-                self.authority = text
-            case b"content-encoding":
-                self.codings = _joined(self.codings, text)
-            case b"transfer-encoding":
-                self.transfer = _joined(self.transfer, text.lower())
-
-
-def _joined(before: str | None, line: str) -> str:
-    """Join field lines of one name to one list (RFC 9110 section 5.3)."""
-    return line if before is None else f"{before}, {line}"
-
-
 class Head:
     """The head of a request or a response."""
 
-    __slots__ = ("_size", "fields", "version")
+    __slots__ = ("cost", "fields", "version")
 
-    def __init__(self, version: bytes, fields: Fields, size: int) -> None:
-        self.version = version.decode()
+    def __init__(self, version: str, fields: Fields, size: int) -> None:
+        self.version = version
         self.fields = fields
-        self._size = size
-
-    @property
-    def cost(self) -> int:
+        self.cost = HEAD_COST + CHARACTER_COST * size + FIELD_COST * len(fields.fields)
         """Bytes of memory that the head and what comes with it take."""
-        return HEAD_COST + CHARACTER_COST * self._size + FIELD_COST * len(self.fields.fields)
 
     @property
     def chunked(self) -> bool:
@@ -166,21 +91,19 @@ class RequestHead(Head):
 
     def __init__(self, head: bytes) -> None:
         """Read a head with its empty line. Raises `HeadError`."""
-        line = _REQUEST_LINE.match(head)
-        if line is None:
-            raise HeadError("no request line")
-        method, target, version = line.groups()
-        super().__init__(version, Fields(memoryview(head)[line.end() :]), len(head))
-        self.method = method.decode()
-        self.url = field_text(target)
+        end = head.find(b"\n") + 1
+        self.method, self.url, version = _request_line(head[:end])
+        super().__init__(version, read_fields(head[end:]), len(head))
 
     @property
     def authority(self) -> str | None:
         """The host that the target names, else the Host header: a proxy goes by the first."""
+        if self.url.startswith("/"):
+            return self.fields.authority
         if self.method == "CONNECT":
             return self.url
         _, scheme_end, rest = self.url.partition("://")
-        if scheme_end and not self.url.startswith("/"):
+        if scheme_end:
             return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         return self.fields.authority
 
@@ -192,10 +115,26 @@ class ResponseHead(Head):
 
     def __init__(self, head: bytes) -> None:
         """Read a head with its empty line. Raises `HeadError`."""
-        line = _STATUS_LINE.match(head)
-        if line is None:
-            raise HeadError("no status line")
-        version, status, reason = line.groups()
-        super().__init__(version, Fields(memoryview(head)[line.end() :]), len(head))
-        self.status = int(status)
-        self.reason = field_text(reason or b"")
+        end = head.find(b"\n") + 1
+        self.status, self.reason, version = _status_line(head[:end])
+        super().__init__(version, read_fields(head[end:]), len(head))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _request_line(line: bytes) -> tuple[str, str, str]:
+    """Return method, target and version. Raises `HeadError`."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise HeadError("no request line")
+    method, target, version = found.groups()
+    return method.decode(), field_text(target), version.decode()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _status_line(line: bytes) -> tuple[int, str, str]:
+    """Return status, reason and version. Raises `HeadError`."""
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None:
+        raise HeadError("no status line")
+    version, status, reason = found.groups()
+    return int(status), field_text(reason or b""), version.decode()

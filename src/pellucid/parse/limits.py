@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pellucid.parse.protobuf_schema import Schema
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -28,6 +32,10 @@ class Limits:
     """Requests of one connection that wait for their response. Load generators pipeline 16, h2load 100; a
     program whose responses are never seen must not pile up its requests."""
 
+    max_streams: int = 1024
+    """Exchanges of one HTTP/2 connection that have begun and not ended. Servers allow 100 to 250 at once; streams whose
+    ends are never seen must not pile up."""
+
     max_sniff: int = 16 * _KIB
     """Held of a connection before a parser claims it: a request line with the longest URL that servers take
     (8 KiB), twice."""
@@ -35,3 +43,6 @@ class Limits:
     max_held: int = 32 * _MIB
     """Memory that all connections together may take, objects included; what happens beyond it is in `evict.py`.
     Part of `--memory`."""
+
+    schema: Schema | None = None
+    """No bound, but what parsers are given else: how `--proto` says that messages are to be read."""

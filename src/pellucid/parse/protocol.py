@@ -11,6 +11,9 @@ A parser is one subclass of `Protocol` in one file, named by an entry point in t
     Gap   --gap()---> messages      the very first byte: those that claims() has looked at come too
     Ending --close()> messages      once, at the end: whatever is still pending
 
+A protocol that others switch to (RFC 9110 section 7.8) is asked by `takes_over()` instead: it begins with
+the bytes after the switch.
+
 It must be right when fed byte by byte, when its connection began before the capture (it is then made at
 a chunk that it claims, and the other direction may begin anywhere), and when fed garbage. Its buffers
 are bounded by `Limits`, and those of all connections together by the stage, which asks what each of them
@@ -26,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pellucid.model import Chunk, Connection, Direction, Gap, Message
+    from pellucid.model import Chunk, Connection, Direction, Gap, Message, Request, Response
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
 
@@ -59,17 +62,37 @@ class Held(NamedTuple):
     """Nothing is pending: what comes next can be understood by another instance as well."""
 
 
+class Upgrade(NamedTuple):
+    """Both ends have agreed to speak another protocol from here on."""
+
+    name: str
+    """What the `Upgrade` field of the 101 says, in lower case (`websocket`, `h2c`), or `connect` for a tunnel."""
+    client: Direction
+    """In which direction the bytes of the side that asked go."""
+    request: Request | None
+    """Null where it was not seen."""
+    response: Response
+
+
 class ProtocolError(Exception):
     """The connection is not this parser's any more: it broke the protocol, or it switched to another one.
 
     The parser is never used again. `messages` are those that were complete, `rest` is every byte that is
-    in no message, both directions, in order: these and all later ones are shown as raw data.
+    in no message, both directions, in order. These and all later ones go to the parser that takes over after an
+    `upgrade`, and are shown as raw data where none does.
     """
 
-    def __init__(self, reason: str, messages: Sequence[Message] = (), rest: Sequence[Chunk] = ()) -> None:
+    def __init__(
+        self,
+        reason: str,
+        messages: Sequence[Message] = (),
+        rest: Sequence[Chunk] = (),
+        upgrade: Upgrade | None = None,
+    ) -> None:
         super().__init__(reason)
         self.messages = messages
         self.rest = rest
+        self.upgrade = upgrade
 
 
 class Protocol(ABC):
@@ -77,11 +100,23 @@ class Protocol(ABC):
 
     @classmethod
     @abstractmethod
-    def claims(cls, head: bytes) -> Verdict:
+    def claims(cls, head: bytes, connection: Connection) -> Verdict:
         """Judge the first bytes of either direction, at least one and never more than `Limits.max_sniff`.
 
-        A NO must be final: a connection that every parser refuses is never offered again.
+        What is known of the connection may help: ALPN (`session.alpn`), or that its beginning was not seen
+        (`mid`). A NO must be final: a connection that every parser refuses is never offered again.
         """
+
+    @classmethod
+    def takes_over(
+        cls,
+        connection: Connection,  # noqa: ARG003  # for those that override it, as the following
+        limits: Limits,  # noqa: ARG003
+        budget: Budget,  # noqa: ARG003
+        upgrade: Upgrade,  # noqa: ARG003
+    ) -> Protocol | None:
+        """Make a parser for what follows an upgrade to this protocol; None for any other upgrade."""
+        return None
 
     @abstractmethod
     def __init__(

@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
+from pellucid.parse.charset import declared
+
 if TYPE_CHECKING:
     from pellucid.model import Text
 
 
-def readable(data: bytes, *, cut: bool = False) -> tuple[Text, str | UnsetType]:
-    """Return text and no encoding where `data` is UTF-8, else the bytes and "base64" (done by the sink).
+def readable(
+    data: bytes, *, cut: bool = False, content_type: str | None = None
+) -> tuple[Text, str | UnsetType]:
+    """Return text and no encoding where `data` is text, else the bytes and "base64" (done by the sink).
 
+    Text is what is in the charset that `content_type` declares, or in UTF-8.
     Where `data` was `cut`, a last character of which only the beginning is there is left out.
     """
+    if content_type is not None and (known := declared(data, content_type, cut=cut)) is not None:
+        return known, UNSET
     try:
         text, _ = codecs.utf_8_decode(data, "strict", not cut)
     except UnicodeDecodeError:

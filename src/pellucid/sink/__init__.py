@@ -1,7 +1,19 @@
 """The last stage: messages become bytes on a file descriptor, one output format a file."""
 
 from pellucid.sink.base import Sink, SinkOptions
-from pellucid.sink.output import Output, OutputClosed
-from pellucid.sink.spec import STDOUT, SinkSpec, parse_spec
+from pellucid.sink.output import Missed, Output, OutputClosed, Rotation
+from pellucid.sink.spec import STDOUT, ZSTD, Endpoint, SinkSpec, parse_spec
 
-__all__ = ["STDOUT", "Output", "OutputClosed", "Sink", "SinkOptions", "SinkSpec", "parse_spec"]
+__all__ = [
+    "STDOUT",
+    "ZSTD",
+    "Endpoint",
+    "Missed",
+    "Output",
+    "OutputClosed",
+    "Rotation",
+    "Sink",
+    "SinkOptions",
+    "SinkSpec",
+    "parse_spec",
+]

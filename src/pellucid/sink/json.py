@@ -24,7 +24,7 @@ terminal may obey (U+009B begins an escape sequence)."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def encode_into(message: Message, line: bytearray) -> None:
+def encode_into(message: msgspec.Struct, line: bytearray) -> None:
     """Replace `line` by the message as one JSON object, printable UTF-8 without a newline."""
     try:
         _ENCODER.encode_into(message, line)
@@ -39,7 +39,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % (match[1] or match[0])[0]
 
 
-def _without_surrogates(message: Message) -> bytes:
+def _without_surrogates(message: msgspec.Struct) -> bytes:
     """Encode text that is no Unicode (undecodable bytes of a process name, say) with U+FFFD in its place."""
     text = json.dumps(msgspec.to_builtins(message), ensure_ascii=False, separators=(",", ":"))
     return _SURROGATE.sub("\ufffd", text).encode()
@@ -57,6 +57,7 @@ class JsonSink(Sink):
 
     def write(self, message: Message) -> None:
         """Append the message as one line."""
-        encode_into(message, self._line)
-        self._line += b"\n"
-        self._output.write(self._line)
+        line = self._line
+        encode_into(message, line)
+        line += b"\n"
+        self._append(line)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import select
+import stat
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BUFFER_LIMIT = 256 * 1024
 """Bytes kept before they are written unasked: four default pipes full, far above the cost of a call."""
@@ -20,6 +22,29 @@ class OutputClosed(Exception):  # noqa: N818 - not an error
     """Not an error: the reader (`| head`) has what it wanted, and the program ends with status 0."""
 
 
+class Missed(NamedTuple):
+    """What a reader was too slow for."""
+
+    messages: int
+    size: int
+    """Bytes of them, as they would have been sent."""
+
+
+class Rotation(NamedTuple):
+    """When a file gives way to the next one."""
+
+    size: float
+    """Bytes that a file may have; 0 is no limit. One message alone may have more."""
+    seconds: float
+    """How long after its beginning a message begins the next one; 0 is never."""
+    following: Callable[[], int | None]
+    """The next file's descriptor; None when it cannot be had any more, and the present one goes on."""
+
+    def is_due(self, size: float, age: float) -> bool:
+        """Whether a file would be too large, or is too old."""
+        return bool((self.size and size > self.size) or (self.seconds and age >= self.seconds))
+
+
 class Output:
     """Owns one file descriptor; keeps up to BUFFER_LIMIT bytes until they are flushed.
 
@@ -27,30 +52,100 @@ class Output:
     to NAME: REASON") on any other failure. What was buffered then is dropped: it has been reported once.
     """
 
-    def __init__(self, fd: int, name: str) -> None:
+    framed = False
+    """Whether messages are kept apart by the output itself."""
+
+    def __init__(self, fd: int, name: str, rotation: Rotation | None = None) -> None:
         self.name = name
         self._fd = fd
         self._buffer = bytearray()
+        self._rotation = rotation
+        self._begin()
+
+    def _begin(self) -> None:
+        self._size = 0
+        self._since = time.monotonic()
+        self._has_messages = False
+
+    def following(self, size: int) -> int | None:
+        """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None."""
+        if self._rotation is None:
+            return None
+        age = time.monotonic() - self._since
+        due = self._has_messages and self._rotation.is_due(self._size + size, age)
+        self._has_messages = True
+        if not due:
+            return None
+        self.flush()  # an empty file would not be put aside
+        return self._rotation.following()
+
+    def turn(self, fd: int) -> None:
+        """Close this file, and go on in that one."""
+        self.close()
+        self._fd = fd
+        self._begin()
+        self._has_messages = True
+
+    def missed(self) -> Missed | None:
+        """What the reader was too slow for, once there is room to say it; None where it is waited for."""
+
+    def settle(self) -> None:
+        """Hand everything to the reader, as far as it takes it."""
+        self.flush()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
-        More than the buffer may hold is written at once: a copy would double the memory of a long message.
+        What is given at once stays together where an output keeps messages apart or drops them. More than the
+        buffer may hold is written at once: a copy would double the memory of a long message.
         """
+        self._append(data)
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        self._size += len(data)
         if len(data) > BUFFER_LIMIT:
-            self.flush()
+            self._drain()
             self._write_through(data)
             return
         self._buffer += data
         if len(self._buffer) > BUFFER_LIMIT:
-            self.flush()
+            self._drain()
 
     def flush(self) -> None:
         """Write all that is buffered, waiting for a slow reader."""
+        self._drain()
+
+    def _drain(self) -> None:
         with self._reporting():
             while self._buffer:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
                 del self._buffer[: self._send(self._buffer)]
+
+    def overwrite(self, data: bytes, at: int) -> None:
+        """Replace what the file holds from offset `at` on, as far as `data` reaches; nothing is buffered.
+
+        One pwrite(2) where the system takes everything at once, as it does for regular files with room.
+        """
+        with self._reporting(), memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                done += os.pwrite(self._fd, view[done:], at + done)
+        self._size = at + len(data)
+
+    def truncate(self, size: int) -> None:
+        """Cut off what follows the first `size` bytes."""
+        with self._reporting():
+            os.ftruncate(self._fd, size)
+        self._size = size
+
+    def require_rewritable(self, format: str) -> None:
+        """Raise PellucidError where the file is a pipe or a device, for a format that uses `overwrite`."""
+        with self._reporting():
+            regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        if not regular:
+            raise PellucidError(
+                f"cannot write {format} to {self.name}: name a regular file, which can be rewritten"
+            )
 
     def close(self) -> None:
         """Flush and close the descriptor; closing again does nothing."""

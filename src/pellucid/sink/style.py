@@ -6,18 +6,36 @@ import os
 from collections.abc import Callable
 from typing import Literal
 
-Style = Literal["time", "who", "request", "success", "failure", "name", "note", "warning"]
+Style = Literal[
+    "time",
+    "who",
+    "where",
+    "request",
+    "success",
+    "attention",
+    "failure",
+    "name",
+    "text",
+    "number",
+    "note",
+    "warning",
+]
 Paint = Callable[[Style, str], str]
 
-# Only the eight basic colours, which every terminal theme keeps readable on its background.
+# Only the eight basic colours, which every terminal theme keeps readable on its background. What is read first is bright,
+# what is looked up when needed is dim.
 _CODES: dict[Style, str] = {
     "time": "2",
     "who": "1",
+    "where": "2",
     "request": "1;36",
     "success": "1;32",
+    "attention": "1;33",
     "failure": "1;31",
     "name": "36",
-    "note": "33",
+    "text": "32",
+    "number": "33",
+    "note": "2",
     "warning": "1;31",
 }
 
@@ -25,6 +43,11 @@ _CODES: dict[Style, str] = {
 def has_colors(fd: int) -> bool:
     """Whether colours belong there: on a terminal, unless NO_COLOR is set (no-color.org)."""
     return os.isatty(fd) and not os.environ.get("NO_COLOR")
+
+
+def columns(fd: int) -> int:
+    """How wide a terminal is; 80 where it does not say (a serial line)."""
+    return os.get_terminal_size(fd).columns or 80
 
 
 def painter(color: bool) -> Paint:

@@ -1,38 +1,53 @@
 """Text for people, at night: one paragraph a message, readable in a terminal and by grep and awk.
 
-A line that begins with a time, `>`, `<` or `[` is Pellucid's own; captured payload is indented. An HTTP
-exchange and raw data end with an empty line and contain none, so `awk 'BEGIN {RS=""} /pattern/'` finds
-whole messages.
+A line that begins with a time, `>`, `<` or `[` is Pellucid's own; captured payload is indented. A paragraph ends with an
+empty line and contains none, so `awk 'BEGIN {RS=""} /pattern/'` finds whole messages. With `--quiet` a message is one line;
+with `--body` payloads stand alone, as they were sent.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
 from pellucid.escape import escape
-from pellucid.model import ConnectionEvent, Http, Lost, OnConnection, RawData, Request, Response, Summary
+from pellucid.model import (
+    ConnectionEvent,
+    Grpc,
+    Http,
+    Lost,
+    OnConnection,
+    Query,
+    RawData,
+    ServerSentEvent,
+    Summary,
+    WebSocket,
+)
 from pellucid.sink.base import Sink
+from pellucid.sink.bodies import body_lines
+from pellucid.sink.exchanges import exchange_lines
+from pellucid.sink.inside import event_lines, grpc_lines, query_lines, websocket_lines
 from pellucid.sink.json import encode_into
-from pellucid.sink.payload import count, payload_lines
-from pellucid.sink.style import painter
+from pellucid.sink.page import Page
+from pellucid.sink.payload import count
+from pellucid.sink.quiet import quiet_line
+from pellucid.sink.totals import lost_size, summary_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from pellucid.model import Headers, Message
+    from pellucid.model import Message
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
-    from pellucid.sink.style import Style
 
-_NOUNS = {"http": "HTTP exchange", "data": "data message", "websocket": "WebSocket message"}
-_ASIDES = {"connection", "lost"}
-"""Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
 
-_UNITS = {"untracked_calls": "call", "unfollowed_forks": "fork"}
-"""Reasons of a loss that do not count bytes, since these are not known (`model.Totals`)."""
-_INCOMPLETE = "INCOMPLETE: the stream ends here, what follows was not recorded"
+class _Binary(NamedTuple):
+    """Binary pieces of one direction that came one after the other: one line, not one a piece."""
+
+    first: RawData
+    pieces: int
+    size: int
 
 
 class TextSink(Sink):
@@ -42,158 +57,112 @@ class TextSink(Sink):
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)
-        self._paint = painter(options.color)
+        self._page = Page(options)
+        self._binary: _Binary | None = None
+        self._paragraphs: dict[type[Message], Callable[[Page, Any], Iterable[str]]] = {
+            Http: exchange_lines,
+            WebSocket: websocket_lines,
+            ServerSentEvent: event_lines,
+            Grpc: grpc_lines,
+            Query: query_lines,
+            RawData: _data_lines,
+            Lost: _lost_lines,
+            ConnectionEvent: _connection_lines if options.verbose else _nothing,
+            Summary: summary_lines,
+        }
 
     def write(self, message: Message) -> None:
         """Append the message's lines, in UTF-8; all of them at once."""
-        self._output.write("".join([f"{line}\n" for line in self._lines(message)]).encode())
+        if isinstance(message, RawData) and self._folds(message):
+            self._fold(message)
+            return
+        self._unfold()
+        self._put(self._lines(message))
+
+    def flush(self) -> None:
+        """Hand everything written so far to the kernel; raises as `write` does."""
+        self._unfold()
+        super().flush()
+
+    def finish(self) -> None:
+        """Write what is held back, before a rotation and at the end."""
+        self._unfold()
+
+    def _put(self, lines: Iterable[str]) -> None:
+        self._append("".join([f"{line}\n" for line in lines]).encode())
 
     def _lines(self, message: Message) -> Iterable[str]:
-        match message:
-            case Http():
-                return self._exchange(message)
-            case RawData():
-                return self._data(message)
-            case Lost():
-                return self._lost(message)
-            case ConnectionEvent():
-                return self._connection(message) if self._options.verbose else ()
-            case Summary():
-                return self._summary(message)
-            case _:
-                return self._other(message)
+        view = self._options.view
+        if view == "quiet" and isinstance(message, OnConnection) and not isinstance(message, ConnectionEvent):
+            line = quiet_line(self._page, message)
+            return _other_lines(self._page, message) if line is None else [line]
+        if view == "body" and isinstance(message, OnConnection | Summary):
+            return body_lines(self._page, message)
+        return self._paragraphs.get(type(message), _other_lines)(self._page, message)
 
-    # --- messages ----------------------------------------------------------------------------------
+    # --- binary pieces -----------------------------------------------------------------------------
 
-    def _exchange(self, message: Http) -> Iterator[str]:
-        stream = f" stream {message.stream}" if message.stream is not None else ""
-        took = "" if message.duration_ms is None else f" {message.duration_ms:.1f} ms"
-        yield self._heading(message, f"{message.protocol}{stream}{took}")
-        if message.request is None:
-            yield self._note("no request seen")
+    def _folds(self, message: RawData) -> bool:
+        return isinstance(message.data, bytes) and not self._options.hex and self._options.view != "quiet"
+
+    def _fold(self, message: RawData) -> None:
+        held = self._binary
+        if held and (held.first.conn, held.first.direction) == (message.conn, message.direction):
+            self._binary = held._replace(pieces=held.pieces + 1, size=held.size + message.size)
+            return
+        self._unfold()
+        self._binary = _Binary(message, 1, message.size)
+
+    def _unfold(self) -> None:
+        """Write the line of what was held back: at the latest at the next flush, so nobody waits for it."""
+        if self._binary is None:
+            return
+        first, pieces, size = self._binary
+        self._binary = None
+        several = "" if pieces == 1 else f" in {pieces} pieces"
+        what = f"{count(size, 'byte')} of binary data{several} at offset {first.offset}"
+        if self._options.view == "body":
+            self._put([self._page.note(f"{what} (--hex shows them)")])
         else:
-            yield from self._request(message.request, message.protocol)
-        if message.response is None:
-            yield self._note("no response seen")
-        else:
-            yield from self._response(message.response, message.protocol)
-        if message.truncated:
-            yield self._note("truncated: a body is longer than what was kept")
-        if message.error is not None:
-            yield self._note(f"error: {message.error}", "warning")
-        yield ""
-
-    def _data(self, message: RawData) -> Iterator[str]:
-        size = count(message.size, "byte")
-        yield self._heading(message, f"{message.direction} {size} at offset {message.offset}")
-        yield from payload_lines(message.data, self._options, self._paint, base=message.offset)
-        yield ""
-
-    def _lost(self, message: Lost) -> Iterator[str]:
-        where = "an unknown connection" if message.conn is None else f"conn {message.conn}"
-        if message.direction is not None:
-            where += f" {message.direction}"
-        if message.offset is not None:
-            where += f" at offset {message.offset}"
-        size = (
-            _lost_size(message.reason, message.size) if message.conn is None else count(message.size, "byte")
-        )
-        text = escape(f"LOST {size} on {where}: {message.reason}")
-        yield f"{self._time(message)} {self._paint('warning', text)}"
-
-    def _connection(self, message: ConnectionEvent) -> Iterator[str]:
-        older = " before the capture" if message.started == "mid" else ""
-        yield self._heading(message, f"{message.event}{older if message.event == 'opened' else ''}")
-
-    def _summary(self, message: Summary) -> Iterator[str]:
-        yield f"{self._time(message)} {self._paint('who', escape(_captured(message)))}"
-        sizes = ", ".join(f"{_lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
-        lost = self._paint("warning", escape(f"LOST {sizes}")) if sizes else "nothing lost"
-        yield f"{self._time(message)} {lost}"
-        if message.undecided:
-            undecided = (
-                f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
-            )
-            yield f"{self._time(message)} {self._paint('warning', undecided)}"
-        if not message.complete:
-            yield f"{self._time(message)} {self._paint('warning', _INCOMPLETE)}"
-
-    def _other(self, message: Message) -> Iterator[str]:
-        """Show a message of a plug-in, which this sink cannot know, as its JSON."""
-        line = bytearray()
-        encode_into(message, line)
-        yield f"{self._time(message)} {escape(line.decode())}"
-
-    # --- their parts -------------------------------------------------------------------------------
-
-    def _time(self, message: Message) -> str:
-        """Time of day in UTC, to the millisecond: the same on every machine of an incident."""
-        return self._paint("time", message.ts[11:23])
-
-    def _heading(self, message: OnConnection, facts: str) -> str:
-        who = self._paint("who", escape(f"{message.comm}[{message.pid}]"))
-        ends = f"{message.src or '?'} -> {message.dst or '?'}"
-        rest = escape(f"{message.role or '?'} {ends} {message.library} conn {message.conn} {facts}")
-        return f"{self._time(message)} {who} {rest}"
-
-    def _note(self, text: str, style: Style = "note") -> str:
-        return self._paint(style, f"[{escape(text)}]")
-
-    def _request(self, request: Request, protocol: str) -> Iterator[str]:
-        mark = self._paint("request", ">")
-        yield f"{mark} {self._paint('request', escape(f'{request.method} {request.url} {protocol}'))}"
-        if request.authority and not _header(request.headers, "host"):
-            yield from self._headers(mark, [(":authority", request.authority)])
-        yield from self._rest(mark, request)
-
-    def _response(self, response: Response, protocol: str) -> Iterator[str]:
-        style = _status_style(response.status)
-        mark = self._paint(style, "<")
-        line = f"{protocol} {response.status} {response.reason}".rstrip()
-        yield f"{mark} {self._paint(style, escape(line))}"
-        yield from self._rest(mark, response)
-
-    def _rest(self, mark: str, half: Request | Response) -> Iterator[str]:
-        """What follows a start line: headers, body and trailers, each set apart by a bare mark."""
-        yield from self._headers(mark, half.headers)
-        if half.body:
-            yield mark
-            media = _header(half.headers, "content-type") or "binary data"
-            yield from payload_lines(half.body, self._options, self._paint, media=media)
-        if half.sha256 is not UNSET:
-            yield self._note(f"{count(half.size, 'byte')} sent, SHA-256 {half.sha256}")
-        if half.trailers is not UNSET:
-            yield mark
-            yield from self._headers(mark, half.trailers)
-
-    def _headers(self, mark: str, headers: Headers) -> Iterator[str]:
-        for name, value in headers:
-            yield f"{mark} {self._paint('name', escape(name))}: {escape(value)}"
+            self._put([self._page.heading(first, f"{first.direction} {what}")])
 
 
-def _header(headers: Headers, wanted: str) -> str | None:
-    """Return the first value of a header; names have no case (RFC 9110 section 5.1)."""
-    return next((value for name, value in headers if name.lower() == wanted), None)
+def _data_lines(page: Page, message: RawData) -> Iterator[str]:
+    size = count(message.size, "byte")
+    yield page.heading(message, f"{message.direction} {size} at offset {message.offset}")
+    yield from page.payload(message.data, base=message.offset)
+    yield ""
 
 
-def _status_style(status: int) -> Style:
-    """Colour by class of status code (RFC 9110 section 15)."""
-    if status < 400:
-        return "success"
-    return "note" if status < 500 else "failure"
+def _lost_lines(page: Page, message: Lost) -> Iterator[str]:
+    if message.messages is not UNSET:
+        size = f"{count(message.messages, 'message')} of {count(message.size, 'byte')}"
+        yield f"{page.time(message)} {page.paint('warning', escape(f'LOST {size}: {message.reason}'))}"
+        return
+    where = "an unknown connection" if message.conn is None else f"conn {message.conn}"
+    if message.direction is not None:
+        where += f" {message.direction}"
+    if message.offset is not None:
+        where += f" at offset {message.offset}"
+    size = lost_size(message.reason, message.size) if message.conn is None else count(message.size, "byte")
+    yield f"{page.time(message)} {page.paint('warning', escape(f'LOST {size} on {where}: {message.reason}'))}"
 
 
-def _captured(message: Summary) -> str:
-    """Say what was captured: messages, or the bytes that were kept where no message was made of them."""
-    shown = {kind: number for kind, number in message.captured.items() if kind not in _ASIDES}
-    kinds = ", ".join(count(number, _NOUNS.get(kind, kind)) for kind, number in shown.items())
-    lost = sum(size for reason, size in message.lost.items() if reason not in _UNITS)
-    seconds, targets = f"{message.seconds:.1f} s", count(message.targets, "target")
-    if not kinds and message.bytes > lost:
-        return f"captured {count(message.bytes - lost, 'byte')} in {seconds} from {targets}"
-    return f"captured {kinds or 'nothing'} in {seconds}: {count(message.bytes, 'byte')} from {targets}"
+def _connection_lines(page: Page, message: ConnectionEvent) -> Iterator[str]:
+    older = " before the capture" if message.started == "mid" else ""
+    tls = " ".join(filter(None, [message.tls, message.cipher, message.server_name, message.alpn]))
+    opened = message.event == "opened"
+    yield page.heading(
+        message, f"{message.event}{older if opened else ''}{f' {tls}' if tls and opened else ''}"
+    )
 
 
-def _lost_size(reason: str, number: int) -> str:
-    """Say how much was lost, in the unit of its reason."""
-    return count(number, _UNITS.get(reason, "byte"))
+def _nothing(_page: Page, _message: Message) -> Iterable[str]:
+    return ()
+
+
+def _other_lines(page: Page, message: Message) -> Iterator[str]:
+    """Show a message of a plug-in, which this sink cannot know, as its JSON."""
+    line = bytearray()
+    encode_into(message, line)
+    yield f"{page.time(message)} {escape(line.decode())}"

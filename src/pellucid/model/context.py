@@ -1,0 +1,59 @@
+"""What decode hands to join of the tracer's words."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Context(Struct, tag_field="context", tag=str.lower, frozen=True):
+    """What only the privileged half can know; travels in CONTEXT envelopes as JSON."""
+
+
+class Clock(Context, frozen=True):
+    """The same instant on both clocks, in nanoseconds; sent at the start and after each step."""
+
+    boot: int
+    wall: int
+
+
+class Target(Context, frozen=True, omit_defaults=True):
+    """A library or executable that is being watched."""
+
+    id: int
+    library: str
+    """What messages call it: the file's own name, such as `libssl.so.3`."""
+    path: str
+    site: str
+    """Where its probes are, for a person: `inner` or `entry`."""
+    watched: bool = True
+    """False takes back what was said of it: it could not be attached to, so it has no records."""
+
+
+class Drops(Context, frozen=True):
+    """Totals of the kernel since the start: what was passed to the library, and what was lost."""
+
+    seen_bytes: int
+    lost: dict[str, int]
+    """Bytes by reason (`LOSS_REASONS`)."""
+    untracked_calls: int = 0
+    """Calls that began while the kernel's map of threads was full: their bytes are not known."""
+    unfollowed_forks: int = 0
+    """Forks of a followed process while the map of these was full: what the child does is not seen."""
+
+
+class Offsets(Context, frozen=True):
+    """Where the streams of connections stand when nothing more comes of them, so that a last hole shows."""
+
+    boot: int
+    connections: list[tuple[int, int, int]]
+    """(connection, bytes read, bytes written)."""
+    closed: bool = False
+    """They have ended, and the kernel had no room to say so; else the capture ends before them."""
+
+
+class End(Context, frozen=True):
+    """The capture stopped at this boot time; nothing of a connection follows."""
+
+    boot: int
+    complete: bool = True
+    """False when the stream broke off here, and the capture had more."""

@@ -1,0 +1,121 @@
+"""What decode hands to join of the kernel's own words.
+
+A record class is the Python half of the C struct with the same name in snake case. It declares the
+fields it uses in C order, with their C types; `decode.layout` compares that with the object's BTF
+and refuses a mismatch. No offset and no format string is written by hand.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, NamedTuple
+
+u8 = Annotated[int, "u8"]
+u16 = Annotated[int, "u16"]
+u32 = Annotated[int, "u32"]
+u64 = Annotated[int, "u64"]
+Comm = Annotated[bytes, "char[16]"]
+Address = Annotated[bytes, "u8[16]"]
+Tail = Annotated[bytes, "u8[]"]
+"""The variable end of a record: whatever follows the fixed fields, `head.size` long in all."""
+
+
+class Direction(enum.IntEnum):
+    """Which way bytes went, as the watched program sees it."""
+
+    READ = 0
+    WRITE = 1
+
+
+class Process(NamedTuple):
+    """Who a process is, before the first of its connections; again when it has become another program."""
+
+    time: u64
+    start: u64
+    pid: u32
+    executable: u16
+    """Bytes of `names` that name the executable; the rest names the cgroup."""
+    names: Tail
+    """Parts of two paths, each last part first and ended by NUL."""
+
+
+class Gone(NamedTuple):
+    """A process has ended, or becomes another program: nothing more comes of it under this name."""
+
+    time: u64
+    pid: u32
+
+
+class Opened(NamedTuple):
+    """A connection was seen for the first time, or its addresses became known (same id again)."""
+
+    time: u64
+    connection: u64
+    target: u32
+    pid: u32
+    tid: u32
+    uid: u32
+    family: u16
+    """AF_INET, AF_INET6, or 0 while the socket is not known."""
+    local_port: u16
+    remote_port: u16
+    version: u16
+    """`ProtocolVersion` of RFC 8446 section 4.1.2 and before: 0x0304 is TLS 1.3; 0 where it is not known."""
+    cipher: u16
+    """IANA's number of the suite; 0 where it is not known."""
+    role: u8
+    """An index into `ROLES`."""
+    mid: u8
+    """1 when the connection is older than the probe."""
+    local: Address
+    """Network byte order; IPv4 uses the first four bytes."""
+    remote: Address
+    comm: Comm
+    server_name: u16
+    """Bytes of `names` that are the server's name (RFC 6066 section 3) and a NUL; 0 where it is not known."""
+    names: Tail
+    """The rest is the protocol that was agreed on (RFC 7301); empty where it is not known."""
+
+
+class Data(NamedTuple):
+    """Plaintext of one call, or one piece of a call that is longer than a record."""
+
+    time: u64
+    connection: u64
+    offset: u64
+    """Bytes of this direction before these, since the connection was opened."""
+    tid: u32
+    direction: u8
+    bytes: Tail
+
+
+class Missed(NamedTuple):
+    """The kernel knows that bytes are missing, and why."""
+
+    time: u64
+    connection: u64
+    offset: u64
+    size: u64
+    direction: u8
+    reason: u8
+    """An index into `LOSS_REASONS`."""
+
+
+class Closed(NamedTuple):
+    """The library freed or reset the connection, or its process ended."""
+
+    time: u64
+    connection: u64
+    read: u64
+    """All bytes ever read, seen or lost."""
+    written: u64
+
+
+Record = Process | Gone | Opened | Data | Missed | Closed
+RECORDS: tuple[type[Record], ...] = (Process, Gone, Opened, Data, Missed, Closed)
+
+ROLES = (None, "client", "server")
+"""The order of `enum role` in bpf/connection.h."""
+
+LOSS_REASONS = ("ring_full", "map_full", "unreadable", "over_limit", "sendfile")
+"""Why the kernel could not hand over bytes: the order of `enum loss` in bpf/record.h."""

@@ -1,0 +1,198 @@
+"""Credentials in any text: those that have a shape of their own, and those that a name announces.
+
+All patterns take time in proportion to the text: every repetition is bounded, or ends at a character that it
+cannot contain. They are ASCII, so that in UTF-8 that is looked at byte by byte no character is split.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING
+
+from pellucid.redact.spans import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pellucid.redact.rules import Rules
+
+_SHAPES = [
+    (hints, re.compile(pattern, re.ASCII | re.DOTALL))
+    for hints, pattern in [
+        # JWT and JWE (RFC 7519, RFC 7516): `{"` in base64url
+        (["eyj"], r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){1,4}"),
+        # RFC 6750 section 2.1; not the parameters of a WWW-Authenticate
+        (["bearer"], r"\b(?i:bearer)(?:[ +]|%20){1,4}(?![A-Za-z_]{1,40}=[\"\w])([A-Za-z0-9._~+/=-]{4,})"),
+        # The userinfo of a URL (RFC 3986 section 3.2.1)
+        (["://"], r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"'<>]{1,1000})@"),
+        (["private key"], r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[^-]|-(?!----END))*)"),
+        # Ids of AWS access keys; GitHub, GitLab; Slack, Stripe, Google, OpenAI
+        (["akia", "asia"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+        (["gh", "glpat-"], r"\bgh[oprsu]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20,}"),
+        (["xox", "k_", "aiza", "sk-"], r"\bxox[abeoprs]-[\w-]{10,}|\b[rs]k_(?:live|test)_\w{10,}|\bAIza[\w-]{35}|\bsk-[\w-]{20,}"),
+        # SQL: CREATE USER, ALTER ROLE
+        (["identified", "password"], r"\b(?i:identified\s{1,4}(?:with\s{1,4}\S{1,80}\s{1,4})?by|password)\s{1,4}'((?:[^'\\]|\\.|'')*)"),
+    ]
+]  # fmt: skip
+"""What the text has, in lower case, where the pattern may match, and the pattern. The first group is the credential;
+without one the whole match is."""
+
+_BASIC = re.compile(r"\b(?i:basic) {1,4}([A-Za-z0-9+/]{4,}={0,2})", re.ASCII)
+
+_TELLING = re.compile(
+    r"[=:<]|--|eyJ|AKIA|ASIA|gh[oprsu]_|github_pat|glpat|xox|k_live|k_test|AIza|sk-|(?i:bearer|basic|identified|password)"
+)
+"""One of these is in every text that holds a credential."""
+_SHORT = 200
+"""Characters of a text for which one look for all of them is quicker than one look for each."""
+
+_COMMANDS = re.compile(
+    r"^(?:\S{1,20} )?(?:PASS|LOGIN|AUTH(?:ENTICATE)?) ([^\r\n]*)"  # FTP, POP3 (RFC 1939), IMAP, SMTP, Redis inline
+    r"|^AUTH\r\n((?:\$\d+\r\n[^\r\n]*(?:\r\n|\Z)){1,2})"  # Redis (RESP)
+    r"|://[^\s/?#\"'<>@:]{1,200}:((?!\d{1,5}\Z)[^\s/?#\"'<>@]+)\Z",  # a URL's password that goes on in the next piece
+    re.ASCII | re.MULTILINE,
+)
+
+_NAMED = re.compile(
+    r"(?<![\w$])(?P<name>[A-Za-z_$][\w.$-]{0,99})(?P<quote>\\{0,7}[\"'])?[ \t]{0,4}(?P<sign>=>?|:)[ \t]{0,4}",
+    re.ASCII,
+)
+"""`name=`, `name:`, `"name":`; what follows is looked at only where the name is a credential's."""
+
+_QUOTED = re.compile(r"(\\{0,7}[\"'])((?:(?!\1)(?:[^\\]|\\.))*)", re.DOTALL)
+"""Up to the same quote, escaped as many times, or to the end of a text that was cut."""
+_WORD = re.compile(r"[^\s&;\"'<>]*", re.ASCII)
+_PHRASE = re.compile(r"[^\r\n,;}<>\"'&]*")
+_LINE = re.compile(r"[^\r\n]*")
+
+_OPTION = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,99}) ([^\s-][^\s\"']*)", re.ASCII)
+"""Of a command line."""
+_ELEMENT = re.compile(r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>([^<]+)", re.ASCII)
+
+_PARAMETER = re.compile(r"[?&#;]([^\s=&?#;\"'<>]{1,200})=([^\s&#\"'<>]*)", re.ASCII)
+
+_INPUT = re.compile(r"<input\s[^<>]{1,2000}>", re.ASCII | re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"([\w-]{1,40})=(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.ASCII)
+
+
+def text_spans(text: str, rules: Rules) -> Iterator[Span]:
+    """Find credentials in text of any kind."""
+    if len(text) < _SHORT and not rules.patterns and not _TELLING.search(text):
+        return
+    lower = text.lower()
+    yield from _shapes(text, lower)
+    if "=" in text or ":" in text:
+        yield from _named(text, rules)
+    if "=" in text:
+        yield from _parameters(text, rules)
+    if "--" in text:
+        yield from _pairs(_OPTION, text, rules)
+    if "<" in text:
+        yield from _pairs(_ELEMENT, text, rules)
+    if "<input" in lower:
+        yield from _inputs(text, rules)
+    for pattern in rules.patterns:
+        yield from _matches(pattern, text)
+
+
+def command_spans(text: str) -> Iterator[Span]:
+    """Find what only a stream of bytes has: log-in commands of protocols that are lines of text, and what is not over."""
+    return _matches(_COMMANDS, text)
+
+
+def _shapes(text: str, lower: str) -> Iterator[Span]:
+    """Those that are recognised by their own shape."""
+    for hints, pattern in _SHAPES:
+        if any(hint in lower for hint in hints):
+            yield from _matches(pattern, text)
+    if "basic" in lower:
+        for match in _BASIC.finditer(text):
+            if _is_basic(match[1]):
+                yield Span(*match.span(1))
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
+    for match in pattern.finditer(text):
+        span = Span(*match.span(match.lastindex or 0))
+        if span.end > span.start:
+            yield span
+
+
+def _is_basic(text: str) -> bool:
+    """Whether this is user and password (RFC 7617 section 2), not the next word of a sentence."""
+    try:
+        return b":" in base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return False
+
+
+# --- by a name -------------------------------------------------------------------------------------
+
+
+def _parameters(text: str, rules: Rules) -> Iterator[Span]:
+    """Parameters of URLs, wherever these stand."""
+    for match in _PARAMETER.finditer(text):
+        if match[2] and rules.names.parameter(_unquoted(match[1])):
+            yield Span(*match.span(2))
+
+
+def _unquoted(name: str) -> str:
+    """Undo the percent-encoding of a name: `pass%77ord` is one too."""
+    if "%" not in name:
+        return name
+    return re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), name)
+
+
+def _pairs(pattern: re.Pattern[str], text: str, rules: Rules) -> Iterator[Span]:
+    for match in pattern.finditer(text):
+        if rules.names.key(match[1]):
+            yield Span(*match.span(2))
+
+
+def _inputs(text: str, rules: Rules) -> Iterator[Span]:
+    """Fields of HTML forms, hidden ones too: their values by their names."""
+    for tag in _INPUT.finditer(text):
+        attributes = {name.lower(): (start, end) for name, start, end in _attributes(tag)}
+        if "value" not in attributes:
+            continue
+        names = [
+            text[start:end] for name, (start, end) in attributes.items() if name in {"name", "id", "type"}
+        ]
+        if any(rules.names.parameter(name) for name in names):
+            yield Span(*attributes["value"])
+
+
+def _attributes(tag: re.Match[str]) -> Iterator[tuple[str, int, int]]:
+    for match in _ATTRIBUTE.finditer(tag[0]):
+        start, end = match.span(match.lastindex or 0)
+        yield match[1], tag.start() + start, tag.start() + end
+
+
+def _named(text: str, rules: Rules) -> Iterator[Span]:
+    at = 0
+    while match := _NAMED.search(text, at):
+        at = match.end()
+        if rules.names.key(match["name"]) or rules.names.header(match["name"]):
+            span = _value(text, match)
+            if span.end > span.start:
+                yield span
+                at = span.end
+
+
+def _value(text: str, named: re.Match[str]) -> Span:
+    """The value behind a name: quoted, a word, or in a line `name: value` all the rest of it."""
+    quoted = _QUOTED.match(text, named.end())
+    if quoted:
+        return Span(*quoted.span(2))
+    line = text.rfind("\n", 0, named.start()) + 1
+    if named["sign"] != ":":
+        ends = _WORD
+    elif named["quote"] is None and not text[line : named.start()].strip(" \t-"):
+        ends = _LINE
+    else:
+        ends = _PHRASE
+    match = ends.match(text, named.end())
+    assert match is not None  # it may be empty
+    return Span(*match.span())

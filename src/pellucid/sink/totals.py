@@ -1,0 +1,62 @@
+"""The closing lines, and how amounts are said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.escape import escape
+from pellucid.sink.payload import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pellucid.model import Summary
+    from pellucid.sink.page import Page
+
+_NOUNS = {
+    "http": "HTTP exchange",
+    "data": "data message",
+    "websocket": "WebSocket message",
+    "event": "server-sent event",
+    "grpc": "gRPC message",
+}
+_ASIDES = {"connection", "lost"}
+"""Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
+
+_UNITS = {"untracked_calls": "call", "unfollowed_forks": "fork"}
+"""Reasons of a loss that do not count bytes, since these are not known (`model.Totals`)."""
+_INCOMPLETE = "INCOMPLETE: the stream ends here, what follows was not recorded"
+
+
+def summary_lines(page: Page, message: Summary) -> Iterator[str]:
+    """Say what was captured, what was lost, and what else is to be known."""
+    time = page.time(message)
+    yield f"{time} {page.paint('who', escape(_captured(message)))}"
+    sizes = ", ".join(f"{lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
+    yield f"{time} {page.paint('warning', escape(f'LOST {sizes}')) if sizes else 'nothing lost'}"
+    if message.undecided:
+        undecided = f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
+        yield f"{time} {page.paint('warning', undecided)}"
+    if not message.complete:
+        yield f"{time} {page.paint('warning', _INCOMPLETE)}"
+
+
+def lost_size(reason: str, number: int) -> str:
+    """Say how much was lost, in the unit of its reason."""
+    return count(number, _UNITS.get(reason, "byte"))
+
+
+def kinds(captured: dict[str, int]) -> str:
+    """Say how many messages of each kind there are, as people call them; empty where there are none."""
+    shown = {kind: number for kind, number in captured.items() if kind not in _ASIDES}
+    return ", ".join(count(number, _NOUNS.get(kind, kind)) for kind, number in shown.items())
+
+
+def _captured(message: Summary) -> str:
+    """Say what was captured: messages, or the bytes that were kept where no message was made of them."""
+    messages = kinds(message.captured)
+    lost = sum(size for reason, size in message.lost.items() if reason not in _UNITS)
+    seconds, targets = f"{message.seconds:.1f} s", count(message.targets, "target")
+    if not messages and message.bytes > lost:
+        return f"captured {count(message.bytes - lost, 'byte')} in {seconds} from {targets}"
+    return f"captured {messages or 'nothing'} in {seconds}: {count(message.bytes, 'byte')} from {targets}"

@@ -1,0 +1,184 @@
+"""JSON, forms, headers and SQL keep their structure; only values are masked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.redact import Rules
+from pellucid.redact.content import Content
+from pellucid.redact.headers import masked_headers, masked_url
+from pellucid.redact.sql import masked_error, masked_literals
+
+redact = Content(Rules())
+FORM = "application/x-www-form-urlencoded"
+
+
+# --- JSON ------------------------------------------------------------------------------------------
+
+
+def test_json() -> None:
+    """Values of every type are masked by their key, at any depth; spacing, numbers and null stay as sent."""
+    text = """{"user": "me",
+  "password" : "hu\\"n,}ter2", "n": [1.50, {"accessToken": {"a": ["]", 1]}, "x": true}], "pin": 1234,
+  "token": null, "sec\\u0072et": "x"}"""
+    expected = """{"user": "me",
+  "password" : "***", "n": [1.50, {"accessToken": "***", "x": true}], "pin": "***",
+  "token": null, "sec\\u0072et": "***"}"""
+    assert redact.body(text, "application/json") == expected
+
+
+def test_text_in_json() -> None:
+    """A string that holds a credential, JSON or a form of its own is masked inside, and stays a string."""
+    document = {
+        "log": 'login "me" password=hunter2 ok',
+        "inner": json.dumps({"secret": 'q"uote', "b": 1}),
+        "key": "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n",
+    }
+    shown = json.loads(str(redact.body(json.dumps(document))))
+    assert shown == {
+        "log": 'login "me" password=*** ok',
+        "inner": '{"secret": "***", "b": 1}',
+        "key": "-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\n",
+    }
+
+
+@pytest.mark.parametrize("cut", range(22, 60, 3))
+def test_json_that_was_cut(cut: int) -> None:
+    """Wherever a body ends, what is there of a credential does not show."""
+    text = '{"a": 1, "password": "hunter2hunter2", "secret": {"a": ["hunter2"]}, "b": 2}'[:cut]
+    assert "hu" not in str(redact.body(text, "application/json"))
+
+
+def test_several_documents() -> None:
+    """Lines of JSON, one a document, are each masked."""
+    assert redact.body('{"token":"a"}\n{"token":"b"}\n') == '{"token":"***"}\n{"token":"***"}\n'
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text() | st.sampled_from(["password", "token", "x"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def hidden(document: Any) -> Any:
+    """The same by another way: over the parsed document. None where a string may hold something of its own."""
+    if isinstance(document, dict):
+        return {k: v if v is None or k not in {"password", "token"} else "***" for k, v in document.items()}
+    return document
+
+
+@given(document=documents)
+def test_any_json_stays_json(document: Any) -> None:
+    """What comes out can be parsed, has the same keys, and masks what the keys say."""
+    shown = json.loads(str(redact.body(json.dumps(document), "application/json")))
+    assert type(shown) is type(document)
+    if isinstance(document, dict):
+        assert list(shown) == list(document)
+        for key in {"password", "token"} & set(document):
+            assert shown[key] == hidden(document)[key]
+
+
+def test_deeply_nested_json_does_no_harm() -> None:
+    """Neither depth nor quotes within quotes exhaust the stack."""
+    assert str(redact.body("[" * 100_000)).startswith("[[")
+    text = "x"
+    for _ in range(9):
+        text = json.dumps({"password": "p", "in": text})
+    assert '"password": "***"' in str(redact.body(text))
+
+
+# --- forms -----------------------------------------------------------------------------------------
+
+
+def test_form() -> None:
+    """Fields are masked by name, and values by what they hold; all else stays as it was encoded."""
+    form = "user=me%40x&Password=a%20b&code=1&token_type=x&note=%7B%22secret%22%3A%22x%22%7D&empty_token="
+    expected = (
+        "user=me%40x&Password=***&code=***&token_type=x&note=%7B%22secret%22%3A%22***%22%7D&empty_token="
+    )
+    assert redact.body(form, f"{FORM}; charset=utf-8") == expected
+
+
+@pytest.mark.parametrize("extra", [b"", b"\xff\xfe"])
+def test_multipart(extra: bytes) -> None:
+    """Parts are masked by name or by their own type, also beside a part that is binary."""
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="j"\r\nContent-Type: application/json\r\n\r\n{"token":"t"}\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\nfile '
+        + extra
+        + b"\r\n--B--\r\n"
+    )
+    expected = body.replace(b"hunter2", b"***").replace(b'"t"', b'"***"')
+    data: str | bytes = body if extra else body.decode()
+    shown = redact.body(data, 'multipart/form-data; boundary="B"')
+    assert shown == (expected if extra else expected.decode())
+
+
+# --- headers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("Authorization", "Bearer abc", "Bearer ***"),
+        ("authorization", "Basic dXNlcjpwYXNz", "Basic ***"),
+        ("Proxy-Authorization", 'Digest username="me", response="x"', "Digest ***"),
+        ("Authorization", "my-own-secret and more", "***"),
+        ("Authorization", "bearer", "***"),
+        ("Cookie", "a=b; sid=c=d;lone", "a=***; sid=***;***"),
+        ("Set-Cookie", "sid=abc; Path=/; HttpOnly", "sid=***; Path=/; HttpOnly"),
+        ("X-Api-Key", "abc", "***"),
+        ("X-Api-Key", "", ""),
+        ("Location", "https://u:p@e.com/cb?code=abc&state=1", "https://***@e.com/cb?code=***&state=1"),
+        ("Referer", "https://e.com/?token=abc", "https://e.com/?token=***"),
+        ("Host", "example.com", "example.com"),
+        ("WWW-Authenticate", 'Bearer realm="x"', 'Bearer realm="x"'),
+    ],
+)
+def test_headers(name: str, value: str, expected: str) -> None:
+    """Schemes, names of cookies and attributes stay; credentials do not."""
+    assert masked_headers([(name, value)], Rules()) == [(name, expected)]
+
+
+def test_url() -> None:
+    """User and password, and parameters by their names; the path and the others stay."""
+    assert masked_url("/a/b?page=1&api_key=x%20y&sig=z", Rules()) == "/a/b?page=1&api_key=***&sig=***"
+
+
+# --- SQL -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("server", "query", "expected"),
+    [
+        ("mysql", r"SELECT 'it\'s', 'it''s', 1", "SELECT '***', '***', 1"),
+        ("mysql", "SELECT \"x\" FROM `a'b` # don't\n, 'y'", "SELECT \"***\" FROM `a'b` # don't\n, '***'"),
+        ("mysql", "SELECT 'cut", "SELECT '***'"),
+        ("postgres", r"SELECT 'a\', 'b', E'it\'s'", "SELECT '***', '***', '***'"),
+        (
+            "postgres",
+            "SELECT \"Col'umn\" -- it's\n, $$x'y$$, $q$a$q$",
+            "SELECT \"Col'umn\" -- it's\n, '***', '***'",
+        ),
+        ("postgres", "SELECT $1 /* 'c' */ WHERE a = 'b'", "SELECT $1 /* 'c' */ WHERE a = '***'"),
+    ],
+)
+def test_sql_literals(server: str, query: str, expected: str) -> None:
+    """String literals are masked as each server reads them; identifiers, comments and numbers stay."""
+    assert masked_literals(query, server) == expected
+
+
+def test_errors_of_servers() -> None:
+    """What an error repeats of the values is masked."""
+    assert masked_error("Duplicate entry 'me@x' for key 'users.email'") == "Duplicate entry *** for key ***"
+    assert masked_error("Key (email)=(me@x) already exists.") == "Key (email)=*** already exists."
