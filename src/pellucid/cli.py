@@ -16,7 +16,7 @@ from pellucid import commands, doctor, inventory
 from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.log import configure
-from pellucid.settings import Show, Tls
+from pellucid.settings import Mysqld, Postgres, Show, Tls
 from pellucid.sink.spec import endpoint_of
 
 if TYPE_CHECKING:
@@ -148,10 +148,30 @@ def tls(settings: Tls) -> None:
 
 
 @cli.command()
+@from_settings(Postgres)
+def postgres(settings: Postgres) -> None:
+    """Show what PostgreSQL servers are asked, with user, database, rows and errors.
+
+    It is read where the server reads and writes it: with TLS or without, by whatever client.
+    """
+    commands.capture(settings)
+
+
+@cli.command()
+@from_settings(Mysqld)
+def mysqld(settings: Mysqld) -> None:
+    """Show what MySQL and MariaDB servers are asked, with user, database, rows and errors.
+
+    It is read where the server reads and writes it: with TLS or without, by whatever client.
+    """
+    commands.capture(settings)
+
+
+@cli.command()
 @click.argument("file", type=_PATH)
 @from_settings(Show)
 def replay(file: Path, settings: Show) -> None:
-    """Show a recording of tls --record; needs no root."""
+    """Show what --record has recorded; needs no root."""
     commands.replay(file, settings, drop_root=True)
 
 

@@ -12,7 +12,7 @@ from pellucid import plugins
 from pellucid.attach.containers import find_container
 from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement, require, unsupported
 from pellucid.attach.filters import comms
-from pellucid.attach.given import given_target, parse_addresses
+from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
 from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
@@ -32,7 +32,7 @@ from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.redact import Redactor, Rules, load_rules
-from pellucid.settings import Tls
+from pellucid.settings import Capture, Sql, Tls
 from pellucid.signals import interruptions
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
@@ -44,25 +44,26 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.memory import Memory
+    from pellucid.parse import Protocol
     from pellucid.parse.grpc.schema import Schema
     from pellucid.settings import Show
     from pellucid.sink import SinkSpec
 
 
-def capture(settings: Tls) -> None:
+def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
     _remove_stale(settings.ready_file)
     view_of(settings)  # refused here, before anything is opened
-    parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
+    parsers, sinks = _parsers(settings), plugins.load(plugins.SINKS)
     redact = _redactor(settings)
-    library: Library = plugins.load(plugins.PROBES)["openssl"]
+    library: Library = plugins.load(plugins.PROBES)[settings.probe]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
     schema = _schema(settings.proto)
     if os.geteuid() != 0:
         raise unsupported(ROOT)
-    if settings.ssl_version:
+    if isinstance(settings, Tls) and settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
@@ -184,7 +185,7 @@ def _redactor(settings: Show) -> Redactor | None:
     """What masks credentials, if it is asked for. UsageError for rules that are none."""
     if not (settings.redact or settings.redact_sql or settings.redact_rules):
         return None
-    if isinstance(settings, Tls) and settings.record is not None:
+    if isinstance(settings, Capture) and settings.record is not None:
         raise UsageError(
             "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
             "and give it to pellucid replay"
@@ -193,7 +194,7 @@ def _redactor(settings: Show) -> Redactor | None:
     return Redactor(rules, sql=settings.redact_sql)
 
 
-def _resolved(settings: Tls) -> Tls:
+def _resolved(settings: Capture) -> Capture:
     """The settings with what only this process can look up: names of hosts, and a container's cgroup.
 
     UsageError for filters that cannot be.
@@ -207,27 +208,48 @@ def _resolved(settings: Tls) -> Tls:
     return dataclasses.replace(settings, host=resolved(settings.host), cgroup_path=group)
 
 
-def _targets(library: Library, settings: Tls, given: dict[str, int]) -> list[FoundTarget]:
+def _targets(library: Library, settings: Capture, given: dict[str, int]) -> list[FoundTarget]:
     """The files to watch, each once under however many names it was given."""
     pid = None if settings.follow else settings.pid  # a child may run another program than its parent
-    files = settings.libssl or [None]
+    files = settings.files or [None]
     if settings.pid is not None:
         check_process(settings.pid)
         require(PROCESS_NUMBERS)
     try:
         with Images() as images:
             if given:
-                return [given_target(library, images, settings.libssl[0], given)]
+                return [given_target(library, images, settings.files[0], given)]
             found = [target for file in files for target in find_targets(library, images, file, pid)]
     except BpfError as error:
         raise missing_requirement() or error from error
     return list({target.key: target for target in found}.values())
 
 
-def _addresses(library: Library, settings: Tls) -> dict[str, int]:
-    """What --addr says, for the one file that it is about; none without it."""
-    if settings.addr is None:
+def _addresses(library: Library, settings: Capture) -> dict[str, int]:
+    """What the user says of where the functions of the only file are; none where nothing is said."""
+    names = settings.funcname if isinstance(settings, Sql) else None
+    if names is not None and "=" not in names:
+        log.info(
+            "--funcname %s is not needed: %s", names, f"what is probed is {' and '.join(library.required)}"
+        )
+        names = None
+    if settings.addresses is None and names is None:
         return {}
-    if len(settings.libssl) != 1:
-        raise UsageError("--addr needs exactly one --libssl: the file that the addresses lie in")
-    return parse_addresses(settings.addr, library)
+    flag, text = settings.addresses or ("--funcname", names or "")
+    if names is not None and settings.addresses is not None:
+        raise UsageError(f"--funcname and {flag} exclude each other: both say where the functions are")
+    if len(settings.files) != 1:
+        raise UsageError(f"{flag} needs exactly one {settings.file_flag}: the file that it is about")
+    if names is not None:
+        return named_addresses(names, library, settings.files[0])
+    return parse_addresses(text, library, flag)
+
+
+def _parsers(settings: Capture) -> dict[str, type[Protocol]]:
+    """The parsers of the protocols that the command is about."""
+    parsers = plugins.load(plugins.PARSERS)
+    return {
+        name: parser
+        for name, parser in parsers.items()
+        if settings.parsers is None or name in settings.parsers
+    }

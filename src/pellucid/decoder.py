@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from pellucid.parse.grpc.schema import Schema
     from pellucid.privileges import Ids
     from pellucid.redact import Redactor
-    from pellucid.settings import Show, Tls
+    from pellucid.settings import Capture, Show
     from pellucid.sink import Sink
 
 
 def run_decoder(
     channel: Channel,
-    settings: Tls,
+    settings: Capture,
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
@@ -102,7 +102,7 @@ def _close_all_but(*kept: int) -> None:
 
 def _decode(
     channel: Channel,
-    settings: Tls,
+    settings: Capture,
     memory: Memory,
     parsers: dict[str, type[Protocol]],
     sinks: dict[str, type[Sink]],
@@ -148,7 +148,7 @@ def _decode(
 
 
 def _recorded(
-    batches: Iterable[bytes | memoryview], output: Output, settings: Tls, enough: Callable[[], None]
+    batches: Iterable[bytes | memoryview], output: Output, settings: Capture, enough: Callable[[], None]
 ) -> Generator[bytes | memoryview]:
     """Write each batch to the recording before anything is made of it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 _MIB = 1 << 20
 _LAST_UID = (1 << 32) - 2  # the one above means "no user" (chown(2))
@@ -108,17 +108,16 @@ class Show:
 
 
 @dataclass(frozen=True)
-class Tls(Show):
-    """A live capture."""
+class Capture(Show):
+    """A live capture: of whom, and for how long. What is captured is each command's own."""
 
-    libssl: tuple[Path, ...] = setting(
-        "--libssl", default=(), multiple=True, metavar="FILE",
-        help="Watch this library or program. Repeatable. [default: all there are]",
-    )  # fmt: skip
-    addr: str | None = setting(
-        "--addr", default=None, metavar="NAME=ADDRESS,...",
-        help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
-    )  # fmt: skip
+    probe: ClassVar[str]
+    """The name of the family of libraries that is watched."""
+    file_flag: ClassVar[str]
+    """The flag that names `files`."""
+    parsers: ClassVar[frozenset[str] | None] = None
+    """The names of the protocols that are looked for; None: all."""
+
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
     )
@@ -168,9 +167,6 @@ class Tls(Show):
         "--sites", default="auto", choices=("auto", "entry"),
         help="`entry`: probe the public functions only. It costs more and may see less.",
     )  # fmt: skip
-    model: str = setting(
-        "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
-    )
     btf: str = setting(
         "-b",
         "--btf",
@@ -178,9 +174,106 @@ class Tls(Show):
         choices=("0", "1"),
         help="Build of the kernel part: CO-RE, which both mean.",
     )
-    ssl_version: str | None = setting(
-        "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
-    )
     eventaddr: str | None = setting(
         "--eventaddr", default=None, metavar="PLACE", help="The same as -o text:PLACE."
     )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files to watch; none where all that there are is meant."""
+        return ()
+
+    @property
+    def addresses(self) -> tuple[str, str] | None:
+        """A flag and its value, which says where the functions of the only one of `files` are."""
+        return None
+
+
+@dataclass(frozen=True)
+class Tls(Capture):
+    """`pellucid tls`."""
+
+    probe = "openssl"
+    file_flag = "--libssl"
+
+    libssl: tuple[Path, ...] = setting(
+        "--libssl", default=(), multiple=True, metavar="FILE",
+        help="Watch this library or program. Repeatable. [default: all there are]",
+    )  # fmt: skip
+    addr: str | None = setting(
+        "--addr", default=None, metavar="NAME=ADDRESS,...",
+        help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
+    )  # fmt: skip
+    model: str = setting(
+        "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
+    )
+    ssl_version: str | None = setting(
+        "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
+    )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `--libssl` names."""
+        return self.libssl
+
+    @property
+    def addresses(self) -> tuple[str, str] | None:
+        """What `--addr` says."""
+        return None if self.addr is None else ("--addr", self.addr)
+
+
+@dataclass(frozen=True)
+class Sql(Capture):
+    """A live capture of what database servers are asked."""
+
+    funcname: str | None = setting(
+        "-f", "--funcname", default=None, metavar="NAME=SYMBOL,...",
+        help="How the one server that is named calls the functions that are probed, where it is not by their names.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Postgres(Sql):
+    """`pellucid postgres`."""
+
+    probe = "postgres"
+    file_flag = "--postgres"
+    parsers = frozenset({"postgres"})
+
+    postgres: tuple[Path, ...] = setting(
+        "-m", "--postgres", default=(), multiple=True, metavar="FILE",
+        help="Watch this server program. Repeatable. [default: all that run]",
+    )  # fmt: skip
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `--postgres` names."""
+        return self.postgres
+
+
+@dataclass(frozen=True)
+class Mysqld(Sql):
+    """`pellucid mysqld`."""
+
+    probe = "mysqld"
+    file_flag = "--mysqld"
+    parsers = frozenset({"mysql"})
+
+    mysqld: tuple[Path, ...] = setting(
+        "-m", "--mysqld", default=(), multiple=True, metavar="FILE",
+        help="Watch this server program. Repeatable. [default: all that run]",
+    )  # fmt: skip
+    offset: str | None = setting(
+        "--offset", default=None, metavar="NAME=ADDRESS,...",
+        help="Where in the one --mysqld the functions are, if it does not tell: vio_read=0x1234,vio_write=...",
+    )  # fmt: skip
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `--mysqld` names."""
+        return self.mysqld
+
+    @property
+    def addresses(self) -> tuple[str, str] | None:
+        """What `--offset` says."""
+        return None if self.offset is None else ("--offset", self.offset)

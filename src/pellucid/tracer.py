@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Channel
-    from pellucid.settings import Tls
+    from pellucid.settings import Capture
     from pellucid.sink import SinkSpec
 
 OBJECT_ID = 1
@@ -49,7 +49,7 @@ OFFSETS_PER_MESSAGE = 1000
 class Tracer:
     """One capture: `begin`, then `wait` for its end, then `finish`."""
 
-    def __init__(self, channel: Channel, decoder: int, settings: Tls) -> None:
+    def __init__(self, channel: Channel, decoder: int, settings: Capture) -> None:
         self._places = Places()
         self._decoder = Peer(channel, decoder, self._places)
         self._settings = settings
@@ -66,9 +66,9 @@ class Tracer:
             tracing = self._load()
             attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
             self._images = images = Images()
-            first = attach_first(attacher, images, targets, demanded=bool(settings.libssl))
+            first = attach_first(attacher, images, targets, demanded=bool(settings.files))
             known = [target for _, target in first]
-            if not settings.libssl:  # else just these files are meant
+            if not settings.files:  # else just these files are meant
                 self._arrivals = self._expect(library, images, attacher, first)
                 known += self._arrivals.mapped()
             if settings.ready_file:

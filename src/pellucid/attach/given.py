@@ -1,4 +1,4 @@
-"""Functions whose addresses the user gives (`--addr`), for files in which nothing else tells them.
+"""Functions whose addresses the user gives (`--addr` and its like), for files in which nothing else tells them.
 
 A probe that is not at a function's first instruction would read arguments that are not there, and one in the
 middle of an instruction ends the program. So an address counts only where the file, or its code, shows that a
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pellucid.attach.functions import functions_around
 from pellucid.attach.images import Image
 from pellucid.attach.symbols import Elf, Symbol
-from pellucid.attach.targets import FoundTarget
+from pellucid.attach.targets import FoundTarget, defined_functions
 from pellucid.attach.unwind import Extents
 from pellucid.attach.x86 import OpaqueError, conduct, instructions
 from pellucid.errors import PellucidError, UsageError
@@ -28,38 +28,59 @@ _MIDDLE = "is in the middle of an instruction"
 _LAST_ADDRESS = (1 << 64) - 1
 
 
-def parse_addresses(text: str, library: Library) -> dict[str, int]:
+def parse_addresses(text: str, library: Library, flag: str = "--addr") -> dict[str, int]:
     """`SSL_read=0x1234,SSL_write=0x2345`: virtual addresses, as nm prints them, by function.
 
     Raises `UsageError` for anything else, and where a function is missing that the library needs.
     """
-    given: dict[str, int] = {}
-    for part in text.split(","):
-        name, equals, number = part.strip().partition("=")
-        if not equals:
-            raise UsageError(f"--addr: {part.strip()!r} is not of the form SSL_read=0x1234")
-        if name not in library.functions:
-            raise UsageError(f"--addr: {name!r} is none of {', '.join(library.functions)}")
-        if name in given:
-            raise UsageError(f"--addr gives {name} twice")
-        given[name] = _address(number)
-    missing = [name for name in library.required if name not in given]
-    if missing:
-        raise UsageError(f"--addr lacks {' and '.join(missing)}")
+    pairs = _pairs(text, library, flag, "0x1234")
+    given = {name: _address(number, flag) for name, number in pairs.items()}
     for name, address in given.items():
         others = [other for other in given if other != name and given[other] == address]
         if others:
-            raise UsageError(f"--addr gives {address:#x} to both {name} and {others[0]}")
+            raise UsageError(f"{flag} gives {address:#x} to both {name} and {others[0]}")
     return given
 
 
-def _address(text: str) -> int:
+def named_addresses(text: str, library: Library, path: Path) -> dict[str, int]:
+    """`vio_read=my_read,vio_write=my_write`: the same by what the file itself calls its functions.
+
+    Raises `UsageError` for anything else, `PellucidError` where the file does not name such a function.
+    """
+    pairs = _pairs(text, library, "--funcname", "SYMBOL")
+    with Elf(path) as elf:
+        found = elf.symbols(pairs.values())
+    missing = [symbol for symbol in pairs.values() if symbol not in found]
+    if missing:
+        raise PellucidError(f"{path} does not define {' and '.join(missing)}, which --funcname names")
+    return {name: found[symbol].address for name, symbol in pairs.items()}
+
+
+def _pairs(text: str, library: Library, flag: str, value: str) -> dict[str, str]:
+    """What is said of each function; nothing that the library needs is missing."""
+    given: dict[str, str] = {}
+    for part in text.split(","):
+        name, equals, said = part.strip().partition("=")
+        if not equals:
+            raise UsageError(f"{flag}: {part.strip()!r} is not of the form {library.functions[0]}={value}")
+        if name not in library.functions:
+            raise UsageError(f"{flag}: {name!r} is none of {', '.join(library.functions)}")
+        if name in given:
+            raise UsageError(f"{flag} gives {name} twice")
+        given[name] = said
+    missing = [name for name in library.required if name not in given]
+    if missing:
+        raise UsageError(f"{flag} lacks {' and '.join(missing)}")
+    return given
+
+
+def _address(text: str, flag: str) -> int:
     try:
         address = int(text, 16)
     except ValueError:
         address = -1
     if not 0 <= address <= _LAST_ADDRESS:
-        raise UsageError(f"--addr: {text!r} is no address: write it in hexadecimal, such as 0x1234")
+        raise UsageError(f"{flag}: {text!r} is no address: write it in hexadecimal, such as 0x1234")
     return address
 
 
@@ -70,7 +91,7 @@ def given_target(library: Library, view: View, path: Path, given: Mapping[str, i
     """
     with Elf(path) as elf:
         functions = {name: _function(elf, name, address) for name, address in given.items()}
-        functions = elf.symbols(library.functions) | functions
+        functions = defined_functions(library, elf) | functions
         image = Image(view.key(path), path, str(path), ())
         return FoundTarget(path, image.display, elf.soname or path.name, image.key, functions, "given")
 

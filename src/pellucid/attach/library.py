@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pellucid.attach.sites import Call
     from pellucid.attach.symbols import Elf, Symbol
@@ -46,6 +46,10 @@ class Library:
     """Text one of which is in the constants (.rodata) of every file that carries this family's code."""
     finders: tuple[Finder, ...] = ()
     """Tried in this order on a file that has a telltale, but not the names."""
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    """Other symbols of the same functions, such as what a C++ compiler makes of them; to the name used here."""
+    advice: str = ""
+    """What to try with a file that names none of its functions."""
 
     @property
     def required(self) -> tuple[str, ...]:

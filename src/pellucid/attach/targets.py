@@ -84,13 +84,19 @@ def examine(library: Library, image: Image) -> FoundTarget | Refused | None:
         raise
 
 
+def defined_functions(library: Library, elf: Elf) -> dict[str, Symbol]:
+    """Those of the family's functions that the file's own symbols name, by the family's name for them."""
+    found = elf.symbols([*library.functions, *library.spellings])
+    return {library.spellings.get(name, name): symbol for name, symbol in found.items()}
+
+
 def by_symbols(library: Library, image: Image) -> FoundTarget | None:
     """The quick half of `examine`: a target whose own symbols name its functions (0.2 ms a file).
 
     Raises `PellucidError` also where they are another library's behind this family's names.
     """
     with Elf(image.path) as elf:
-        found = _found(library, image, elf, elf.symbols(library.functions), "symbols")
+        found = _found(library, image, elf, defined_functions(library, elf), "symbols")
         others = sorted(elf.imports(library.masks)) if found else []
     if others:
         raise PellucidError(f"it is no {library.title}, though it names its functions: they call {others[0]}")
@@ -156,7 +162,9 @@ def named_target(library: Library, view: View, path: Path) -> FoundTarget:
         missing = " and ".join(library.required)
         loads = [name for name in needed if _is_installed(library, name)]
         hint = f"; it loads {loads[0]}: name that file, or use --pid" if loads else ""
-        raise PellucidError(f"{path} does not define {missing}: it has no {library.title} inside{hint}")
+        raise PellucidError(
+            f"{path} does not define {missing}: it has no {library.title} inside{hint or library.advice}"
+        )
     if isinstance(found, Refused):
         raise PellucidError(f"{path} cannot be watched: {found.reason}")
     return found
@@ -167,7 +175,7 @@ def _is_installed(library: Library, name: str) -> bool:
     paths = [path for path in installed() if path.name == name]
     for path in paths:
         with Elf(path) as elf:
-            if all(function in elf.symbols(library.required) for function in library.required):
+            if defined_functions(library, elf).keys() >= {*library.required}:
                 return True
     return False
 
@@ -208,7 +216,7 @@ def installed_targets(
 def _installed_image(library: Library, view: View, path: Path) -> Image | None:
     """The file, if it defines the functions: only then its key, which takes longer, is asked for."""
     with Elf(path) as elf:
-        if not elf.symbols(library.required):
+        if not defined_functions(library, elf).keys() & {*library.required}:
             return None
     return Image(view.key(path), path, str(path), ())
 
