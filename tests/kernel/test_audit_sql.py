@@ -152,6 +152,33 @@ def test_postgresql(
     check_all_is_seen(run, messages, program)
 
 
+def test_filters_and_shapes(mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]) -> None:
+    """Only what the filters allow is shown, and the closing table counts just that, by the driver's own count."""
+    programs, server, program = mariadb
+    since = server.size
+    flags = ("--user", USER, "--database", DATABASE, "--kind", "query", "--slower-than", "0")
+    run = audit("mysqld", program, *flags, "--fingerprint")
+    _, *told = run_client(programs, "pymysql_client", server.port, PYMYSQL)
+    server.logged(since)
+    messages = run.stop()
+    shown = queries(messages, "server")
+    assert {(USER, DATABASE, "query")} == {(each["user"], each["database"], each["kind"]) for each in shown}
+    shapes = {each["shape"]: each for each in messages if each["type"] == "shape"}
+    for shape, begin in (
+        ("INSERT INTO goods VALUES (...)", "INSERT INTO goods"),
+        ("SELECT * FROM goods WHERE id < ?", "SELECT * FROM goods WHERE"),
+        ("UPDATE goods SET price = price + ? WHERE id % ? = ?", "UPDATE"),
+    ):
+        own = [each for each in told if each["text"].startswith(begin)]
+        assert (len(own), sum(each["rows"] or 0 for each in own)) == (
+            shapes[shape]["count"],
+            shapes[shape]["rows"],
+        )
+    refused = [each for each in told if each["error"]]
+    assert sum(each["errors"] for each in shapes.values()) == len(refused)
+    assert sum(each["count"] for each in shapes.values()) == len(shown) == messages[-1]["captured"]["query"]
+
+
 def check_crowd(run: Capture, told: list[Any]) -> None:
     """Every session is whole, in order, at the port that its client says, and has nothing of another one."""
 

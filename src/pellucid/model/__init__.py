@@ -12,7 +12,7 @@ from pellucid.model.envelopes import Envelope, Kind
 from pellucid.model.flow import Chunk, Close, Connection, Flow, Gap, Open, Program, Session, Totals
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
-from pellucid.model.query import Query, QueryError
+from pellucid.model.query import Query, QueryError, QueryShape
 from pellucid.model.records import (
     LOSS_REASONS,
     RECORDS,
@@ -71,6 +71,7 @@ __all__ = [
     "Program",
     "Query",
     "QueryError",
+    "QueryShape",
     "RawData",
     "Record",
     "Request",
