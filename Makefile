@@ -62,10 +62,10 @@ format: setup
 	@clang-format -i $(C_SOURCES)
 
 # Measure what capturing costs (about four minutes).
-bench: setup $(STAMPS)/test-packages
+bench: setup $(STAMPS)/test-packages $(STAMPS)/compiled
 	@$(BIN)/python bench/nginx.py
 	@$(BIN)/python bench/rate.py
-	@$(BIN)/python bench/replay.py
+	@$(BIN)/python bench/replay.py --beside $(COMPILED)/bin/python
 	@$(BIN)/python bench/others.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
