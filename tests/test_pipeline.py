@@ -11,7 +11,7 @@ from pellucid.capture.recording import read_recording
 from pellucid.errors import PellucidError
 from pellucid.model import Http, Kind, Summary
 from pellucid.parse import Limits
-from pellucid.parse.http1 import Http1
+from pellucid.parse.http1.parser import Http1
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.sink import OutputClosed
 from tests.shell import RECORDINGS

@@ -8,7 +8,7 @@ import pytest
 
 from pellucid import plugins
 from pellucid.errors import PellucidError
-from pellucid.parse.http1 import Http1
+from pellucid.parse.http1.parser import Http1
 from pellucid.probes.openssl.probe import PROBE
 from pellucid.sink.json import JsonSink
 from pellucid.sink.text import TextSink

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,27 +17,24 @@ from pellucid.attach.images import Images
 from pellucid.attach.pids import check_process
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
-from pellucid.channel import MAX_FDS, Channel
+from pellucid.channel import Channel
 from pellucid.counter import counter_for
 from pellucid.decoder import limits, run_decoder
 from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
-from pellucid.inbox import Inbox
+from pellucid.helper import opened_by_helper
 from pellucid.join.select import Select
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
 from pellucid.making import make_sinks, view_of
 from pellucid.memory import divide, this_process, tracer_and_decoder
-from pellucid.outputs import name_of
 from pellucid.pipeline import Pipeline
-from pellucid.places import Places, rotates, serve
 from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.redact import Redactor, Rules, load_rules
 from pellucid.settings import Tls
-from pellucid.signals import SIGNALS, interruptions
-from pellucid.sink import STDOUT, SinkSpec, parse_spec
-from pellucid.sink.log import LogSink
+from pellucid.signals import interruptions
+from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -48,9 +44,9 @@ if TYPE_CHECKING:
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.memory import Memory
-    from pellucid.parse.protobuf_schema import Schema
+    from pellucid.parse.grpc.schema import Schema
     from pellucid.settings import Show
-    from pellucid.sink import Sink
+    from pellucid.sink import SinkSpec
 
 
 def capture(settings: Tls) -> None:
@@ -61,7 +57,7 @@ def capture(settings: Tls) -> None:
     redact = _redactor(settings)
     library: Library = plugins.load(plugins.PROBES)["openssl"]
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
-    specs = _specs(settings, sinks, files, also=settings.eventaddr)
+    specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
     schema = _schema(settings.proto)
     if os.geteuid() != 0:
@@ -98,7 +94,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     """
     parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
     redact = _redactor(settings)
-    specs = _specs(settings, sinks, {"the recording": path})
+    specs = sink_specs(settings, sinks, {"the recording": path})
     wanted = ends(settings.port, resolved(settings.host))
     schema = _schema(settings.proto)
     memory = _divided(settings, specs, this_process())
@@ -106,7 +102,7 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
     def cut() -> None:
         log.warning("%s was cut short: it is shown as far as it goes", path)
 
-    with _reading(path) as file, _opened(specs, settings) as (fds, inbox):
+    with _reading(path) as file, opened_by_helper(specs, settings) as (fds, inbox):
         opened = make_sinks(specs, fds, sinks, settings, memory, inbox, patient=True)
         if drop_root and os.geteuid() == 0:
             _become_nobody()
@@ -132,47 +128,6 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         raise PellucidError(f"cannot read {path}: {error.strerror}") from error
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _opened(specs: list[SinkSpec], settings: Show) -> Iterator[tuple[list[int], Inbox]]:
-    """The outputs, and whom to ask for the next file or another connection.
-
-    That is a process of its own, which keeps the rights that this one gives up, and sees nothing of the recording.
-    """
-    places = Places()
-    ours, theirs = Channel.pair()
-    helper = 0
-    try:
-        places.open(specs, settings)
-        places.empty()
-        fds = places.copies()
-        if rotates(settings) or any(spec.endpoint for spec in specs):
-            helper = _fork_helper(ours, theirs, places, fds)
-        theirs.close()
-        yield fds, Inbox(ours)
-    finally:
-        ours.close()
-        places.close()
-        if helper:
-            os.waitpid(helper, 0)
-
-
-def _fork_helper(ours: Channel, theirs: Channel, places: Places, fds: list[int]) -> int:
-    """Start the process that opens things; it ends when `ours` is closed."""
-    helper = os.fork()
-    if helper:
-        return helper
-    try:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        ours.close()
-        places.let_go()
-        for fd in fds:
-            os.close(fd)
-        serve(theirs, places)
-    finally:
-        os._exit(0)
 
 
 def _become_nobody() -> None:
@@ -276,50 +231,3 @@ def _addresses(library: Library, settings: Tls) -> dict[str, int]:
     if len(settings.libssl) != 1:
         raise UsageError("--addr needs exactly one --libssl: the file that the addresses lie in")
     return parse_addresses(settings.addr, library)
-
-
-def _specs(
-    settings: Show, sinks: dict[str, type[Sink]], taken: dict[str, Path | None], also: str | None = None
-) -> list[SinkSpec]:
-    """The sinks that were asked for; text on stdout where none was. No two in one place, none in `taken`."""
-    specs = [parse_spec(text, sinks) for text in settings.output]
-    if also is not None:
-        specs.append(parse_spec(f"text:{also}", sinks))
-    _check_kinds(specs, sinks, settings)
-    others = [*taken.items(), ("the log", settings.logaddr)]
-    places = [(user, str(path)) for user, path in others if path is not None]
-    places += [("another output", spec.place) for spec in specs]
-    specs += _default_specs(settings, asked=bool(specs))
-    users: dict[str, str] = {}
-    for user, place in places:
-        if place == STDOUT and user != "another output":
-            raise UsageError(f"{user} needs a file: it cannot be stdout")
-        real = os.path.realpath(place) if SinkSpec("", place).is_file else place
-        if real in users:
-            raise UsageError(f"cannot write to {name_of(place)}: {users[real]} is there already")
-        users[real] = user
-    if len(specs) >= MAX_FDS:
-        raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
-    return specs
-
-
-def _default_specs(settings: Show, *, asked: bool) -> list[SinkSpec]:
-    """Text on stdout, and where the log goes, if nothing was asked for; and the log itself, if that is a connection."""
-    shown = [] if asked else [SinkSpec("text", STDOUT)]
-    if settings.logaddr is None or settings.logaddr == STDOUT:
-        return shown
-    log_place = SinkSpec(LogSink.format if asked else "text", settings.logaddr, shared=True)
-    return [*shown, log_place] if log_place.endpoint or not asked else shown
-
-
-def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
-    """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
-    for spec in specs:
-        if sinks[spec.format].needs_file and not spec.is_file:
-            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
-        if sinks[spec.format].needs_file and spec.compressed:
-            raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
-    if rotates(settings) and not any(spec.may_rotate for spec in specs):
-        raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
-    if settings.rotate_keep and not rotates(settings):
-        raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.model import Summary
     from pellucid.parse import Protocol
-    from pellucid.parse.protobuf_schema import Schema
+    from pellucid.parse.grpc.schema import Schema
     from pellucid.privileges import Ids
     from pellucid.redact import Redactor
     from pellucid.settings import Show, Tls

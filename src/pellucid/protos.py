@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
 
 from pellucid.errors import PellucidError
-from pellucid.parse.protobuf_schema import WELL_KNOWN, Schema, SchemaError
+from pellucid.parse.grpc.schema import WELL_KNOWN, Schema, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

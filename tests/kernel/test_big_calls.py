@@ -159,11 +159,11 @@ def test_the_last_bytes_lost(ending, puppet, watch):
 data = numbered({len(content)})
 write(1, data[:1000])
 for handle in {others}:
-    write(handle, b"x")
+    write(handle, b"words")
 pause()
 write(1, data[1000:])
 for handle in {others}:  # into what little room is left
-    write(handle, b"x")
+    write(handle, b"words")
     free(handle)
 {ending}
 pause()
@@ -183,7 +183,7 @@ pause()
 
     sizes = account(stream, content)
     assert sizes["lost"] > 0
-    assert messages[-1]["bytes"] == len(content) + 2 * len(others)
+    assert messages[-1]["bytes"] == len(content) + 2 * len(b"words") * len(others)
     assert messages[-1]["lost"] == {"ring_full": sizes["lost"] + sum(elsewhere)}
 
 

@@ -32,7 +32,7 @@ from pellucid.model import (
     Totals,
 )
 from pellucid.parse import Limits, Parse
-from pellucid.parse.http1 import Http1
+from pellucid.parse.http1.parser import Http1
 from pellucid.parse.text import readable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET
 
 from pellucid.parse import Limits
-from pellucid.parse.body import Body, Shown
+from pellucid.parse.bodies.body import Body, Shown
 
 
 def body(*pieces: bytes | int, **limits: int) -> Body:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.parse import Limits
-from pellucid.parse.body import Body
-from pellucid.parse.charset import declared
+from pellucid.parse.bodies.body import Body
+from pellucid.parse.bodies.charset import declared
 from pellucid.parse.text import readable
 
 

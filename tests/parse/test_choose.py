@@ -25,7 +25,7 @@ from pellucid.model import (
     Totals,
 )
 from pellucid.parse import Ending, Held, Limits, Parse, Protocol, ProtocolError, Upgrade, Verdict
-from pellucid.parse.http1 import Http1
+from pellucid.parse.http1.parser import Http1
 from pellucid.parse.raw import raw_all
 
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"

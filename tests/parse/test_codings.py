@@ -10,7 +10,7 @@ import brotli
 import pytest
 import zstandard
 
-from pellucid.parse.codings import decode
+from pellucid.parse.bodies.codings import decode
 
 TEXT = b"some text that repeats, some text that repeats\n" * 20
 LIMIT = 1 << 20

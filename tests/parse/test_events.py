@@ -16,8 +16,8 @@ from msgspec import UNSET
 
 from pellucid.model import Http, Lost, ServerSentEvent
 from pellucid.parse import Limits
-from pellucid.parse.carried import Carried
-from pellucid.parse.events import EventStream
+from pellucid.parse.bodies.carried import Carried
+from pellucid.parse.bodies.events import EventStream
 from pellucid.parse.times import rfc3339
 
 GET = b"GET /feed HTTP/1.1\r\nHost: a.example\r\n\r\n"

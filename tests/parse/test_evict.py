@@ -13,7 +13,7 @@ from pellucid.model import Chunk, Http, Open, RawData, Totals
 from pellucid.parse import Limits, Parse
 from pellucid.parse.budget import CONNECTION_COST
 from pellucid.parse.evict import equal_share
-from pellucid.parse.http1 import Http1
+from pellucid.parse.http1.parser import Http1
 
 KIB = 1024
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jh2.hpack import Encoder
 
-from pellucid.parse.hpack import HpackError, Table
+from pellucid.parse.http2.hpack import HpackError, Table
 
 NAMES = st.sampled_from([":path", "cookie", "x-a", "x-b", "x-" + "n" * 60])
 VALUES = st.sampled_from(["", "1", "2", "v" * 100, "w" * 5000, "é"]) | st.text(max_size=20)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pellucid.parse import http1_fields
-from pellucid.parse.http1_fields import Fields, HeadError, read_fields
+from pellucid.parse.http1 import fields as http1_fields
+from pellucid.parse.http1.fields import Fields, HeadError, read_fields
 
 NAMES = st.sampled_from(
     [b"Host", b"Content-Length", b"content-length", b"Transfer-Encoding", b"Content-Encoding", b"Content-Type",

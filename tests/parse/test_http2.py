@@ -25,8 +25,8 @@ from msgspec import UNSET
 
 from pellucid.model import Http, RawData, Request, Response
 from pellucid.parse import Limits
-from pellucid.parse.http1 import Http1
-from pellucid.parse.http2 import Http2
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.http2.parser import Http2
 
 OK = (":status", "200")
 
@@ -432,6 +432,14 @@ def test_a_header_block_that_never_ends(pair):
     raws = (begun(pair, limits=Limits(max_head=100)) >> request).messages()
     assert {RawData} == {type(raw) for raw in raws}
     assert request == b"".join(raw_bytes(raw) for raw in raws)
+
+
+def test_a_header_block_of_empty_frames(pair):
+    """Frames without any byte of it are not held without end either."""
+    request = frame(1, 0, 1, b"\x82") + frame(9, 0, 1) * 40
+    raws = (begun(pair, limits=Limits(max_head=100)) >> request).messages()
+    assert request == b"".join(raw_bytes(raw) for raw in raws)
+    assert len(raws) == 1
 
 
 def test_a_small_block_that_means_many_fields(pair):

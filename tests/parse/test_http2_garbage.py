@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dialogue import READ, START, STEP, WRITE, Dialogue, connection, run
 from frames import Pair, asked, data, frame
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pellucid.model import Chunk, Close, Gap, Http, Open, RawData, Totals
 from pellucid.parse import Limits, Parse
-from pellucid.parse.http1 import Http1
-from pellucid.parse.http2 import Http2
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.http2.parser import Http2
 
 TIGHT = Limits(max_body=50, max_head=300, max_streams=3, max_sniff=400)
 DIRECTIONS = st.sampled_from([READ, WRITE])
@@ -66,6 +66,7 @@ def test_nothing_is_raised(steps, sizes, mid, alpn, hello):
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2000), PIECES)
+@example(546, [1])  # headers read at the wrong place again and again, for the traffic repeats itself
 def test_a_late_start_anywhere(start, sizes):
     """From any byte on, in any pieces, only requests and fields that were sent are shown."""
     pair = Pair()

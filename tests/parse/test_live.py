@@ -6,10 +6,11 @@ import pytest
 from dialogue import READ, START, STEP, WRITE, Dialogue, connection, raw_bytes
 
 from pellucid.model import Chunk, Http, Lost, RawData, ServerSentEvent
-from pellucid.parse import Held, Limits, Protocol, Upgrade, Verdict, live
+from pellucid.parse import Held, Limits, Protocol, Upgrade, Verdict
+from pellucid.parse.bodies import live
+from pellucid.parse.bodies.carried import Carried, Live
 from pellucid.parse.budget import Budget
-from pellucid.parse.carried import Carried, Live
-from pellucid.parse.http1 import Http1
+from pellucid.parse.http1.parser import Http1
 from pellucid.parse.raw import DIRECTIONS, raw_all, who
 from pellucid.parse.times import rfc3339
 

@@ -13,10 +13,10 @@ from msgspec import UNSET
 
 from pellucid.model import Chunk, Lost, Query, QueryError, RawData, Totals
 from pellucid.parse import Limits, Parse
-from pellucid.parse.http1 import Http1
-from pellucid.parse.mysql import MySql
-from pellucid.parse.mysql_packets import Can
-from pellucid.parse.postgres import Postgres
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.mysql.packets import Can
+from pellucid.parse.mysql.parser import MySql
+from pellucid.parse.postgres.parser import Postgres
 from pellucid.parse.protocol import Verdict
 
 BASIC = Can.PROTOCOL_41 | Can.TLS | Can.SECURE_CONNECTION | Can.PLUGIN_AUTH | Can.CONNECT_WITH_DB

@@ -13,8 +13,8 @@ from msgspec import UNSET
 
 from pellucid.model import Chunk, Lost, Query, QueryError, RawData, Totals
 from pellucid.parse import Limits, Parse
-from pellucid.parse.http1 import Http1
-from pellucid.parse.postgres import Postgres
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.postgres.parser import Postgres
 from pellucid.parse.protocol import Verdict
 
 

@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.parse.protobuf import MAX_DEPTH, MAX_VALUES, read_fields
+from pellucid.parse.grpc.protobuf import MAX_DEPTH, MAX_VALUES, read_fields
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 FIELDS = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.parse.protobuf import MAX_VALUES
+from pellucid.parse.grpc.protobuf import MAX_VALUES
 from pellucid.protos import read_schema
 
 EVERY = Path(__file__).parent.parent / "protos" / "every.proto"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from pellucid.model import Chunk, Gap, Query, Totals
 from pellucid.parse import Limits, Parse
-from pellucid.parse.mysql import MySql
-from pellucid.parse.postgres import Postgres
-from pellucid.parse.sql import (
+from pellucid.parse.mysql.parser import MySql
+from pellucid.parse.postgres.parser import Postgres
+from pellucid.parse.sql.command import (
     SqlText,
     Statement,
     Statements,

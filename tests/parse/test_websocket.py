@@ -17,9 +17,9 @@ from websockets.frames import Frame
 from pellucid.model import Chunk, Http, Lost, RawData, Request, Response, WebSocket
 from pellucid.parse import Ending, Limits, Parse, Upgrade
 from pellucid.parse.budget import Budget
-from pellucid.parse.http1 import Http1
-from pellucid.parse.websocket import WebSocket as Parser
-from pellucid.parse.websocket_side import websocket_sides
+from pellucid.parse.http1.parser import Http1
+from pellucid.parse.websocket.parser import WebSocket as Parser
+from pellucid.parse.websocket.side import websocket_sides
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 ASK = b"GET /chat?room=1 HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -236,7 +236,7 @@ def test_a_compressed_message_beyond_the_limit():
 
 def test_a_bomb(monkeypatch):
     """What becomes too much is given up, shown as it was sent, and holds up nothing."""
-    monkeypatch.setattr("pellucid.parse.websocket_inflate._MOST", 1 << 20)
+    monkeypatch.setattr("pellucid.parse.websocket.inflate._MOST", 1 << 20)
     sender = deflater(keeps=False)
     bomb, after = packed(sender, TEXT, b"a" * (2 << 20)), packed(sender, TEXT, b"after")
     fields = DEFLATE.replace(b"\r", b"; server_no_context_takeover\r")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pellucid.parse.protobuf_schema import Schema
+    from pellucid.parse.grpc.schema import Schema
 
 _KIB = 1024
 _MIB = 1024 * _KIB

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from pellucid.parse.charset import declared
+from pellucid.parse.bodies.charset import declared
 
 if TYPE_CHECKING:
     from pellucid.model import Text

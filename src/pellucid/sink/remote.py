@@ -82,8 +82,8 @@ class Remote(Output):
             self._inbox.wait(_LOOK_MS)
             self.flush()
             self._give_up_without_help()
-        if self._closed:  # a last line of the log
-            return
+        if self._closed:
+            return  # a last line of the log: it is on stderr
         if self._missed.messages or self._is_full(len(data)):
             self._missed = Missed(self._missed.messages + 1, self._missed.size + len(data))
             return
@@ -110,6 +110,8 @@ class Remote(Output):
             self._send_more()
             self._forget()
         except ConnectionEnded as ended:
+            with suppress(OSError):
+                self._forget()
             self._lose(str(ended))
         except OSError as error:
             self._lose(error.strerror or str(error))

@@ -1,0 +1,1 @@
+"""Bodies of messages: collected, decoded, and read while they arrive."""

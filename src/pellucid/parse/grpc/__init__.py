@@ -1,0 +1,1 @@
+"""gRPC, and the protobuf in it."""

@@ -1,0 +1,411 @@
+"""The client/server protocol of MySQL 4.1 to 9 and of MariaDB.
+
+    GREETING --the server's first packet--> LOGIN --the client's--> AUTHENTICATING --OK--> READY
+                                              ^                          ^                   |
+       within TLS it begins here -------------+                          +--COM_CHANGE_USER--+
+
+In READY each packet of the client with sequence number 0 is a command, and the packets of its answer count on from it.
+Answers come in order, so what waits is a queue, which has more than one place only where a client does not wait.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
+
+from pellucid.model import Direction
+from pellucid.parse.mysql.answer import Answer, Style
+from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login
+from pellucid.parse.mysql.compressed import COMPRESSION_COST, Inflate
+from pellucid.parse.mysql.packets import (
+    EOF,
+    ERR,
+    MORE_AUTH,
+    OK,
+    Assembly,
+    Can,
+    name_text,
+    read_error,
+    read_header,
+    read_login,
+    read_ok,
+    read_user,
+)
+from pellucid.parse.mysql.session import Session, database_after
+from pellucid.parse.protocol import ProtocolError, Verdict
+from pellucid.parse.sql.command import MAX_PENDING, Command, SqlText
+from pellucid.parse.sql.frames import BrokenError
+from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pellucid.model import Chunk, Connection, Gap, Message
+    from pellucid.parse.budget import Budget
+    from pellucid.parse.limits import Limits
+    from pellucid.parse.mysql.packets import Login
+    from pellucid.parse.mysql.values import MySqlStatement
+    from pellucid.parse.sql.frames import Frame, Header
+
+_MAX_LOGIN = 0x3FFF
+"""Bytes of a packet before the login, and of the login."""
+
+_TLS_REQUEST = 32
+"""Bytes of SSLRequest: a login up to where the user would be."""
+
+_NEXT_AUTH = 0x02
+"""AuthNextFactor, of logins with several proofs."""
+
+
+_COMPRESSED = Can.COMPRESS | Can.ZSTD_COMPRESSION
+
+_MAY_CHANGE_DATABASE = {"query", "execute", "init_db", "drop_db", "reset_connection"}
+
+_STREAMS = {0x12: "binlog_dump", 0x13: "table_dump", 0x1E: "binlog_dump_gtid", 0x20: "clone"}
+"""Commands that are followed by a stream of something else."""
+
+
+class Plain(NamedTuple):
+    """A command whose bytes are text, or not shown."""
+
+    kind: str
+    style: Style
+    text: bool = False
+
+
+_PLAIN = {
+    0x02: Plain("init_db", Style.OK, text=True),
+    0x04: Plain("field_list", Style.FIELDS, text=True),
+    0x05: Plain("create_db", Style.OK, text=True),
+    0x06: Plain("drop_db", Style.OK, text=True),
+    0x07: Plain("refresh", Style.OK),
+    0x08: Plain("shutdown", Style.OK),
+    0x09: Plain("statistics", Style.ONE),
+    0x0A: Plain("process_info", Style.RESULT),
+    0x0C: Plain("process_kill", Style.OK),
+    0x0D: Plain("debug", Style.OK),
+    0x0E: Plain("ping", Style.OK),
+    0x15: Plain("register_replica", Style.OK),  # it holds a password
+    0x1B: Plain("set_option", Style.OK),
+    0x1F: Plain("reset_connection", Style.OK),
+}
+"""By number (`enum_server_command`)."""
+
+
+class Phase(enum.Enum):
+    """What comes next."""
+
+    GREETING = enum.auto()
+    LOGIN = enum.auto()
+    AUTHENTICATING = enum.auto()
+    READY = enum.auto()
+
+
+class MySql(SqlProtocol):
+    """The parser."""
+
+    server = "mysql"
+
+    @classmethod
+    def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
+        """Say yes to a greeting, a login, and a command whose content leaves no doubt."""
+        verdicts = {judge(head) for judge in (judge_greeting, judge_login, judge_command)}
+        return next((each for each in (Verdict.YES, Verdict.MORE) if each in verdicts), Verdict.NO)
+
+    judge_command = staticmethod(judge_command)
+
+    def __init__(
+        self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
+    ) -> None:
+        super().__init__(connection, limits, budget, direction, head)
+        self._phase = Phase.READY if self._seeking else Phase.LOGIN
+        self._secret = not self._seeking
+        if judge_greeting(head) is Verdict.YES:
+            self._phase = Phase.GREETING
+        self._can = Can.SECURE_CONNECTION
+        """What the client has told; all clients since 4.1 can do this."""
+        self._session = Session(limits)
+        self._waiting: deque[Answer] = deque()
+        self._login: Command | None = None
+        """The login, or change of user, that is under way."""
+        self._last: Answer | None = None
+        """The last answer that was complete."""
+        self._inflate: dict[Direction, Inflate] | None = None
+        """How the compressed protocol is read, where it is spoken."""
+        self._chunk: Chunk | None = None
+        """What of it is being read."""
+        self._streams = False
+        """A command was sent that turns the connection into a stream of something else."""
+        self._sent_packets = Assembly(self._keep)
+        self._answered_packets = Assembly(KEEP_ANSWER)
+
+    @staticmethod
+    def _begins_with(head: bytes) -> Beginning:
+        greets = judge_greeting(head) is Verdict.YES
+        return Beginning(from_client=not greets, known=greets or judge_login(head) is Verdict.YES)
+
+    def _client_header(self, data: bytes | bytearray, at: int) -> Header | None:
+        header = read_header(data, at, self._keep)
+        if header and header.size > _MAX_LOGIN and self._phase in {Phase.GREETING, Phase.LOGIN}:
+            raise BrokenError("no login")
+        return header
+
+    def _server_header(self, data: bytes | bytearray, at: int) -> Header | None:
+        return read_header(data, at, KEEP_ANSWER)
+
+    # --- the compressed protocol ---------------------------------------------------------------------
+
+    def feed(self, chunk: Chunk) -> Sequence[Message]:
+        """Take the next bytes of one direction; return the commands that they complete."""
+        plain = self._decompressed(chunk, self._inflate) if self._inflate else chunk
+        messages = super().feed(plain)
+        if self._streams:
+            raise ProtocolError("what follows is no answer, but a stream", messages)
+        return messages
+
+    def _decompressed(self, chunk: Chunk, inflate: dict[Direction, Inflate]) -> Chunk:
+        self._chunk = chunk
+        try:
+            data = inflate[chunk.direction].feed(chunk.data)
+        except BrokenError as error:
+            self._leave(str(error), chunk)
+        self._budget.charge(len(data))
+        return chunk._replace(data=data)
+
+    def gap(self, gap: Gap) -> Sequence[Message]:
+        """Go on where the hole lies within one packet; what is compressed cannot be read any more."""
+        if self._inflate is not None:
+            self._leave("bytes of the compressed protocol were lost", None)
+        return super().gap(gap)
+
+    def _lose(self, reason: str, direction: Direction, chunk: Chunk | None) -> None:
+        if self._inflate is not None:
+            self._leave(reason, self._chunk)
+        super()._lose(reason, direction, chunk)
+
+    def _leave(self, reason: str, chunk: Chunk | None) -> NoReturn:
+        """Give the connection up: where its packets begin cannot be found again."""
+        self._end(reason, None)
+        raise ProtocolError(reason, self._take(), [chunk] if chunk else [])
+
+    def _raw(self, chunks: Iterable[Chunk]) -> list[Message]:
+        """Show no bytes that were decompressed: they are not those of the stream."""
+        return [] if self._inflate else super()._raw(chunks)
+
+    # --- what the client sends -----------------------------------------------------------------------
+
+    def _sent(self, frame: Frame) -> None:
+        packet = self._sent_packets.add(frame)
+        if packet is None or self._phase is Phase.AUTHENTICATING:  # passwords are never shown
+            return
+        if self._phase is Phase.LOGIN:
+            self._log_in(packet)
+        elif self._waiting and self._waiting[0].wants_file:
+            self._waiting[0].file_sent(packet)
+        else:
+            self._command(packet)
+
+    def _log_in(self, packet: Frame) -> None:
+        login = read_login(packet.payload) if packet.size > _TLS_REQUEST else None
+        if login is None:
+            return  # SSLRequest: the login follows, within TLS or where TLS was removed
+        self._can = login.can
+        self._session.begin(login.can)
+        self._authenticate(Command("connect", packet.began), login)
+
+    def _authenticate(self, command: Command, login: Login) -> None:
+        command.user, command.database = self._user, self._database = login.user, login.database
+        self._login = command
+        self._secret = True
+        self._phase = Phase.AUTHENTICATING
+
+    def _command(self, packet: Frame) -> None:
+        if packet.type or not packet.payload:
+            raise BrokenError("a command out of order")
+        code = packet.payload[0]
+        plain, special = _PLAIN.get(code), self._SPECIAL.get(code)
+        if special:
+            special(self, packet)
+        elif plain:
+            text = SqlText(packet.payload[1:], packet.size - 1, packet.lost) if plain.text else None
+            self._wait(plain.style, packet, self._made(plain.kind, packet, text))
+        else:
+            raise BrokenError("an unknown command")
+
+    def _query(self, packet: Frame) -> None:
+        text = self._session.text(packet)
+        self._wait(Style.RESULT, packet, self._made("query", packet, text))
+
+    def _prepare(self, packet: Frame) -> None:
+        text = SqlText(packet.payload[1:], packet.size - 1, packet.lost).cut(self._limits.max_body)
+        statement = self._session.prepare(text)
+        self._wait(Style.PREPARED, packet, self._made("prepare", packet, text), statement)
+
+    def _execute(self, packet: Frame) -> None:
+        command = self._made("execute", packet)
+        self._session.execute(command, packet)
+        self._wait(Style.RESULT, packet, command)
+
+    def _bulk(self, packet: Frame) -> None:
+        command = self._made("execute", packet)
+        self._session.execute_bulk(command, packet)
+        self._wait(Style.RESULT, packet, command)
+
+    def _fetch(self, packet: Frame) -> None:
+        command = self._made("stmt_fetch", packet)
+        command.statement = self._session.statement(packet)
+        self._wait(Style.ROWS, packet, command)
+
+    def _reset(self, packet: Frame) -> None:
+        command = self._made("stmt_reset", packet)
+        command.statement = self._session.reset(packet)
+        self._wait(Style.OK, packet, command)
+
+    def _close(self, packet: Frame) -> None:
+        command = self._made("stmt_close", packet)
+        command.statement = self._session.close(packet)
+        self._show(command)
+
+    def _long_data(self, packet: Frame) -> None:
+        self._session.long_data(packet)
+
+    def _change_user(self, packet: Frame) -> None:
+        self._secret = True
+        if self._waiting:
+            raise BrokenError("a change of user before all commands are answered")
+        self._authenticate(self._made("change_user", packet), read_user(packet.payload[1:], self._can))
+
+    def _quit(self, packet: Frame) -> None:
+        self._show(self._made("quit", packet))
+
+    def _stream(self, packet: Frame) -> None:
+        """Show a command that turns the connection into a stream of something else."""
+        self._show(self._made(_STREAMS[packet.payload[0]], packet))
+        self._streams = True
+
+    def _made(self, kind: str, packet: Frame, text: SqlText | None = None) -> Command:
+        command = self._begin(Command(kind, packet.began, text))
+        if packet.lost and text is None:
+            command.problems.append(f"{packet.lost} bytes of the command were lost")
+        return command
+
+    def _wait(
+        self, style: Style, packet: Frame, command: Command, statement: MySqlStatement | None = None
+    ) -> None:
+        expected = (packet.last + 1) % 256
+        self._waiting.append(Answer(command, style, self._session.dialect, expected, statement))
+        if len(self._waiting) > MAX_PENDING:
+            raise BrokenError(f"{MAX_PENDING} further commands")
+
+    # --- what the server answers ---------------------------------------------------------------------
+
+    def _answered(self, frame: Frame) -> None:
+        packet = self._answered_packets.add(frame)
+        if packet is None:
+            return
+        if self._phase is Phase.GREETING:
+            self._phase = Phase.LOGIN
+        elif self._phase is Phase.AUTHENTICATING:
+            self._authenticated(packet)
+        elif self._last and self._last.is_late_eof(packet):
+            self._session.dialect.eof = True
+        elif self._waiting:
+            self._answer(self._waiting[0], packet)
+        else:
+            self._unasked(packet)
+
+    def _authenticated(self, packet: Frame) -> None:
+        first = packet.payload[0] if packet.payload else None
+        if first in {EOF, MORE_AUTH, _NEXT_AUTH}:
+            return
+        command = self._login
+        if first not in {OK, ERR} or command is None:
+            raise BrokenError("no answer to a login")
+        if first == OK:
+            schema = read_ok(packet).schema
+            self._database = self._database if schema is None else schema or None
+        else:
+            command.failure = read_error(packet)
+        self._phase = Phase.READY
+        self._secret = False
+        self._login = None
+        command.ended = packet.ended
+        self._show(command)
+        if command.kind == "connect" and self._can & _COMPRESSED:
+            self._inflate = {Direction.READ: Inflate(), Direction.WRITE: Inflate()}
+        self._session.forget()
+
+    def _answer(self, answer: Answer, packet: Frame) -> None:
+        if packet.type != answer.expected and not self._inflate:  # compressed packets have their own count
+            raise BrokenError("an answer out of order")
+        answer.expected = (packet.last + 1) % 256
+        if not answer.take(packet):
+            return
+        self._last = answer
+        self._waiting.popleft()
+        answer.command.ended = packet.ended
+        if answer.number is not None:
+            self._session.prepared(answer.number, answer.statement)
+        self._database = self._database_after(answer)
+        if answer.command.kind == "reset_connection":
+            self._session.forget()
+        self._show(answer.command)
+
+    def _database_after(self, answer: Answer) -> str | None:
+        """Tell the database by what the server says has changed, else by the command."""
+        command = answer.command
+        if answer.schema is not None:
+            return answer.schema or None
+        if command.kind not in _MAY_CHANGE_DATABASE:
+            return self._database
+        text = command.statement.text if command.statement else command.text
+        if command.kind == "init_db" and text:
+            return self._database if command.failure else name_text(text.kept)
+        if command.kind in {"query", "execute"} and text:
+            return database_after(text.kept, self._database, failed=command.failure is not None)
+        return self._database if command.kind in {"query", "execute"} else None
+
+    def _unasked(self, packet: Frame) -> None:
+        """Take an error that answers nothing: the server ends the connection."""
+        if not packet.payload.startswith(b"\xff"):
+            raise BrokenError("an answer to nothing that was sent")
+        command = self._begin(Command("error", packet.began))
+        command.failure = read_error(packet)
+        command.ended = packet.ended
+        self._show(command)
+
+    # --- the contract --------------------------------------------------------------------------------
+
+    def _pending(self) -> Sequence[Command]:
+        commands = [answer.command for answer in self._waiting]
+        return [self._login, *commands] if self._login else commands
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._session.forget()
+        self._sent_packets.clear()
+        self._answered_packets.clear()
+        self._phase = Phase.READY
+        self._login = self._last = self._user = self._database = None
+
+    def _remembered(self) -> int:
+        packets = self._sent_packets.held + self._answered_packets.held
+        return self._session.size + packets + (2 * COMPRESSION_COST if self._inflate else 0)
+
+    _SPECIAL: ClassVar[dict[int, Callable[[MySql, Frame], None]]] = {
+        0x01: _quit,
+        0x03: _query,
+        0x11: _change_user,
+        0x12: _stream,
+        0x13: _stream,
+        0x16: _prepare,
+        0x17: _execute,
+        0x18: _long_data,
+        0x19: _close,
+        0x1A: _reset,
+        0x1C: _fetch,
+        0x1E: _stream,
+        0x20: _stream,
+        0xFA: _bulk,
+    }

@@ -1,0 +1,1 @@
+"""What the parsers of database protocols share."""

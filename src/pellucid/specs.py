@@ -1,0 +1,66 @@
+"""Which outputs a command line means, and which cannot be."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pellucid.channel import MAX_FDS
+from pellucid.errors import UsageError
+from pellucid.outputs import name_of
+from pellucid.places import rotates
+from pellucid.sink import STDOUT, SinkSpec, parse_spec
+from pellucid.sink.log import LogSink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pellucid.settings import Show
+    from pellucid.sink import Sink
+
+
+def sink_specs(
+    settings: Show, sinks: dict[str, type[Sink]], taken: dict[str, Path | None], also: str | None = None
+) -> list[SinkSpec]:
+    """The sinks that were asked for; text on stdout where none was. No two in one place, none in `taken`."""
+    specs = [parse_spec(text, sinks) for text in settings.output]
+    if also is not None:
+        specs.append(parse_spec(f"text:{also}", sinks))
+    _check_kinds(specs, sinks, settings)
+    others = [*taken.items(), ("the log", settings.logaddr)]
+    places = [(user, str(path)) for user, path in others if path is not None]
+    places += [("another output", spec.place) for spec in specs]
+    specs += _default_specs(settings, asked=bool(specs))
+    users: dict[str, str] = {}
+    for user, place in places:
+        if place == STDOUT and user != "another output":
+            raise UsageError(f"{user} needs a file: it cannot be stdout")
+        real = os.path.realpath(place) if SinkSpec("", place).is_file else place
+        if real in users:
+            raise UsageError(f"cannot write to {name_of(place)}: {users[real]} is there already")
+        users[real] = user
+    if len(specs) >= MAX_FDS:
+        raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
+    return specs
+
+
+def _default_specs(settings: Show, *, asked: bool) -> list[SinkSpec]:
+    """Text on stdout, and where the log goes, if nothing was asked for; and the log itself, if that is a connection."""
+    shown = [] if asked else [SinkSpec("text", STDOUT)]
+    if settings.logaddr is None or settings.logaddr == STDOUT:
+        return shown
+    log_place = SinkSpec(LogSink.format if asked else "text", settings.logaddr, shared=True)
+    return [*shown, log_place] if log_place.endpoint or not asked else shown
+
+
+def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
+    """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
+    for spec in specs:
+        if sinks[spec.format].needs_file and not spec.is_file:
+            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
+        if sinks[spec.format].needs_file and spec.compressed:
+            raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+    if rotates(settings) and not any(spec.may_rotate for spec in specs):
+        raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
+    if settings.rotate_keep and not rotates(settings):
+        raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")
