@@ -33,7 +33,8 @@ from pellucid.capture.recording import read_recording
 from pellucid.decode import Decode
 from pellucid.join import Join
 from pellucid.model import Chunk, Direction, Kind
-from pellucid.parse import Limits, http1
+from pellucid.parse import Limits
+from pellucid.parse.http1 import parser
 from pellucid.pipeline import Pipeline
 from pellucid.plugins import PARSERS, load
 from pellucid.sink import Output, SinkOptions
@@ -168,7 +169,7 @@ def compare(read: list[bytes], rounds: int) -> None:
     print(
         f"| the reference: the bare parser and msgspec alone | {exchanges / statistics.median(theirs):,.0f} |"
     )
-    how = "interpreted" if http1.__file__.endswith(".py") else "compiled"
+    how = "interpreted" if parser.__file__.endswith(".py") else "compiled"
     print(f"| Pellucid {how}, records to JSON lines | {exchanges / statistics.median(ours):,.0f} |")
     print(
         f"\n{exchanges:,} exchanges, {rounds} rounds: {ratio:.2f} of the reference (median of rounds)",

@@ -25,7 +25,7 @@ from pathlib import Path
 from pellucid.commands import replay
 from pellucid.settings import Show
 replay(Path(sys.argv[1]), Show(output=("json:" + sys.argv[2],)))
-print(sys.modules["pellucid.parse.http2"].__file__)
+print(sys.modules["pellucid.parse.http2.parser"].__file__)
 """
 
 
@@ -50,5 +50,5 @@ def test_another_python(tmp_path):
     run = subprocess.run(
         words, env={"PYTHONPATH": str(tmp_path)}, cwd=tmp_path, check=True, capture_output=True, text=True
     )
-    assert run.stdout.strip() == str(package / "parse" / "http2.py")
+    assert run.stdout.strip() == str(package / "parse" / "http2" / "parser.py")
     assert shown.read_bytes() == expected_of("curl_nginx_http2").read_bytes()

@@ -14,28 +14,28 @@ from setuptools import setup
 
 MODULES = (
     "join/join",
-    "parse/body",
+    "parse/bodies/body",
+    "parse/bodies/live",
     "parse/budget",
     "parse/choose",
     "parse/evict",
-    "parse/hpack",
-    "parse/hpack_huffman",
-    "parse/hpack_static",
-    "parse/http1",
-    "parse/http1_exchange",
-    "parse/http1_fields",
-    "parse/http1_framing",
-    "parse/http1_head",
-    "parse/http1_side",
-    "parse/http2",
-    "parse/http2_control",
-    "parse/http2_exchanges",
-    "parse/http2_frames",
-    "parse/http2_head",
-    "parse/http2_seek",
-    "parse/http2_side",
-    "parse/http2_streams",
-    "parse/live",
+    "parse/http1/exchange",
+    "parse/http1/fields",
+    "parse/http1/framing",
+    "parse/http1/head",
+    "parse/http1/parser",
+    "parse/http1/side",
+    "parse/http2/control",
+    "parse/http2/exchanges",
+    "parse/http2/frames",
+    "parse/http2/head",
+    "parse/http2/hpack",
+    "parse/http2/huffman",
+    "parse/http2/parser",
+    "parse/http2/seek",
+    "parse/http2/side",
+    "parse/http2/static_table",
+    "parse/http2/streams",
     "parse/raw",
     "parse/stream",
     "parse/template",
@@ -44,7 +44,7 @@ MODULES = (
 )
 """What every chunk of HTTP goes through, from the record to the message. Compiled, these take half the time, though they are
 the same Python: types that mypy has checked become checks when the program runs, names that it has resolved become calls
-in C. Left out on purpose: classes that others extend (`parse/protocol`, `parse/carried`), for plain Python could not
+in C. Left out on purpose: classes that others extend (`parse/protocol`, `parse/bodies/carried`), for plain Python could not
 extend them any more; what is written in C anyway (the messages are msgspec's); and what runs once a connection.
 """
 
