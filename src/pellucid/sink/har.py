@@ -107,6 +107,7 @@ class HarSink(Sink):
         encode_into(value, self._line)
         unwritten = self._document.waiting + self._open.size - self._open_written
         self._make_room(unwritten + len(self._line) + len(SEPARATOR))
+        self._changed = True
         return self._line
 
     def _exchange(self, message: Http) -> None:
