@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from pellucid.errors import PellucidError
 from pellucid.media import MAX_PARTS
 from pellucid.model import ConnectionEvent, Http, Message, Request, Response, WebSocket
+from pellucid.rotation import Limits, RotatedFile
 from pellucid.sink import Output, SinkOptions
 from pellucid.sink.har import HarSink
 from pellucid.sink.har_form import params_of
@@ -201,6 +202,22 @@ def test_a_pipe_is_refused() -> None:
         sink.begin()
     sink.close()
     os.close(reader)
+
+
+def test_a_file_is_full_when_the_next_is_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever opens the next file, and looks for itself, finds in this one what waited for a flush."""
+    rotated = RotatedFile(str(tmp_path / "log.har"), Limits(200_000, 0, 0))
+    rotation = Rotation(200_000, 0, lambda: rotated.following(asked=True))
+    sink = HarSink(Output(rotated.open(), "har", rotation), SinkOptions())
+    sink.begin()
+    for number in range(20):
+        sink.write(http(response=answer("x" * 45_000), request=request(f"/{number}")))
+    sink.close()
+    rotated.close()
+    entries = [one for path in sorted(tmp_path.iterdir()) for one in check_har(path.read_bytes())]
+    assert [one["request"]["url"] for one in entries] == [f"https://e.com/{number}" for number in range(20)]
+    assert len(list(tmp_path.iterdir())) == 5
+    assert not caplog.messages
 
 
 def test_rotation(tmp_path: Path) -> None:
