@@ -106,7 +106,8 @@ class RotatedFile:
         A file is left before a message that would make it too large, and that message begins the next file: so one
         may be short, but two in a row hold more than one may.
         """
-        fd = os.open(self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # should it be a pipe by now
+        fd = os.open(self._name, flags, dir_fd=self._directory)
         try:
             empty, size = not os.fstat(fd).st_size, _written(fd)
         finally:
