@@ -16,6 +16,7 @@ from pellucid.parse import Limits, Parse
 from pellucid.parse.http1.parser import Http1
 from pellucid.parse.mysql.packets import Can
 from pellucid.parse.mysql.parser import MySql
+from pellucid.parse.mysql.session import database_after
 from pellucid.parse.postgres.parser import Postgres
 from pellucid.parse.protocol import Verdict
 
@@ -246,6 +247,30 @@ def test_the_database_in_use():
     assert ["shop", "one", "two", "two", "two", "told", "told", None] == [
         m.database for m in after_login(talk)
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("SELECT 1; USE b", None),
+        ("SELECT 1; /* to b */ use b", None),
+        ("SELECT '/*'; use b", None),
+        ("SELECT '\\'; use b", None),
+        ("SELECT '\\'; use b; -- '", None),
+        ("/*!50000 use b */", None),
+        ("/*M! select 1 */; use b", None),
+        ("drop /* it */ database b", None),
+        ("INSERT INTO a VALUES ('; use b', 'drop database c')", "shop"),
+        ("SELECT 1 /* ; use b */", "shop"),
+        ("SELECT 1 -- ; use b", "shop"),
+        ("SELECT `; use b` FROM a USE INDEX (c);", "shop"),
+        ("SELECT 'it''s; use b', 'it\\'s'", "shop"),
+        ("-- first\nUSE `b``c` ; ", "b`c"),
+    ],
+)
+def test_texts_that_may_change_the_database(text, after):
+    """`USE` counts where a statement begins, in code that the server executes, whatever a backslash means there."""
+    assert after == database_after(text.encode(), "shop", failed=False)
 
 
 def test_change_of_user():

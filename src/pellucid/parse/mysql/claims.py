@@ -44,7 +44,7 @@ def judge_login(head: bytes) -> Verdict:
         return Verdict.NO
     if head[3:4] not in {b"", b"\1", b"\2"} or any(head[_FILLER]):
         return Verdict.NO
-    if len(head) >= 8 and Can.PROTOCOL_41 not in Can(int.from_bytes(head[4:8], "little")):
+    if len(head) >= 8 and not int.from_bytes(head[4:8], "little") & Can.PROTOCOL_41:
         return Verdict.NO
     return Verdict.YES if len(head) >= 4 + _TLS_REQUEST else Verdict.MORE
 

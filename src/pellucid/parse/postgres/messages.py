@@ -34,6 +34,9 @@ _MAX_LARGE = 0x3FFFFFFF
 _MID_LENGTHS = b"\0\1\2\3"
 """First bytes of the length of a command that is taken for a beginning: below 64 MiB."""
 
+_MAX_DIGITS = 20
+"""Of the largest number of 64 bits, as which the server counts rows (`uint64 nprocessed` of cmdtag.h)."""
+
 _PARAMETER = re.compile(rb"[a-z_][A-Za-z0-9_.]{0,62}\0")
 _PARAMETER_BEGINS = re.compile(rb"(?:[a-z_][A-Za-z0-9_.]{0,62})?")
 
@@ -191,11 +194,18 @@ def read_error(payload: bytes) -> QueryError:
 
 
 def read_rows(payload: bytes) -> int | None:
-    """Read the number of rows off the tag of CommandComplete ('C'): `SELECT 5`, `INSERT 0 5`."""
+    """Read the number of rows off the tag of CommandComplete ('C'): `SELECT 5`, `INSERT 0 5`.
+
+    Raises `BrokenError` where it has more digits than a server's count.
+    """
     if not payload.endswith(b"\0"):
         raise BrokenError("a text without an end")
     last = payload[:-1].rpartition(b" ")[2]
-    return int(last) if last.isdigit() else None
+    if not last.isdigit():
+        return None
+    if len(last) > _MAX_DIGITS:  # int() itself refuses more than 4,300
+        raise BrokenError("more rows than can be counted")
+    return int(last)
 
 
 def read_types(payload: bytes) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ MAX_PORTALS = 1024
 """Portals with a name that one transaction has open; drivers use those of a few cursors."""
 
 _DROPS_ONE = re.compile(
-    rb'\s*deallocate\s+(?:prepare\s+)?(?:"([^"]+)"|(?!all\b)(\w+))\s*;?\s*\Z', re.IGNORECASE
+    rb'\s*+deallocate\s++(?:prepare\s++)?(?:"([^"]++)"|(?!all\b)(\w++))\s*+(?:;\s*+)?\Z', re.IGNORECASE
 )
 _DROPS_MORE = re.compile(rb"\b(?:deallocate|discard|prepare)\b", re.IGNORECASE)
 

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from pellucid.model import Query, QueryError
 from pellucid.parse.raw import who
+from pellucid.parse.sql.frames import BrokenError
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ thousands before they read. `Limits.max_pending` is for protocols whose requests
 
 MAX_STATEMENTS = 16 * 1024
 """Prepared statements that are remembered for one connection: MySQL's max_prepared_stmt_count is 16,382."""
+
+_MOST_ROWS = (1 << 64) - 1
+"""What the outputs can write: JSON libraries read no larger integer."""
 
 KEPT_TEXTS = 4
 """Texts of statements that are remembered for one connection, in units of `Limits.max_body`."""
@@ -142,8 +146,11 @@ class Command:
         self.problems: list[str] = []
 
     def add_rows(self, rows: int) -> None:
-        """Add what one of its results returned or changed."""
-        self.rows = rows + (self.rows or 0)
+        """Add what one of its results returned or changed. Raises `BrokenError` where that is too much to be true."""
+        total = rows + (self.rows or 0)
+        if total > _MOST_ROWS:
+            raise BrokenError("more rows than can be counted")
+        self.rows = total
 
     @property
     def kept(self) -> int:
