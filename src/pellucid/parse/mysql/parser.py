@@ -33,8 +33,9 @@ from pellucid.parse.mysql.packets import (
     read_user,
 )
 from pellucid.parse.mysql.session import Session, database_after
+from pellucid.parse.mysql.values import AHEAD_COST
 from pellucid.parse.protocol import ProtocolError, Verdict
-from pellucid.parse.sql.command import MAX_PENDING, Command, SqlText
+from pellucid.parse.sql.command import MAX_PENDING, STATEMENT_COST, Command, SqlText
 from pellucid.parse.sql.frames import BrokenError
 from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol
 
@@ -130,7 +131,7 @@ class MySql(SqlProtocol):
         self._login: Command | None = None
         """The login, or change of user, that is under way."""
         self._last: Answer | None = None
-        """The last answer that was complete."""
+        """The last answer, where it was one to a preparation: an EOF may follow."""
         self._inflate: dict[Direction, Inflate] | None = None
         """How the compressed protocol is read, where it is spoken."""
         self._chunk: Chunk | None = None
@@ -239,6 +240,7 @@ class MySql(SqlProtocol):
 
     def _prepare(self, packet: Frame) -> None:
         text = SqlText(packet.payload[1:], packet.size - 1, packet.lost).cut(self._limits.max_body)
+        self._budget.charge(STATEMENT_COST)
         statement = self._session.prepare(text)
         self._wait(Style.PREPARED, packet, self._made("prepare", packet, text), statement)
 
@@ -268,6 +270,7 @@ class MySql(SqlProtocol):
         self._show(command)
 
     def _long_data(self, packet: Frame) -> None:
+        self._budget.charge(AHEAD_COST)
         self._session.long_data(packet)
 
     def _change_user(self, packet: Frame) -> None:
@@ -342,7 +345,7 @@ class MySql(SqlProtocol):
         answer.expected = (packet.last + 1) % 256
         if not answer.take(packet):
             return
-        self._last = answer
+        self._last = answer if answer.number is not None else None
         self._waiting.popleft()
         answer.command.ended = packet.ended
         if answer.number is not None:
@@ -391,7 +394,9 @@ class MySql(SqlProtocol):
 
     def _remembered(self) -> int:
         packets = self._sent_packets.held + self._answered_packets.held
-        return self._session.size + packets + (2 * COMPRESSION_COST if self._inflate else 0)
+        answers = [*self._waiting, self._last] if self._last else self._waiting
+        used = [known for answer in answers for known in (answer.statement, answer.command.statement)]
+        return self._session.size(used) + packets + (2 * COMPRESSION_COST if self._inflate else 0)
 
     _SPECIAL: ClassVar[dict[int, Callable[[MySql, Frame], None]]] = {
         0x01: _quit,

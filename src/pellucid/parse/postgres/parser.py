@@ -21,7 +21,7 @@ from pellucid.parse.postgres import messages
 from pellucid.parse.postgres.messages import judge_command, judge_startup
 from pellucid.parse.postgres.steps import STEP_COST, Session, Step
 from pellucid.parse.protocol import Verdict
-from pellucid.parse.sql.command import Command, SqlText
+from pellucid.parse.sql.command import STATEMENT_COST, Command, SqlText
 from pellucid.parse.sql.frames import BrokenError, Header
 from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol
 
@@ -123,6 +123,7 @@ class Postgres(SqlProtocol):
 
     def _parse(self, frame: Frame) -> None:
         parse = messages.read_parse(frame, self._limits.max_body)
+        self._budget.charge(STATEMENT_COST)
         self._session.parse(self._step("P", frame, "prepare", parse.text), parse)
 
     def _bind(self, frame: Frame) -> None:

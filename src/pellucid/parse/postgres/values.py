@@ -45,6 +45,11 @@ class PostgresBound(Bound):
         """Bytes that are kept of them."""
         return len(self._bind.values)
 
+    @property
+    def cost(self) -> int:
+        """Bytes of their formats."""
+        return 2 * len(self._bind.formats)
+
     def shorten(self, most: int) -> None:
         """Keep the first `most` bytes."""
         if len(self._bind.values) > most:

@@ -258,7 +258,9 @@ class SqlProtocol(Protocol):
         pending = self._pending()
         tried = sum(len(chunk.data) + CHUNK_COST for chunk in self._tried)
         other = PARSER_COST + self._client.held + self._server.held + tried + self._remembered()
-        return Held(sum(command.kept for command in pending), other + COMMAND_COST * len(pending))
+        return Held(
+            sum(command.kept for command in pending), other + sum(command.cost for command in pending)
+        )
 
     def shorten(self, most: int) -> None:
         """Let the oldest commands keep what they have."""
