@@ -156,7 +156,7 @@ def test_a_login_that_breaks_off(size):
     sent = (login() + packet(4, b"secret\0"))[:size]
     *_, shown = (Dialogue(parsers=(MySql,)) >> sent).messages()
     hidden = size if size < len(login()) else size - len(login())
-    assert ("connect", f"{hidden} bytes that may hold a password are not shown") == (shown.kind, shown.error)
+    assert ("hidden", f"{hidden} bytes that may hold a password are not shown") == (shown.kind, shown.error)
     lost = (
         (Dialogue(parsers=(MySql,)) >> login()).gap(WRITE, 3)
         >> b"secret"
@@ -165,10 +165,31 @@ def test_a_login_that_breaks_off(size):
         << DONE
     )
     messages = lost.messages()
-    assert ["connect", "Lost", "RawData", "connect", "query"] == [
+    assert ["connect", "Lost", "RawData", "hidden", "query"] == [
         getattr(m, "kind", type(m).__name__) for m in messages
     ]
     assert "6 bytes that may hold a password are not shown" == messages[3].error
+
+
+@pytest.mark.parametrize("sequence", [3, 5])
+def test_a_password_older_than_its_login(sequence):
+    """Where the capture begins behind the login, a password is not shown: how many bytes are hidden is said."""
+    talk = Dialogue(mid=True, parsers=(Http1, MySql, Postgres)) << packet(sequence - 1, b"\1\4")
+    talk = talk >> packet(sequence, b"hunter2\0") << packet(sequence + 1, ok()) >> query("SELECT 1") << DONE
+    messages = talk.messages()
+    assert ["RawData", "hidden", "query"] == [getattr(m, "kind", type(m).__name__) for m in messages]
+    assert "12 bytes that may hold a password are not shown" == messages[1].error
+    assert not any("hunt" in str(m) for m in messages)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [packet(3, ok()), packet(3, failure(1, b"00000", b"no")), packet(5, b"\x03abc"), packet(0, b"abc\0"),
+     packet(3, b"abc\0def"), packet(3, b"abc\0") + b"x", packet(3, b"abc\0", bytes(1))],
+)  # fmt: skip
+def test_what_is_no_password(first):
+    """Answers, commands, rows and packets with something behind them are shown."""
+    assert Verdict.YES is not MySql.claims(first, connection(mid=True))
 
 
 def test_a_program_that_reads_queries_is_the_server():

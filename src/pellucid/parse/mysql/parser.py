@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
 from pellucid.model import Direction
 from pellucid.parse.mysql.answer import Answer, Style
-from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login
+from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login, judge_password
 from pellucid.parse.mysql.compressed import COMPRESSION_COST, Inflate
 from pellucid.parse.mysql.packets import (
     EOF,
@@ -37,7 +37,7 @@ from pellucid.parse.mysql.values import AHEAD_COST
 from pellucid.parse.protocol import ProtocolError, Verdict
 from pellucid.parse.sql.command import MAX_PENDING, STATEMENT_COST, Command, SqlText
 from pellucid.parse.sql.frames import BrokenError
-from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol
+from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol, best
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,11 +110,11 @@ class MySql(SqlProtocol):
 
     @classmethod
     def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
-        """Say yes to a greeting, a login, and a command whose content leaves no doubt."""
-        verdicts = {judge(head) for judge in (judge_greeting, judge_login, judge_command)}
-        return next((each for each in (Verdict.YES, Verdict.MORE) if each in verdicts), Verdict.NO)
+        """Say yes to a greeting, a login, a password, and a command whose content leaves no doubt."""
+        return best(judge(head) for judge in (judge_greeting, judge_login, judge_command, judge_password))
 
     judge_command = staticmethod(judge_command)
+    judge_password = staticmethod(judge_password)
 
     def __init__(
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes

@@ -41,6 +41,10 @@ _MAX_NAME = 256
 _MAX_DIGITS = 20
 """Of the largest number of 64 bits, as which the server counts rows (`uint64 nprocessed` of cmdtag.h)."""
 
+_PASSWORD = b"p\0\0"
+_SASL = (b"SCRAM-", b"c=")
+"""How the messages of RFC 5802 begin that a client sends: the mechanism's name before the first, the channel binding."""
+
 _PARAMETER = re.compile(rb"[a-z_][A-Za-z0-9_.]{0,62}\0")
 _PARAMETER_BEGINS = re.compile(rb"(?:[a-z_][A-Za-z0-9_.]{0,62})?")
 
@@ -266,6 +270,23 @@ def judge_command(head: bytes) -> Verdict:
         return Verdict.MORE
     size = _LENGTH.unpack_from(head, 1)[0] - 4
     return judge(head[5 : 5 + size], size, head[5 + size :]) if size > 0 else Verdict.NO
+
+
+def judge_password(head: bytes) -> Verdict:
+    """Say whether PasswordMessage is all that begins here, or SASL's messages, which have the same letter ('p').
+
+    The client waits for the answer, so nothing follows; a password ends with the only NUL. Its length is below 64 KiB
+    (PG_MAX_AUTH_TOKEN_LENGTH of src/backend/libpq/auth.c).
+    """
+    if not _PASSWORD.startswith(head[:3]):
+        return Verdict.NO
+    if len(head) < 6:
+        return Verdict.MORE
+    size, text = _LENGTH.unpack_from(head, 1)[0] - 4, head[5:]
+    if text.startswith(_SASL):
+        return Verdict.YES if len(text) <= size else Verdict.NO
+    whole = len(text) == size and text.endswith(b"\0") and b"\0" not in text[:-1]
+    return Verdict.YES if whole or (len(text) < size and b"\0" not in text) else Verdict.NO
 
 
 def _judge_query(payload: bytes, size: int, after: bytes) -> Verdict:  # noqa: ARG001
