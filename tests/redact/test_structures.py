@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -164,6 +165,14 @@ def test_url() -> None:
         ("mysql", r"SELECT 'it\'s', 'it''s', 1", "SELECT '***', '***', 1"),
         ("mysql", "SELECT \"x\" FROM `a'b` # don't\n, 'y'", "SELECT \"***\" FROM `a'b` # don't\n, '***'"),
         ("mysql", "SELECT 'cut", "SELECT '***'"),
+        ("mysql", "SELECT 5--1, 'S' -- it's", "SELECT 5--1, '***' -- it's"),
+        (
+            "mysql",
+            "SELECT /*!50000 'S' */ /*M! 'S' */ /* 'c' */ 1",
+            "SELECT /*!50000 '***' */ /*M! '***' */ /* 'c' */ 1",
+        ),
+        ("postgres", "SELECT 5--1, 'c'\n, a$$b, 'x$$S'", "SELECT 5--1, 'c'\n, a$$b, '***'"),
+        ("postgres", "SELECT /* a /* b */ it's */ 'S'", "SELECT /* a /* b */ it's */ '***'"),
         ("postgres", r"SELECT 'a\', 'b', E'it\'s'", "SELECT '***', '***', '***'"),
         (
             "postgres",
@@ -178,7 +187,53 @@ def test_sql_literals(server: str, query: str, expected: str) -> None:
     assert masked_literals(query, server) == expected
 
 
-def test_errors_of_servers() -> None:
-    """What an error repeats of the values is masked."""
-    assert masked_error("Duplicate entry 'me@x' for key 'users.email'") == "Duplicate entry *** for key ***"
-    assert masked_error("Key (email)=(me@x) already exists.") == "Key (email)=*** already exists."
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Duplicate entry 'it's S' for key 'users.email'", "Duplicate entry ***"),
+        ("Key (email)=(a)S) already exists.", "Key (email)=*** already exists."),
+        ("Failing row contains (1, (S), null).", "Failing row contains ***."),
+        ('invalid input syntax for type integer: "a"S"', "invalid input syntax for type integer: ***"),
+        ("Table 'a.b' doesn't exist", "Table *** doesn't exist"),
+        ("Incorrect value: 'S", "Incorrect value: ***"),
+    ],
+)
+def test_errors_of_servers(words: str, expected: str) -> None:
+    """What an error repeats of the values is masked, quotes and parentheses that are part of them too."""
+    assert masked_error(words) == expected
+
+
+PASSWORDS = [
+    ("CREATE USER b IDENTIFIED BY {}", "\"'"),
+    ("CREATE USER b@'%' IDENTIFIED WITH 'p' AS {} REQUIRE SSL", "\"'"),
+    ("CREATE USER b IDENTIFIED VIA p USING PASSWORD({})", "\"'"),
+    ("ALTER USER b IDENTIFIED BY {} REPLACE {}", "\"'"),
+    ("SET PASSWORD FOR 'b'@'%' = {}", "\"'"),
+    ("SELECT PASSWORD( {})", "\"'"),
+    ("CREATE ROLE b ENCRYPTED PASSWORD\n{} VALID UNTIL 'x'", "'$E"),
+    ("update u set password = {} where id = 'x'", "\"'$E"),
+    ("CHANGE MASTER TO MASTER_PASSWORD={}, MASTER_PORT=1", "\"'"),
+]
+
+
+@given(
+    secret=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=4),
+    where=st.sampled_from(PASSWORDS),
+    data=st.data(),
+)
+def test_passwords_of_accounts(secret: str, where: tuple[str, str], data: st.DataObject) -> None:
+    """Whatever a password has in it, and however it is quoted, nothing of it is left, also without --redact-sql."""
+    template, quotes = where
+    quoted = literal(secret, data.draw(st.sampled_from(quotes)))
+    shown = redact.text(template.format(quoted, quoted))
+    bare = re.sub(r"(?:E|\$q)?(['\"$]?)\*\*\*\1(?:q\$)?", "{}", shown)
+    assert bare.replace("\n", " ") == template.replace("\n", " ")
+
+
+def literal(text: str, quote: str) -> str:
+    """Write a text as a literal of SQL."""
+    if quote == "$":
+        return f"$q${text.replace('$', '')}$q$"
+    text = text.replace("\\", "\\\\") if quote == "E" else text.replace("\\", "")
+    mark = "'" if quote == "E" else quote
+    return f"{'E' if quote == 'E' else ''}{mark}{text.replace(mark, 2 * mark)}{mark}"

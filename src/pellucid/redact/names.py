@@ -48,12 +48,21 @@ class Names:
     def __init__(self, headers: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         self._headers = frozenset(_flat(name) for name in headers)
         self._keys = frozenset(_flat(name) for name in keys)
-        self.key = lru_cache(_REMEMBERED)(self._key)
+        self._is_key = lru_cache(_REMEMBERED)(self._key)
+        self._is_parameter = lru_cache(_REMEMBERED)(self._parameter)
+        self._is_header = lru_cache(_REMEMBERED)(self._header)
+
+    def key(self, name: str) -> bool:
         """Whether the value behind this name is a credential: a key of JSON, in text, a field of a message."""
-        self.parameter = lru_cache(_REMEMBERED)(self._parameter)
+        return self._is_key(name[-MAX_NAME:])
+
+    def parameter(self, name: str) -> bool:
         """The same for a parameter of a URL or a field of a form."""
-        self.header = lru_cache(_REMEMBERED)(self._header)
+        return self._is_parameter(name[-MAX_NAME:])
+
+    def header(self, name: str) -> bool:
         """The same for a header."""
+        return self._is_header(name[-MAX_NAME:])
 
     def _key(self, name: str) -> bool:
         words = _words(name)
@@ -69,7 +78,7 @@ class Names:
 
 def _words(name: str) -> str:
     """`X-Api-Key`, `xApiKey` and `x_api_key` all become `x_api_key`."""
-    return _WORD_BREAK.sub("_", name[-MAX_NAME:]).strip("_").lower()
+    return _WORD_BREAK.sub("_", name).strip("_").lower()
 
 
 def _flat(name: str) -> str:
