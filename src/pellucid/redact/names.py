@@ -36,10 +36,10 @@ _KEY = re.compile(rf"(?:{_WHOLE})|(?:.*_)?(?:{_ANYWHERE})(?:_.*)?|.*(?:{_AT_THE_
 _PARAMETER = re.compile(r"key|code|sig|signature|hmac|ticket|saml_?response|(?:.*_)?(?:signature|credential)")
 """In URLs and forms, besides: OAuth 2 codes (RFC 6749 section 4.1.2), signed URLs, keys of web services."""
 
-_HEADER = re.compile(
-    r"(?:.*_)?(?:authorization|cookie2?|passw(?:or)?d|secret|token|signature|credential|"
-    r"(?:api|access|auth|account|functions|subscription)_?key)"
-)
+_HEADER = re.compile(r"(?:.*_)?(?:cookie2?|signature|credential|functions_?key)")
+"""Of headers, besides those of keys."""
+_NO_CREDENTIAL = frozenset({"access_control_allow_credentials"})
+"""Headers (Fetch standard, section 3.3.3) that are called like one."""
 
 
 class Names:
@@ -73,7 +73,10 @@ class Names:
 
     def _header(self, name: str) -> bool:
         words = _words(name)
-        return _HEADER.fullmatch(words) is not None or words.replace("_", "") in self._headers
+        if words in _NO_CREDENTIAL:
+            return False
+        own = words.removeprefix("x_")
+        return bool(_HEADER.fullmatch(own) or _KEY.fullmatch(own)) or words.replace("_", "") in self._headers
 
 
 def _words(name: str) -> str:

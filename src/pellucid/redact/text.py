@@ -11,6 +11,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from pellucid.json_text import end_of_value
 from pellucid.redact.spans import Span
 from pellucid.redact.sql import LITERAL
 
@@ -25,9 +26,11 @@ _SHAPES = [
         # JWT and JWE (RFC 7519, RFC 7516): `{"` in base64url
         (["eyj"], r"(?<![\w-])eyJ[\w-]{8,}+(?:\.[\w-]*+){1,4}"),
         # RFC 6750 section 2.1; not the parameters of a WWW-Authenticate
+        # As a subprotocol of WebSocket, since browsers can set no header there (Kubernetes)
+        (["bearer"], r"\bbase64url\.bearer\.authorization\.k8s\.io\.([\w-]+)"),
         (["bearer"], r"\b(?i:bearer)(?:[ +]|%20){1,4}(?![A-Za-z_]{1,40}=[\"\w])([A-Za-z0-9._~+/=-]{4,})"),
         # The userinfo of a URL (RFC 3986 section 3.2.1)
-        (["://"], r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"'<>]{1,1000})@"),
+        (["://"], r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"<>]{1,1000})@"),
         (["private key"], r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[^-]++|-(?!----END))*+)"),
         # Ids of AWS access keys; GitHub, GitLab; Slack, Stripe, Google, OpenAI
         (["akia", "asia"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
@@ -72,15 +75,19 @@ _NAMED = re.compile(
 
 _OPENING = re.compile(r"(\\{0,7})([\"'])")
 _QUOTES = re.compile(r"(?<!\\)(\\*+)([\"'])")
-_WORD = re.compile(r"[^\s&;\"'<>]*", re.ASCII)
-_PHRASE = re.compile(r"[^\r\n,;}<>\"'&]*")
+_WORD = re.compile(r"(?:[^\s&;\"'<>]++|[\"'](?=\w))*+", re.ASCII)
+_PHRASE = re.compile(r"(?:[^\r\n,;}<>\"'&]++|[\"'](?=\w))*+")
+"""A quote within a word is an apostrophe, or part of the value."""
 _LINE = re.compile(r"[^\r\n]*")
 
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,99}) ([^\s-][^\s\"']*)", re.ASCII)
 """Of a command line."""
-_ELEMENT = re.compile(r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>([^<]+)", re.ASCII)
+_ELEMENT = re.compile(
+    r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>((?:<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+(?:\]\]>)?)|[^<]+)",
+    re.ASCII,
+)
 
-_PARAMETER = re.compile(r"[?&#;]([^\s=&?#;\"'<>]{1,200})=([^\s&#\"'<>]*)", re.ASCII)
+_PARAMETER = re.compile(r"[?&#;]([^\s=&?#;\"'<>]{1,200})=([^\s&#\"<>]*)", re.ASCII)
 
 _INPUT = re.compile(r"<input\s[^<>]{1,2000}>", re.ASCII | re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([\w-]{1,40})=(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.ASCII)
@@ -197,6 +204,8 @@ def _value(text: str, named: re.Match[str]) -> Span:
     quoted = _quoted(text, named.end())
     if quoted:
         return quoted
+    if named["quote"] and text[named.end() : named.end() + 1] in {"[", "{"}:
+        return Span(named.end(), end_of_value(text, named.end()))
     if named["sign"] != ":":
         ends = _WORD
     elif named["quote"] is None and _begins_line(text, named.start()):
