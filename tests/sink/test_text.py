@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,14 @@ def test_what_went_wrong_is_said(render: Render) -> None:
         "\n"
     )
     assert expected == render(TextSink, message)
+
+
+def test_what_is_missing_is_said_once(render: Render) -> None:
+    """Where the error says that a body did not come to its end, it is not said to be longer than what was kept."""
+    error = "the response body was incomplete when the connection closed"
+    shown = render(TextSink, http(truncated=True, error=error))
+    assert f"[error: {error}]" in shown
+    assert "truncated" not in shown
 
 
 def test_binary_bodies_are_summarised(render: Render) -> None:
@@ -410,6 +419,27 @@ def test_json_that_was_cut_is_laid_out(render: Render) -> None:
         on_terminal(render, '{"a":[{"b":"c', "application/json")
         == '  {\n    "a": [\n      {\n        "b": "c\n'
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 21, "[" * (1 << 20), "[" + "0," * (33 << 10) + "0]"], ids=["deep", "deepest", "long"]
+)
+def test_json_that_nobody_could_read_is_shown_as_sent(render: Render, text: str) -> None:
+    """What is nested too deeply or too long is not laid out: no more is written than came, and little memory taken."""
+    tracemalloc.start()
+    shown = on_terminal(render, text, "application/json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert shown == f"  {text}\n"
+    assert peak < 16 * len(text) + 100_000
+
+
+def test_json_that_is_laid_out_is_bounded(render: Render) -> None:
+    """At the limits themselves JSON is laid out, in a small multiple of its size."""
+    text = f"{'[' * 19}{'[],' * 20_000}[]{']' * 19}"
+    shown = on_terminal(render, text, "application/json")
+    assert shown.startswith("  [\n    [\n      [\n")
+    assert len(shown) < 20 * len(text)
 
 
 def test_the_heading_on_a_terminal(render: Render) -> None:
