@@ -594,3 +594,15 @@ def test_a_websocket_that_compresses(pair):
     talk = websocket(pair, ("sec-websocket-extensions", "permessage-deflate"))
     first, second, _ = (talk << data(1, bytes.fromhex("c107f248cdc9c90700c105f200110000"))).messages()
     assert ["Hello", "Hello"] == [first.data, second.data]
+
+
+@pytest.mark.parametrize("status", ["9" * 5000, "1234", "²", "-1", ""])
+def test_a_grpc_status_that_is_none(status):
+    """A code that no call can end with is not shown as one, however long it is; the trailer is."""
+    pair = Pair()
+    call = ("content-type", "application/grpc")
+    answer = pair.server.headers(1, (":status", "200"), call, ("grpc-status", status), end=True)
+    talk = Dialogue(parsers=(Http2,)) >> pair.hello + pair.client.post(1, "/a/b", bytes(5), call)
+    (exchange,) = [each for each in (talk << pair.welcome + answer).once() if isinstance(each, Http)]
+    assert exchange.response.grpc_status is UNSET
+    assert ("grpc-status", status) in exchange.response.headers
