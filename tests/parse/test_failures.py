@@ -31,33 +31,40 @@ class Fragile(Protocol):
 
     @classmethod
     def claims(cls, head, connection):
+        """Claim its letter."""
         cls._may_fail("claims")
         return Verdict.YES if head.startswith(b"F") else Verdict.NO
 
     @classmethod
     def takes_over(cls, connection, limits, budget, upgrade):
+        """Take over from nobody."""
         cls._may_fail("takes_over")
 
     def __init__(self, connection, limits, budget, direction, head):
         self._may_fail("__init__")
 
     def feed(self, chunk):
+        """Show nothing."""
         self._may_fail("feed")
         return []
 
     def gap(self, gap):
+        """Show nothing."""
         self._may_fail("gap")
         return []
 
     def close(self, time, ending):
+        """Show nothing."""
         self._may_fail("close")
         return []
 
     def holds(self):
+        """Say that it is too much."""
         self._may_fail("holds")
         return Held(1 << 20, 0)
 
     def shorten(self, most):
+        """Give nothing back."""
         self._may_fail("shorten")
 
 

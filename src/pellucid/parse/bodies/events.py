@@ -110,6 +110,7 @@ class EventStream(Live):
             for piece in self._coding.decode(data) if self._coding else [data]:
                 self._text(piece, events, time)
         except CodingError:
+            events += self.lose(0, time)
             self._over = True  # the body itself is shown in its exchange
         return events
 
