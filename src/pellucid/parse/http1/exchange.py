@@ -108,6 +108,11 @@ class Exchange:
         return self.request.head.method if self.request else None
 
     @property
+    def began(self) -> int:
+        """When the first byte of the request came; 0 where it is not known."""
+        return self.request.began if self.request else 0
+
+    @property
     def sent(self) -> bool:
         """Nothing more of the request comes."""
         return self.request is None or self.request.complete
