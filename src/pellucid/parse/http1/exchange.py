@@ -83,6 +83,8 @@ class Part(Generic[H]):
             problems.append(f"{body.lost} bytes of the {name} body were lost")
         if self.cut:
             problems.append(f"the {name} body was incomplete when {self.cut}")
+        if self.live and self.live.problem:
+            problems.append(f"the {name} body was read no further: {self.live.problem}")
         if body and body.shortened:
             problems.append(f"the {name} body is cut: {Ending.MEMORY}")
         return problems

@@ -109,6 +109,8 @@ class Half:
             problems.append(f"{self.body.lost} bytes of the {name} body were lost")
         if self.cut:
             problems.append(f"the {name} body was incomplete when {self.cut}")
+        if isinstance(self.body, LiveBody) and self.body.problem:
+            problems.append(f"the {name} body was read no further: {self.body.problem}")
         if self.body and self.body.shortened:
             problems.append(f"the {name} body is cut: {Ending.MEMORY}")
         return problems
