@@ -37,6 +37,7 @@ MODULES = (
     "parse/http2/static_table",
     "parse/http2/streams",
     "parse/raw",
+    "parse/readers",
     "parse/stream",
     "parse/template",
     "parse/text",

@@ -19,9 +19,10 @@ from msgspec import UNSET
 
 from pellucid.model import Chunk, Direction, Grpc, Http, Totals
 from pellucid.parse import Ending, Limits, Parse
-from pellucid.parse.bodies.live import Carried, live_body
+from pellucid.parse.bodies.carried import Carried
 from pellucid.parse.http1.parser import Http1
 from pellucid.parse.http2.parser import Http2
+from pellucid.parse.readers import live_body
 from pellucid.parse.times import rfc3339
 from pellucid.protos import read_schema
 

@@ -6,8 +6,7 @@ import pytest
 from dialogue import READ, START, STEP, WRITE, Dialogue, connection, raw_bytes
 
 from pellucid.model import Chunk, Http, Lost, RawData, ServerSentEvent
-from pellucid.parse import Held, Limits, Protocol, Upgrade, Verdict
-from pellucid.parse.bodies import live
+from pellucid.parse import Held, Limits, Protocol, Upgrade, Verdict, readers
 from pellucid.parse.bodies.carried import Carried, Live
 from pellucid.parse.budget import Budget
 from pellucid.parse.http1.parser import Http1
@@ -59,10 +58,10 @@ class Toy(Live):
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
     """Toys are what `text/x-toy` bodies are read by."""
-    monkeypatch.setitem(live._READERS, "text/x-toy", Toy)
-    live.reader_of.cache_clear()
+    monkeypatch.setitem(readers._READERS, "text/x-toy", Toy)
+    readers.reader_of.cache_clear()
     yield
-    live.reader_of.cache_clear()
+    readers.reader_of.cache_clear()
 
 
 def told(messages):

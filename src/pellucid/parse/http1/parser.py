@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
 from pellucid.parse.bodies.body import Body
-from pellucid.parse.bodies.live import Carried, reader_of
+from pellucid.parse.bodies.carried import Carried
 from pellucid.parse.budget import PARSER_COST
 from pellucid.parse.http1.exchange import AnyPart, Exchange, Part, switches
 from pellucid.parse.http1.fields import HeadError
@@ -42,6 +42,7 @@ from pellucid.parse.http1.head import (
 from pellucid.parse.http1.side import Side, after_empty_lines
 from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
+from pellucid.parse.readers import reader_of
 from pellucid.parse.template import Template, blank_http
 
 if TYPE_CHECKING:

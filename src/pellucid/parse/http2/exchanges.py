@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from pellucid.model import Connection, Direction, Message
 from pellucid.parse.bodies.body import Body
-from pellucid.parse.bodies.live import Carried, LiveBody, reader_of
+from pellucid.parse.bodies.carried import Carried
+from pellucid.parse.bodies.live import LiveBody
 from pellucid.parse.grpc.messages import GrpcWebBody
 from pellucid.parse.http2.control import goes_away, reset_reason
 from pellucid.parse.http2.frames import END_STREAM, Frame, FrameError, Lost
 from pellucid.parse.http2.streams import Exchange, Half
 from pellucid.parse.protocol import Held, Upgrade
 from pellucid.parse.raw import raw_all
+from pellucid.parse.readers import reader_of
 from pellucid.parse.template import Template, blank_http
 from pellucid.parse.websocket.parser import NAME as WEBSOCKET
 from pellucid.parse.websocket.side import websocket_sides
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pellucid.model import Chunk
-    from pellucid.parse.bodies.live import Reader
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
+    from pellucid.parse.readers import Reader
 
 
 class Exchanges:
