@@ -50,3 +50,7 @@ def test_what_is_no_value() -> None:
     assert end_of_value("", 0) == 0
     assert not is_valid("[" * 100_000)
     assert not is_valid("[1")
+    assert not is_valid("[1]]")
+    assert not is_valid(r'["\x"]')
+    assert not is_valid("[01]")
+    assert not is_valid('["\ud800"]')

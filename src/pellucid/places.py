@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pellucid.channel import NextFile, NotOpened, Opened, Reconnect
 from pellucid.dial import Dialer
 from pellucid.errors import PellucidError
+from pellucid.log import log
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.peer import Peer
 from pellucid.rotation import Limits, RotatedFile
@@ -35,6 +36,8 @@ class Places:
 
     def __init__(self) -> None:
         self._fds: list[int] = []
+        self._names: list[str] = []
+        self._redact = False
         self._files: dict[int, RotatedFile] = {}
         self._dialers: dict[int, Dialer] = {}
         self._shared: set[int] = set()
@@ -47,8 +50,10 @@ class Places:
 
         PellucidError for the first that cannot be opened, with everything before it closed by `close`.
         """
+        self._redact = bool(settings.redact or settings.redact_sql or settings.redact_rules)
         for number, spec in enumerate(specs):
             self._fds.append(self._open(number, spec, settings))
+            self._names.append(spec.place)
         return self._fds
 
     def _open(self, number: int, spec: SinkSpec, settings: Show) -> int:
@@ -71,6 +76,11 @@ class Places:
             if number in self._files and status.st_size:
                 self._fds[number] = self._files[number].following()
                 os.close(fd)
+                if self._redact:
+                    log.info(
+                        "%s: what an earlier run left there is put aside as it was, not masked",
+                        self._names[number],
+                    )
             elif stat.S_ISREG(status.st_mode) and number not in self._shared:
                 empty_output(fd)
 

@@ -75,6 +75,20 @@ def test_memory_is_a_multiple_of_the_text(beginning: str, filling: str) -> None:
     assert peak(lambda: redact.body(text)) < 4 * len(text)
 
 
+@pytest.mark.parametrize(
+    "piece", ["pin:a,", "pin=a&", "?pin=a&", '{"pin":1},', "€ pin:a,", "password='", "identified by 'a' "]
+)
+def test_memory_of_many_credentials(piece: str) -> None:
+    """However many credentials are in a text, no more than copies of it are held at once."""
+    text = piece * ((1 << 19) // len(piece))
+    for work in (
+        lambda: redact.text(text),
+        lambda: redact.body(text, "application/json"),
+        lambda: redact.body("[" + text),
+    ):
+        assert peak(work) < 12 * len(text.encode()) + (1 << 20)
+
+
 @pytest.mark.parametrize("server", ["mysql", "postgres"])
 @pytest.mark.parametrize("opening", ["'", '"', "E'", "$$", "Key (a)=("])
 def test_memory_of_sql(server: str, opening: str) -> None:

@@ -64,3 +64,12 @@ def test_not_with_record(tmp_path: Path) -> None:
     line = only_line(pellucid("tls", "--redact", "--record", tmp_path / "x"), 2)
     assert line.startswith("--record keeps every byte as it was, which --redact cannot mask")
     assert not (tmp_path / "x").exists()
+
+
+def test_what_was_there_before(tmp_path: Path) -> None:
+    """A file that an earlier run left is put aside as it was where files rotate, unmasked, and the log says so."""
+    file, recording = tmp_path / "x", RECORDINGS / "curl_nginx.pellucid"
+    file.write_text("password=S\n")
+    answer = pellucid("replay", "--redact", "--rotate-size", "1", recording, "-o", f"json:{file}")
+    assert f"{file}: what an earlier run left there is put aside as it was" in answer.stderr
+    assert {path.read_text() for path in tmp_path.iterdir() if path != file} == {"password=S\n"}

@@ -14,7 +14,7 @@ from pellucid.media import essence, is_json
 from pellucid.redact.forms import masked_form, masked_multipart
 from pellucid.redact.headers import masked_authority, masked_headers, masked_url
 from pellucid.redact.json import json_spans
-from pellucid.redact.spans import MASK, masked
+from pellucid.redact.spans import MASK, masked, merged
 from pellucid.redact.text import text_spans
 
 if TYPE_CHECKING:
@@ -90,10 +90,8 @@ class Content:
 
     def _json(self, text: str, nested: int) -> str:
         """JSON stays JSON; what only looks like it, or was cut, is searched as text besides."""
-        spans = list(json_spans(text, self._rules, self._inner(nested)))
-        if not is_valid(text):
-            spans += text_spans(text, self._rules)
-        return masked(text, spans)
+        spans = json_spans(text, self._rules, self._inner(nested))
+        return masked(text, spans if is_valid(text) else merged(spans, text_spans(text, self._rules)))
 
     def value(self, value: Any) -> Any:
         """Mask within what JSON can hold; the same object where there is nothing to mask."""

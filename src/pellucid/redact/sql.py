@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from pellucid.redact.spans import MASK
+from pellucid.redact.spans import MASK, Span, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ESCAPED = r"(?:[^'\\]++|\\.|'')*+"
 _DOUBLE = r'(?:[^"\\]++|\\.|"")*+'
@@ -47,16 +51,7 @@ what it repeats, so everything to the last quote or parenthesis may be the value
 
 def masked_literals(query: str, server: str) -> str:
     """Replace every string literal; comments, identifiers and numbers stay."""
-    pattern = _POSTGRES if server == "postgres" else _MYSQL
-    pieces, at = [], 0
-    while match := pattern.search(query, at):
-        end = match.end()
-        if match.lastgroup == "comment":
-            end = _end_of_comment(query, end)
-        shown = query[match.start() : end] if match.lastgroup in {"keep", "comment"} else _masked(match)
-        pieces += [query[at : match.start()], shown]
-        at = end
-    return "".join([*pieces, query[at:]])
+    return masked(query, _literals(query, _POSTGRES if server == "postgres" else _MYSQL))
 
 
 def masked_error(words: str) -> str:
@@ -64,9 +59,15 @@ def masked_error(words: str) -> str:
     return _IN_ERRORS.sub(MASK, words)
 
 
-def _masked(literal: re.Match[str]) -> str:
-    quote = '"' if literal.lastgroup == "double" else "'"
-    return f"{quote}{MASK}{quote}"
+def _literals(query: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+    at = 0
+    while match := pattern.search(query, at):
+        at = match.end()
+        if match.lastgroup == "comment":
+            at = _end_of_comment(query, at)
+        elif match.lastgroup != "keep":
+            quote = '"' if match.lastgroup == "double" else "'"
+            yield Span(match.start(), at, f"{quote}{MASK}{quote}")
 
 
 def _end_of_comment(query: str, at: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.redact.spans import Span, masked
+from pellucid.redact.spans import Span, masked, merged
 from pellucid.redact.text import command_spans, text_spans
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class Streams:
         shown = _view(message.data)
         before = self._remember(message, shown)
         whole = before + shown
-        spans = [*text_spans(whole, self._rules), *command_spans(whole)]
-        here = [
+        spans = merged(text_spans(whole, self._rules), command_spans(whole))
+        here = (
             Span(max(span.start - len(before), 0), span.end - len(before), span.mask)
             for span in spans
             if span.end > len(before)
-        ]
+        )
         hidden = masked(shown, here)
         return hidden if isinstance(message.data, str) else hidden.encode("iso-8859-1")
 
