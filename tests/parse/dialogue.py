@@ -61,6 +61,11 @@ def run(stage: Parse, flows) -> list[Message]:
     return [message for flow in flows for message in stage.parse(flow)]
 
 
+def charged(stage: Parse) -> int:
+    """Return the bytes that were charged since somebody last had to look (`budget.Budget`)."""
+    return stage._budget.limit - stage._budget.left
+
+
 def raw_bytes(message: RawData) -> bytes:
     return message.data.encode() if isinstance(message.data, str) else message.data
 

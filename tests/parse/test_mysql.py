@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from dialogue import LOCAL, READ, REMOTE, START, WRITE, Dialogue, connection, run
+from dialogue import LOCAL, READ, REMOTE, START, WRITE, Dialogue, charged, connection, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -557,6 +557,9 @@ def test_replication_is_shown_and_left():
     assert [("binlog_dump", None, None), "RawData"] == brief(after_login(talk))
 
 
+SLACK = 16
+"""Bytes that a chunk of one byte holds above its charge, until somebody claims it (`stream._HELD_CHUNK`)."""
+
 CODES = st.sampled_from(
     [1, 2, 3, 4, 9, 0x0E, 0x11, 0x12, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1F, 0x20, 0xFA]
 )
@@ -578,7 +581,7 @@ STEPS = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(STEPS, st.sampled_from([None, BASIC, MODERN, BASIC | Can.COMPRESS]))
 def test_garbage_breaks_nothing(steps, can):
-    """Whatever comes, nothing is raised, and memory held is said."""
+    """Whatever comes, nothing is raised, and no more memory is held than was charged for it."""
     stage = Parse([MySql], Limits(max_body=64))
     made, offsets = connection(mid=can is None), {READ: 0, WRITE: 0}
     if can is not None:
@@ -587,6 +590,6 @@ def test_garbage_breaks_nothing(steps, can):
     for direction, data in steps:
         out += run(stage, [Chunk(made, direction, offsets[direction], START, data)])
         offsets[direction] += len(data)
-        assert stage.held >= 0
+        assert stage.held <= charged(stage) + SLACK * len(steps)
     out += run(stage, [Totals(START, 1.0, 1, 0, {})])
     assert all(isinstance(m, Query | RawData) for m in out[:-1])

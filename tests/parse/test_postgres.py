@@ -6,7 +6,7 @@ import struct
 import uuid
 
 import pytest
-from dialogue import LOCAL, READ, REMOTE, START, WRITE, Dialogue, connection, run
+from dialogue import LOCAL, READ, REMOTE, START, WRITE, Dialogue, charged, connection, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -531,6 +531,9 @@ def test_a_request_of_kafka_is_no_startup():
     assert Verdict.YES is Postgres.claims(LOGIN, connection())
 
 
+SLACK = 16
+"""Bytes that a chunk of one byte holds above its charge, until somebody claims it (`stream._HELD_CHUNK`)."""
+
 LETTERS = st.sampled_from([bytes([letter]) for letter in b"QPBDECSHFXdcfpRZ123ntTICGHWVENAK"])
 MESSAGES = st.builds(message, LETTERS, st.binary(max_size=40))
 SENSE = st.sampled_from(
@@ -546,7 +549,7 @@ STEPS = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(STEPS, st.booleans())
 def test_garbage_breaks_nothing(steps, mid):
-    """Whatever comes, nothing is raised, and memory held is said."""
+    """Whatever comes, nothing is raised, and no more memory is held than was charged for it."""
     limits = Limits(max_body=64)
     stage = Parse([Postgres], limits)
     made, offsets = connection(mid=mid), {READ: 0, WRITE: 0}
@@ -555,6 +558,6 @@ def test_garbage_breaks_nothing(steps, mid):
     for direction, data in steps:
         out += run(stage, [Chunk(made, direction, offsets[direction], START, data)])
         offsets[direction] += len(data)
-        assert stage.held >= 0
+        assert stage.held <= charged(stage) + SLACK * len(steps)
     out += run(stage, [Totals(START, 1.0, 1, 0, {})])
     assert all(isinstance(m, Query | RawData) for m in out[:-1])

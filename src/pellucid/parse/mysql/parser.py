@@ -336,6 +336,7 @@ class MySql(SqlProtocol):
         command.ended = packet.ended
         self._show(command)
         if command.kind == "connect" and self._can & _COMPRESSED:
+            self._budget.charge(2 * COMPRESSION_COST)
             self._inflate = {Direction.READ: Inflate(), Direction.WRITE: Inflate()}
         self._session.forget()
 
