@@ -53,6 +53,21 @@ _MADE: tuple[model.Message, ...] = (
         rows=1,
         duration_ms=0.731,
     ),
+    model.Shell(
+        ts=_TS,
+        pid=4711,
+        ppid=4702,
+        uid=1000,
+        user="ada",
+        comm="bash",
+        shell="bash",
+        tty="pts/3",
+        cwd="/home/ada",
+        line="for host in a b; do\n  ping -c 1 $host\ndone",
+        exit_code=1,
+        duration_ms=2043.518,
+        ended="done",
+    ),
     model.Lost(ts=_TS, conn=7, direction="read", offset=16384, size=4096, reason="ring_full"),
 )
 

@@ -18,6 +18,7 @@ from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.inbox import Inbox
 from pellucid.join.select import Select
+from pellucid.join.status import ByStatus
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
 from pellucid.making import make_sinks
@@ -25,6 +26,7 @@ from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
+from pellucid.settings import Shell
 from pellucid.signals import SIGNALS
 from pellucid.sink import STDOUT, Output, OutputClosed
 
@@ -126,7 +128,8 @@ def _decode(
             channel.send(Enough())
 
     wanted = ends(settings.port, settings.host)
-    select = Select(wanted, memory.aside) if wanted else None
+    status = settings.errnumber if isinstance(settings, Shell) else None
+    select = Select(wanted, memory.aside) if wanted else None if status is None else ByStatus(status)
     bounds = limits(settings, memory, schema)
     everywhere = [counter, *opened] if counter else opened
     pipeline = Pipeline([*parsers.values()], bounds, everywhere, settings.count, enough, select, redact)

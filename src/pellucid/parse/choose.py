@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import UNSET
 
-from pellucid.model import Chunk, Close, Connection, Flow, Gap, Message, Open, Summary, Totals
+from pellucid.model import Chunk, Close, Command, Connection, Flow, Gap, Message, Open, Summary, Totals
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST, GROWTH, Budget
+from pellucid.parse.commands import shell_message
 from pellucid.parse.evict import make_room
 from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
@@ -66,6 +67,8 @@ class Parse:
                 return [connection_event(flow.connection, flow.time, "opened")]
             case Close():
                 return self._close(flow)
+            case Command():
+                return [shell_message(flow)]
             case Totals():
                 return self._totals(flow)
             case _:

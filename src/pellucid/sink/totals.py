@@ -19,6 +19,7 @@ _NOUNS = {
     "websocket": "WebSocket message",
     "event": "server-sent event",
     "grpc": "gRPC message",
+    "shell": "command",
 }
 _ASIDES = {"connection", "lost"}
 """Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
