@@ -301,3 +301,19 @@ def test_two_views() -> None:
     """Each of --quiet, --headers and --body is a view of its own: two of them are refused in one line, status 2."""
     line = only_line(pellucid("replay", "--quiet", "--body", RECORDING), 2)
     assert line == "--quiet and --body exclude each other: each is a view of its own"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["mysqld", "--offset", "vio_read=0x1"], "--offset needs exactly one --mysqld"),
+        (["mysqld", "-m", "/bin/true", "--offset", "vio_read"], "is not of the form vio_read=0x1234"),
+        (["mysqld", "-m", "/bin/true", "--offset", "a=1", "-f", "b=c"], "--funcname and --offset exclude"),
+        (["postgres", "-f", "secure_read=x"], "--funcname needs exactly one --postgres"),
+        (["postgres", "--slower-than", "long"], "'long' is not a number"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_flags_of_servers_that_cannot_be(words: list[str], expected: str) -> None:
+    """What cannot be meant by the flags of postgres and mysqld gets one line, and status 2."""
+    assert expected in only_line(pellucid(*words), 2)

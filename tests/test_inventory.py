@@ -103,6 +103,7 @@ def test_a_library_of_this_process(library, capfd):
         "how": "symbols",
         "why_not": None,
         "processes": [me],
+        "command": "tls",
         "captures": {"text": True, "addresses": ["socket calls", "SSL_set_fd"], "session": []},
         "unseen": ["SSL_sendfile"],
     }

@@ -35,7 +35,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 
 def test_what_is_built_in() -> None:
     """Probe, parser and sinks of Pellucid itself are entry points."""
-    assert plugins.load(plugins.PROBES) == {"openssl": PROBE}
+    probes = plugins.load(plugins.PROBES)
+    assert list(probes) == ["mysqld", "openssl", "postgres"]
+    assert probes["openssl"] is PROBE
     assert plugins.load(plugins.PARSERS)["http1"] is Http1
     sinks = plugins.load(plugins.SINKS)
     assert (sinks["json"], sinks["text"]) == (JsonSink, TextSink)

@@ -68,6 +68,17 @@ _MADE: tuple[model.Message, ...] = (
         duration_ms=2043.518,
         ended="done",
     ),
+    model.QueryShape(
+        ts=_TS,
+        server="postgres",
+        shape="select name from item where id = ?",
+        count=1841,
+        total_ms=1380.512,
+        p50_ms=0.707,
+        p99_ms=2.18,
+        rows=1840,
+        errors=1,
+    ),
     model.Lost(ts=_TS, conn=7, direction="read", offset=16384, size=4096, reason="ring_full"),
 )
 

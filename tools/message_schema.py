@@ -31,6 +31,7 @@ MESSAGES = (
     model.Grpc,
     model.Query,
     model.Shell,
+    model.QueryShape,
     model.RawData,
     model.ConnectionEvent,
     model.Lost,

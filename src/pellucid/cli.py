@@ -199,7 +199,7 @@ def replay(file: Path, settings: Show) -> None:
 @_options(Tls, ["libssl", "pid"])
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
 def targets(libssl: tuple[Path, ...], pid: int | None, as_json: bool) -> int:
-    """List the libraries and programs that tls would watch, who uses them, and why not where it cannot.
+    """List the libraries and programs that tls, postgres and mysqld would watch, who uses them, and why not.
 
     Exit status 1 if there is none. Without root it says what it could not see.
     """

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.attach.features import DECODER, unsupported
+from pellucid.audit import Audit, Wanted
 from pellucid.capture.recording import Recorder
 from pellucid.capture.ring import Live
 from pellucid.channel import Channel, Done, Enough, Failed, Outputs
@@ -26,7 +27,7 @@ from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
-from pellucid.settings import Shell
+from pellucid.settings import Shell, Sql
 from pellucid.signals import SIGNALS
 from pellucid.sink import STDOUT, Output, OutputClosed
 
@@ -132,7 +133,9 @@ def _decode(
     select = Select(wanted, memory.aside) if wanted else None if status is None else ByStatus(status)
     bounds = limits(settings, memory, schema)
     everywhere = [counter, *opened] if counter else opened
-    pipeline = Pipeline([*parsers.values()], bounds, everywhere, settings.count, enough, select, redact)
+    pipeline = Pipeline(
+        [*parsers.values()], bounds, everywhere, settings.count, enough, select, redact, _audit(settings)
+    )
     return_memory_early()
     with closing(Live(inbox, memory.drain, EVERY if counter else None)) as live:
         moving = counter.watch(live) if counter else live
@@ -148,6 +151,14 @@ def _decode(
     channel.send(Done())
     if live.tracer_gone:
         log.error("the tracer ended unexpectedly: what was captured until then is written")
+
+
+def _audit(settings: Capture) -> Audit | None:
+    """What becomes of queries, where queries are what is captured."""
+    if not isinstance(settings, Sql):
+        return None
+    wanted = Wanted(settings.user, settings.database, settings.kind, settings.slower_than)
+    return Audit(wanted, fingerprint=settings.fingerprint)
 
 
 def _recorded(

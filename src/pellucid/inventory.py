@@ -42,6 +42,9 @@ SESSION = {
 HANDSHAKE = {"is_server", "client_random", "server_random"}
 """What it takes to know a connection by its handshake (bpf/hello.h)."""
 
+COMMANDS = {"tls": "openssl", "postgres": "postgres", "mysqld": "mysqld"}
+"""What each command watches."""
+
 PARTIAL = "without root only your own processes are seen, and files in containers are not"
 SHOWN = 5
 """Processes of a target that are named; the others are counted."""
@@ -73,15 +76,21 @@ class Row:
     unseen: Sequence[str] = ()
     """Functions of the file that move data past the probes."""
     why_not: str | None = None
+    command: str = "tls"
+    """Which command watches it."""
 
 
 def run(files: Sequence[Path], pid: int | None, *, as_json: bool) -> int:
     """Write the list on stdout; the exit status: 0 if anything can be watched, else 1."""
-    library: Library = plugins.load(plugins.PROBES)["openssl"]
+    probes: dict[str, Library] = plugins.load(plugins.PROBES)
+    commands = {"tls": "openssl"} if files else COMMANDS
     with _view() as view:
         mapped = view.mapped(pid)
-        found = _found(library, view, files, pid)
-        rows = [_row(library, image, verdict, _beside(image, mapped)) for image, verdict in found]
+        rows = [
+            _row(command, probes[name], image, verdict, _beside(image, mapped))
+            for command, name in commands.items()
+            for image, verdict in _found(probes[name], view, files, pid)
+        ]
     if as_json:
         sys.stdout.writelines(msgspec.json.encode(_document(row)).decode() + "\n" for row in rows)
     else:
@@ -128,12 +137,14 @@ def _beside(image: Image, mapped: Sequence[Image]) -> dict[str, Path]:
     return {Path(each.display).name: each.path for each in mapped if users.intersection(each.pids)}
 
 
-def _row(library: Library, image: Image, found: FoundTarget | Refused, beside: Mapping[str, Path]) -> Row:
+def _row(
+    command: str, library: Library, image: Image, found: FoundTarget | Refused, beside: Mapping[str, Path]
+) -> Row:
     processes = [process for pid in image.pids if (process := _process(pid)) is not None]
-    version = version_of(image.path, beside)
+    version = version_of(image.path, beside) if command == "tls" else None  # it knows OpenSSL and its kin
     if isinstance(found, Refused):
         name = Path(found.display).name
-        return Row(found.display, name, version, processes, why_not=found.reason)
+        return Row(found.display, name, version, processes, why_not=found.reason, command=command)
     with Elf(found.path) as elf:
         unseen = list(elf.symbols(library.unseen))
     fields = find_fields(found)
@@ -149,6 +160,7 @@ def _row(library: Library, image: Image, found: FoundTarget | Refused, beside: M
         [*handshake, "socket calls", *setters],
         [said for name, said in SESSION.items() if name in fields],
         unseen,
+        command=command,
     )
 
 
@@ -167,6 +179,7 @@ def _document(row: Row) -> dict[str, Any]:
     return {
         "path": row.path,
         "library": row.library,
+        "command": row.command,
         "version": row.version,
         "how": row.how,
         "why_not": row.why_not,
@@ -229,7 +242,7 @@ def _watched(row: Row) -> Iterator[tuple[str, str]]:
         yield site.direction.name.lower(), f"{site.kind} {site.symbol}, {cost}"
     for reason in sorted({site.reason for site in row.sites if site.reason}):
         yield "", reason
-    yield "shows", ", ".join(["text", *row.session])
+    yield "shows", ", ".join(["text" if row.command == "tls" else "queries", *row.session])
     yield "addresses", f"by {', '.join(row.addresses)}"
     if row.unseen:
         yield "not seen", f"what goes through {', '.join(row.unseen)}"

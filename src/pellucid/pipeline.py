@@ -1,6 +1,6 @@
 """The way a datum takes, on one screen.
 
-    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (redact) --> sink
+    capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (audit) --> (redact) --> sink
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -24,6 +24,7 @@ from pellucid.sink import OutputClosed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pellucid.audit import Audit
     from pellucid.model import Flow
     from pellucid.parse import Protocol
     from pellucid.sink import Sink
@@ -44,12 +45,14 @@ class Pipeline:
         enough: Callable[[], None] = lambda: None,
         select: Callable[[Iterable[Flow]], Iterable[Flow]] | None = None,
         redact: Callable[[Message], Message] | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._decode = Decode().decode
         self._join = Join()
         self._select = select
         self._parse = Parse(parsers, limits).parse
         self._redact = redact
+        self._audit = audit
         self._sinks = list(sinks)
         self._left = count
         self._rest: Counter[str] = Counter()
@@ -102,9 +105,17 @@ class Pipeline:
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):
+            for shape in self._audit.table(message.ts) if self._audit else ():
+                self._write(shape)
             self._summary = message = self._without_rest(message)
+        elif self._audit and not self._audit.wants(message):
+            self._rest[str(message.__struct_config__.tag)] += 1
+            return
         elif self._left is not None and not self._counted(message, self._left):
             return
+        self._write(message)
+
+    def _write(self, message: Message) -> None:
         if self._redact:
             message = self._redact(message)
         for sink in tuple(self._sinks):

@@ -226,6 +226,25 @@ class Tls(Capture):
 class Sql(Capture):
     """A live capture of what database servers are asked."""
 
+    user: tuple[str, ...] = setting(
+        "--user", default=(), multiple=True, metavar="NAME",
+        help="Show commands of this user of the database only. Repeatable.",
+    )  # fmt: skip
+    database: tuple[str, ...] = setting(
+        "--database", default=(), multiple=True, metavar="NAME",
+        help="Show commands in this database only. Repeatable.",
+    )  # fmt: skip
+    kind: tuple[str, ...] = setting(
+        "--kind", default=(), multiple=True, metavar="KIND",
+        help="Show commands of this kind only: query, execute, prepare, connect ... Repeatable.",
+    )  # fmt: skip
+    slower_than: float | None = setting(
+        "--slower-than", default=None, metavar="MS", help="Show commands that took at least so long only."
+    )
+    fingerprint: bool = setting(
+        "--fingerprint", default=False,
+        help="At the end say how often queries that differ in their values only came, and what they took.",
+    )  # fmt: skip
     funcname: str | None = setting(
         "-f", "--funcname", default=None, metavar="NAME=SYMBOL,...",
         help="How the one server that is named calls the functions that are probed, where it is not by their names.",

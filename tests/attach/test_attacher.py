@@ -10,8 +10,10 @@ from pellucid.attach import attacher as attaching
 from pellucid.attach.arrivals import Arrivals
 from pellucid.attach.attacher import Attacher
 from pellucid.attach.images import Key
+from pellucid.attach.library import Library
 from pellucid.attach.sites import Site
 from pellucid.attach.targets import FoundTarget
+from pellucid.clock import boot_ns
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.model import Direction
@@ -102,7 +104,7 @@ def kernel():
 
 @pytest.fixture
 def attacher(kernel, files):
-    return Attacher(kernel, None, entry_only=False)
+    return Attacher(kernel, Library("openssl", "OpenSSL", ()), entry_only=False)
 
 
 @pytest.fixture
@@ -214,3 +216,12 @@ def test_overwritten(arrivals, roster, found):
     arrivals.meet()
     arrivals.overwritten([1])
     assert roster.said == [("done", "one"), ("forget", "one", True)]
+
+
+def test_since_when_the_probes_are_there(kernel, files, found):
+    """Where each connection has a process of its own, the target says since when its probes have been there."""
+    forking = Attacher(kernel, Library("postgres", "PostgreSQL", (), own_process=True), entry_only=False)
+    before = boot_ns()
+    plan = forking.plan(found("postgres", b"1"))
+    assert plan.target.since == 0
+    assert before <= forking.attach(plan).since <= boot_ns()

@@ -4,10 +4,11 @@ import subprocess
 
 import pytest
 
-from pellucid.attach.given import given_target, parse_addresses
+from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.maps import Maps
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError, UsageError
+from pellucid.probes.mysqld.probe import PROBE as MYSQLD
 from pellucid.probes.openssl.probe import PROBE
 
 SOURCE = """
@@ -164,3 +165,21 @@ def test_before_every_function(library):
         start = elf.section(".text").address
     expected = "cannot be checked: no function is known to begin near it"
     assert expected == complaint(path, {"SSL_write": start + 16}, SSL_read=start)
+
+
+def test_names_of_functions(library):
+    """What the file itself calls its functions leads to where they are; a name that it lacks is told."""
+    path = library("int my_read(void) { return 1; }\nint my_write(void) { return 2; }")
+    with Elf(path) as elf:
+        truth = {"SSL_read": elf.symbol("my_read").address, "SSL_write": elf.symbol("my_write").address}
+    assert truth == named_addresses("SSL_read=my_read,SSL_write=my_write", PROBE, path)
+    with pytest.raises(PellucidError, match="does not define my_reed, which --funcname names"):
+        named_addresses("SSL_read=my_reed,SSL_write=my_write", PROBE, path)
+
+
+def test_complaints_name_the_flag():
+    """A complaint is about the flag that was given, in the words of the family that is meant."""
+    with pytest.raises(UsageError, match="--offset: 'vio_read' is not of the form vio_read=0x1234"):
+        parse_addresses("vio_read", MYSQLD, "--offset")
+    with pytest.raises(UsageError, match="--offset lacks vio_write"):
+        parse_addresses("vio_read=0x1", MYSQLD, "--offset")

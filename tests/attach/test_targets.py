@@ -14,8 +14,16 @@ from pellucid.attach import targets
 from pellucid.attach.images import Image, Key
 from pellucid.attach.maps import Maps
 from pellucid.attach.symbols import Elf, Symbol
-from pellucid.attach.targets import FoundTarget, Refused, examine, find_targets, installed_targets
+from pellucid.attach.targets import (
+    FoundTarget,
+    Refused,
+    examine,
+    find_targets,
+    installed_targets,
+    named_target,
+)
 from pellucid.errors import PellucidError
+from pellucid.probes.mysqld.probe import PROBE as MYSQLD
 from pellucid.probes.openssl.probe import PROBE
 
 LIBRARY = "int SSL_read(void) { return 1; } int SSL_write(void) { return 2; }"
@@ -232,3 +240,22 @@ def test_refused_files_of_a_process(library, monkeypatch, caplog):
     found = find_targets(PROBE, Maps(), None, os.getpid())
     assert all(isinstance(target, FoundTarget) for target in found)
     assert f"{path} cannot be watched: stripped, and OpenSSL's functions are not proven" in caplog.text
+
+
+@pytest.mark.parametrize("compiler", ["c", "c++"])
+def test_other_spellings(library, compiler):
+    """MySQL's functions are found as C and as C++ name them, under the same names."""
+    source = """
+        struct Vio; typedef unsigned char byte; typedef unsigned long size;
+        size vio_read(struct Vio *v, byte *b, size n) { return n; }
+        size vio_write(struct Vio *v, const byte *b, size n) { return n; }
+        void vio_delete(struct Vio *v) {}
+    """
+    found = examine(MYSQLD, image(library(source, language=compiler)))
+    assert found.functions.keys() == {"vio_read", "vio_write", "vio_delete"}
+
+
+def test_advice(library):
+    """A file without the functions is refused with what to try."""
+    with pytest.raises(PellucidError, match=r"does not define vio_read and vio_write.*--funcname.*--offset"):
+        named_target(MYSQLD, Maps(), library("int x;"))

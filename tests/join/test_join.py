@@ -227,3 +227,11 @@ def test_damage(damaged):
     """A record that says what does not exist is refused: the stream is damaged."""
     with pytest.raises(FormatError, match="which does not exist"):
         played(opened(), damaged)
+
+
+@pytest.mark.parametrize(("began", "mid"), [(1_400, True), (1_600, False)])
+def test_a_process_for_each_connection(began, mid):
+    """Where each connection has a process of its own, it is older than the probes if that process is."""
+    target = structs.replace(TARGET, since=1_500)
+    (begin,) = played(target, process([b"postgres"], [b"system.slice"])._replace(start=began), opened(mid=1))
+    assert begin.connection.mid is mid

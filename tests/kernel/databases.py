@@ -1,4 +1,4 @@
-"""Database servers of their own for tests, with TLS required, each its own witness: it logs all that it is asked."""
+"""Database servers of their own for tests, each its own witness: it logs all that it is asked. TLS is required, unless `plain`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ class MariaDb:
     _LINE = re.compile(r"(?:\d+\s+[\d:]+)?\t\s*(\d+) (\w[\w ]*?)\t(.*)")
     _KINDS: ClassVar = {"Init DB": "init_db", "Close stmt": "stmt_close", "Reset stmt": "stmt_reset"}
 
-    def __init__(self, programs: Programs, folder: Path) -> None:
+    def __init__(
+        self, programs: Programs, folder: Path, program: str | Path = "mariadbd", *, plain: bool = False
+    ) -> None:
         self._log = folder / "general.log"
         self.port = free_port()
         options = [
@@ -77,13 +79,13 @@ class MariaDb:
         account = _as_account(programs)
         subprocess.run(["mkdir", folder / "data"], check=True, user=account["user"])
         subprocess.run(
-            ["mariadbd", *options, "--bootstrap"],
-            input=self._tables(), check=True, capture_output=True, timeout=PATIENCE, **account,
+            [program, *options, "--bootstrap"],
+            input=self._tables("NONE" if plain else "SSL"), check=True, capture_output=True, timeout=PATIENCE, **account,
         )  # fmt: skip
         self.process = programs.start(
-            "mariadbd", *options, f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket",
+            program, *options, f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket",
             f"--pid-file={folder}/pid", f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem",
-            "--require-secure-transport=on", "--general-log=on", f"--general-log-file={self._log}",
+            f"--require-secure-transport={not plain:d}", "--max-connections=600", "--general-log=on", f"--general-log-file={self._log}",
             "--local-infile=on", f"--log-error={folder}/error.log", **account,
         )  # fmt: skip
         try:
@@ -92,12 +94,12 @@ class MariaDb:
             raise AssertionError((folder / "error.log").read_text()) from error
 
     @staticmethod
-    def _tables() -> bytes:
+    def _tables(requirement: str) -> bytes:
         names = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data")
         begin = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n"
         end = (
             f"CREATE DATABASE {DATABASE};\nCREATE DATABASE bank;\nFLUSH PRIVILEGES;\n"
-            f"CREATE USER {USER} IDENTIFIED BY '{PASSWORD}' REQUIRE SSL;\nGRANT ALL ON *.* TO {USER};\n"
+            f"CREATE USER {USER} IDENTIFIED BY '{PASSWORD}' REQUIRE {requirement};\nGRANT ALL ON *.* TO {USER};\n"
         )
         middle = "".join((_SYSTEM_TABLES / f"{name}.sql").read_text() for name in names)
         return f"{begin}{middle}{end}".encode()
@@ -126,10 +128,12 @@ class PostgreSql:
 
     _MESSAGE = re.compile(r"(statement|execute) ?([^:]*): (.*)", re.DOTALL)
 
-    def __init__(self, programs: Programs, folder: Path) -> None:
+    def __init__(
+        self, programs: Programs, folder: Path, binaries: Path | None = None, *, plain: bool = False
+    ) -> None:
         self._log = folder / "log"
         self.port = free_port()
-        binaries = self._binaries()
+        binaries = binaries or self.binaries()
         account = _as_account(programs)
         word = folder / "password"
         word.write_text(PASSWORD)
@@ -139,12 +143,15 @@ class PostgreSql:
              "-E", "UTF8", "--no-locale"],
             check=True, capture_output=True, timeout=PATIENCE, cwd=folder, **account,
         )  # fmt: skip
-        (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        (data / "pg_hba.conf").write_text(
+            f"{'host' if plain else 'hostssl'} all all 127.0.0.1/32 scram-sha-256\n"
+            "local all all scram-sha-256\n"
+        )
         settings = {
-            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
+            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off",
             "ssl": "on", "ssl_cert_file": folder / "cert.pem", "ssl_key_file": folder / "key.pem",
             "logging_collector": "on", "log_destination": "jsonlog", "log_directory": self._log,
-            "log_filename": "log", "log_statement": "all", "log_disconnections": "on",
+            "log_filename": "log", "max_connections": 150, "log_statement": "all", "log_disconnections": "on",
         }  # fmt: skip
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self.process = programs.start(binaries / "postgres", "-D", data, *flags, cwd=folder, **account)
@@ -152,7 +159,7 @@ class PostgreSql:
         wait_for_port(self.port)
 
     @staticmethod
-    def _binaries() -> Path:
+    def binaries() -> Path:
         """Debian keeps each version in a folder of its own; the newest one."""
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         assert found, "PostgreSQL's server is missing: install the package postgresql-15 (make test does)"

@@ -94,18 +94,22 @@ class Arrivals:
                 plan = self._next = self._next or self._attacher.plan(found)
                 if not self._introduce(plan.target):
                     return
-                self._put(plan)
+                target = self._put(plan)
             except PellucidError as error:
                 self._give_up(found, error)
             else:
                 log.info("watching %s (%s) too", found.display, found.library)
-                self._keep(found, plan.target)
+                self._keep(found, target)
+                if (
+                    target != plan.target
+                ):  # it was told before it was attached to: its first record may come at once
+                    self._introduce(target)
             self._next = None
             self._waiting.popleft()
 
-    def _put(self, plan: Plan) -> None:
+    def _put(self, plan: Plan) -> Target:
         try:
-            self._attacher.attach(plan)
+            return self._attacher.attach(plan)
         except PellucidError:
             self._withdraw(plan.target)
             raise

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from pellucid.attach.images import Image
 from pellucid.attach.loader import find_fields, find_points, find_sites
 from pellucid.attach.pins import Pins
+from pellucid.clock import boot_ns
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
@@ -116,7 +119,7 @@ class Attacher:
         if fields is None:
             plan.content.fields = fields = _fields(plan.found)
             self._describe(plan, fields)
-        return plan.target
+        return replace(plan.target, since=boot_ns()) if self._library.own_process else plan.target
 
     def _describe(self, plan: Plan, fields: Fields) -> None:
         """Bytes are seen without it."""

@@ -48,6 +48,9 @@ class Library:
     """Tried in this order on a file that has a telltale, but not the names."""
     spellings: Mapping[str, str] = field(default_factory=dict)
     """Other symbols of the same functions, such as what a C++ compiler makes of them; to the name used here."""
+    own_process: bool = False
+    """Whether each connection has a process of its own, forked for it: one that has begun after the probes has no
+    connection that is older than they are."""
     advice: str = ""
     """What to try with a file that names none of its functions."""
 

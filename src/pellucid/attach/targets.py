@@ -136,7 +136,9 @@ def _shown(image: Image) -> str:
 
 
 def _has_telltale(library: Library, elf: Elf) -> bool:
-    return any(telltale in piece for piece in elf.constants() for telltale in library.telltales)
+    return bool(library.telltales) and any(
+        telltale in piece for piece in elf.constants() for telltale in library.telltales
+    )
 
 
 def _mentions(path: Path, names: Iterable[str]) -> bool:

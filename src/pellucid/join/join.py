@@ -160,7 +160,9 @@ class Join:
             mid=bool(record.mid),
         )
         connection.path = target.path if target else ""
-        connection.program = self._programs.get(record.pid, NOBODY)
+        connection.program = program = self._programs.get(record.pid, NOBODY)
+        if target and target.since and program.start:
+            connection.mid = program.start < target.since + self._boot_to_wall
         return connection
 
     def _missed(self, record: Missed) -> Iterator[Flow]:

@@ -13,7 +13,7 @@ from pellucid.model.envelopes import Envelope, Kind
 from pellucid.model.flow import Chunk, Close, Command, Connection, Flow, Gap, Open, Program, Session, Totals
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
-from pellucid.model.query import Query, QueryError
+from pellucid.model.query import Query, QueryError, QueryShape
 from pellucid.model.records import (
     LINES,
     LOSS_REASONS,
@@ -87,6 +87,7 @@ __all__ = [
     "Prompted",
     "Query",
     "QueryError",
+    "QueryShape",
     "RawData",
     "Record",
     "Request",

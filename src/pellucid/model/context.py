@@ -25,6 +25,8 @@ class Target(Context, frozen=True, omit_defaults=True):
     path: str
     site: str
     """Where its probes are, for a person: `inner` or `entry`."""
+    since: int = 0
+    """Where each connection has a process of its own: the boot time since which its probes have been there."""
     watched: bool = True
     """False takes back what was said of it: it could not be attached to, so it has no records."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from pellucid.model.messages import OnConnection
+from pellucid.model.messages import Message, OnConnection
 
 
 class QueryError(Struct, kw_only=True):
@@ -47,3 +47,24 @@ class Query(OnConnection, kw_only=True):
     """Null where the server did not refuse."""
     error: str | None = None
     """What is wrong or missing in what was captured, in words."""
+
+
+class QueryShape(Message, tag="shape", kw_only=True):
+    """Queries that differ in their values only, at the end of a capture with `--fingerprint`."""
+
+    server: str
+    """As in `query`."""
+    shape: str | None
+    """The text with `?` for each value; null for all queries that came when there were 500 shapes already."""
+    count: int
+    """How many they are."""
+    total_ms: float
+    """Their durations together."""
+    p50_ms: float | None
+    """Half of them took no longer, to 4.4 %; null where no duration is known."""
+    p99_ms: float | None
+    """The same of 99 of 100."""
+    rows: int
+    """Rows together, where the server said."""
+    errors: int
+    """How many the server refused."""

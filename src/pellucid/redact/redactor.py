@@ -15,6 +15,7 @@ from pellucid.model import (
     Lost,
     Message,
     Query,
+    QueryShape,
     RawData,
     Request,
     Response,
@@ -57,6 +58,7 @@ class Redactor:
             RawData: self._raw,
             ConnectionEvent: self._connection,
             Lost: _same,
+            QueryShape: _same,  # its values are gone
             Summary: _same,
         }
 

@@ -14,7 +14,7 @@ from pellucid.sink.payload import count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pellucid.model import Grpc, Inside, Query, ServerSentEvent, Text, WebSocket
+    from pellucid.model import Grpc, Inside, Query, QueryShape, ServerSentEvent, Text, WebSocket
     from pellucid.sink.page import Page
 
 
@@ -89,6 +89,18 @@ def query_lines(page: Page, message: Query) -> Iterator[str]:
     if message.failure is not None:
         yield page.note(f"refused: {message.failure.code} {message.failure.message}", "failure")
     yield from page.endings(truncated=message.truncated, error=message.error, what="the query")
+    yield ""
+
+
+def shape_lines(page: Page, message: QueryShape) -> Iterator[str]:
+    """Show what queries of one shape took together."""
+    took = f"{message.total_ms:.1f} ms in all"
+    if message.p50_ms is not None and message.p99_ms is not None:
+        took += f", p50 {message.p50_ms:g} ms, p99 {message.p99_ms:g} ms"
+    errors = f", {count(message.errors, 'error')}" if message.errors else ""
+    facts = f"{message.server} {count(message.count, 'time')}, {took}, {count(message.rows, 'row')}{errors}"
+    yield f"{page.time(message)} {page.paint('who', escape(facts))}"
+    yield from page.payload(message.shape or "(further shapes)", "application/sql")
     yield ""
 
 

@@ -19,6 +19,7 @@ from pellucid.model import (
     Lost,
     OnConnection,
     Query,
+    QueryShape,
     RawData,
     ServerSentEvent,
     Shell,
@@ -28,7 +29,7 @@ from pellucid.model import (
 from pellucid.sink.base import Sink
 from pellucid.sink.bodies import body_lines
 from pellucid.sink.exchanges import exchange_lines
-from pellucid.sink.inside import event_lines, grpc_lines, query_lines, websocket_lines
+from pellucid.sink.inside import event_lines, grpc_lines, query_lines, shape_lines, websocket_lines
 from pellucid.sink.json import encode_into
 from pellucid.sink.page import Page
 from pellucid.sink.payload import count
@@ -68,6 +69,7 @@ class TextSink(Sink):
             Grpc: grpc_lines,
             Query: query_lines,
             Shell: shell_lines,
+            QueryShape: shape_lines,
             RawData: _data_lines,
             Lost: _lost_lines,
             ConnectionEvent: _connection_lines if options.verbose else _nothing,

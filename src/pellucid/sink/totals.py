@@ -20,6 +20,7 @@ _NOUNS = {
     "event": "server-sent event",
     "grpc": "gRPC message",
     "shell": "command",
+    "query": "database command",
 }
 _ASIDES = {"connection", "lost"}
 """Not what people count: connections are not shown unless asked for, and what is lost has its own line."""

@@ -1,4 +1,7 @@
-"""Two hundred commands of many kinds by psycopg 3 on the system's libpq, and what it says of each: a line of JSON."""
+"""Two hundred commands of many kinds by psycopg 3 on the system's libpq, and what it says of each: a line of JSON.
+
+Without TLS if the last word is `plain`.
+"""
 
 import json
 import sys
@@ -13,6 +16,7 @@ def told(command):
 
 port, user, password, database = sys.argv[1:5]
 options = {"host": "127.0.0.1", "port": port, "user": user, "sslmode": "require"}
+options |= {"sslmode": "disable"} if sys.argv[-1] == "plain" else {}
 
 
 def run(cursor, text, *parameters):
@@ -33,6 +37,7 @@ except psycopg.OperationalError:
 
 with psycopg.connect(password=password, dbname="postgres", autocommit=True, **options) as session:
     cursor = session.cursor()
+    run(cursor, "DROP TABLE IF EXISTS goods")
     run(cursor, "CREATE TABLE goods (id int PRIMARY KEY, name text, price float8)")
     for number in range(40):
         run(cursor, "INSERT INTO goods VALUES (%s, %s, %s)", number, f"name {number} süß 🌍", number / 4)

@@ -1,4 +1,4 @@
-"""Two hundred commands of many kinds by PyMySQL, and what it says of each: a line of JSON."""
+"""Two hundred commands of many kinds by PyMySQL, and what it says of each: a line of JSON; without TLS if the last word is `plain`."""
 
 import json
 import ssl
@@ -9,7 +9,8 @@ import pymysql
 port, user, password, database = int(sys.argv[1]), *sys.argv[2:5]
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-options = {"host": "127.0.0.1", "port": port, "user": user, "ssl": context, "charset": "utf8mb4"}
+options = {"host": "127.0.0.1", "port": port, "user": user, "charset": "utf8mb4"}
+options |= {"ssl_disabled": True} if sys.argv[-1] == "plain" else {"ssl": context}
 
 
 def told(text, rows=None, error=None):
@@ -36,6 +37,7 @@ with (
     ) as session,
     session.cursor() as cursor,
 ):
+    run(cursor, "DROP TABLE IF EXISTS goods")
     run(cursor, "CREATE TABLE goods (id INT PRIMARY KEY, name TEXT, price DOUBLE)")
     for number in range(60):
         run(cursor, f"INSERT INTO goods VALUES ({number}, 'name {number} süß 🌍', {number / 4})")

@@ -18,5 +18,6 @@ PROBE = Library(
         Call(Direction.READ, (Function("secure_read"),)),
         Call(Direction.WRITE, (Function("secure_write"),)),
     ),
+    own_process=True,
     advice="; if it calls them otherwise, say how with --funcname",
 )

@@ -1,0 +1,86 @@
+"""Which queries are shown, and what their table says."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from pellucid.audit import Audit, Wanted
+from pellucid.audit.shapes import MOST_SHAPES
+from pellucid.model import Lost, Query, QueryError
+
+NOBODY = Wanted()
+
+
+def query(text="SELECT 1", **changes):
+    """A query as a parser makes it."""
+    fields = {
+        "ts": "2026-01-01T00:00:00.000000Z", "pid": 1, "tid": 1, "uid": 0, "comm": "mysqld", "executable": None,
+        "container": None, "library": "mysqld", "conn": 1, "src": None, "dst": None, "role": "server",
+        "server": "mysql", "user": "anna", "database": "shop", "kind": "query", "query": text, "rows": 1,
+        "duration_ms": 2.0,
+    }  # fmt: skip
+    return Query(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "others"),
+    [
+        (Wanted(users=["anna"]), [{"user": "ben"}, {"user": None}]),
+        (Wanted(databases=["shop", "bank"]), [{"database": "x"}, {"database": None}]),
+        (Wanted(kinds=["query"]), [{"kind": "execute"}]),
+        (Wanted(slower_than=2.0), [{"duration_ms": 1.9}, {"duration_ms": None}]),
+        (Wanted(users=["anna"], kinds=["query"]), [{"user": "ben"}, {"kind": "ping"}]),
+    ],
+    ids=["user", "database", "kind", "duration", "two"],
+)
+def test_what_is_wanted(wanted, others):
+    """A query is shown if every filter allows it; what is not known of it is allowed by none."""
+    audit = Audit(wanted)
+    assert audit.wants(query())
+    assert not any(audit.wants(query(**other)) for other in others)
+
+
+def test_other_messages_are_not_judged():
+    """What is lost is said, whatever queries are asked for."""
+    lost = Lost(ts="", conn=1, direction="read", offset=0, size=1, reason="ring_full")
+    assert Audit(Wanted(users=["anna"])).wants(lost)
+
+
+def test_the_table():
+    """Only shown queries with text count, each shape once, those that took longest first."""
+    audit = Audit(Wanted(users=["anna"]), fingerprint=True)
+    failure = QueryError(code="1146", message="no such table")
+    for each in (
+        query("SELECT 1"), query("SELECT 2", rows=3), query("SELECT 3", failure=failure, rows=None),
+        query("DELETE FROM t", duration_ms=100.0), query("SELECT 4", user="ben"), query(None), query("x", kind="prepare"),
+    ):  # fmt: skip
+        audit.wants(each)
+    table = [(row.shape, row.count, row.rows, row.errors, row.total_ms) for row in audit.table("")]
+    assert table == [("DELETE FROM t", 1, 1, 0, 100.0), ("SELECT ?", 3, 4, 1, 6.0)]
+    assert [*Audit(NOBODY).table("")] == []
+
+
+def test_percentiles():
+    """Percentiles are those of the durations, to the 4.4 % that they promise."""
+    numbers = random.Random(4711)
+    durations = [numbers.lognormvariate(0, 2) for _ in range(5000)]
+    audit = Audit(NOBODY, fingerprint=True)
+    for duration in durations:
+        audit.wants(query(duration_ms=duration))
+    [row] = audit.table("")
+    cuts = statistics.quantiles(durations, n=100, method="inclusive")
+    assert row.p50_ms == pytest.approx(cuts[49], rel=0.06)
+    assert row.p99_ms == pytest.approx(cuts[98], rel=0.06)
+
+
+def test_more_shapes_than_are_kept():
+    """What has no room of its own is counted with the rest, and nothing is left out."""
+    audit = Audit(NOBODY, fingerprint=True)
+    for number in range(MOST_SHAPES + 7):
+        audit.wants(query(f"SELECT a{number}"))
+    table = {row.shape: row.count for row in audit.table("")}
+    assert len(table) == MOST_SHAPES + 1
+    assert table[None] == 7
