@@ -175,6 +175,34 @@ def test_nested_shells(executable: Path, start: Callable[..., Capture], shell: C
     assert told(messages, "ppid")[0] == (person.pid,)
 
 
+def test_another_user(executable: Path, start: Callable[..., Capture], shell: Callable[..., Shell]) -> None:
+    """A shell that another user runs at the same terminal has that user's name, and `--uid` tells the two apart."""
+    run, theirs, person = start(executable), start(executable, "--uid", "65534"), shell(executable)
+    become = "setpriv --reuid=65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override"  # to read its rc
+    person.type(f"{become} {' '.join(person.words)}{ENTER}")
+    outer = person.restarted()
+    assert person.run("true") == 0
+    person.type(f"exit{ENTER}")
+    person.resumed(outer)
+
+    everything = told(run.stop(), "line", "uid", "user", "tty")
+    tty = person.tty.removeprefix("/dev/")
+    assert everything[:2] == [("true", 65534, "nobody", tty), ("exit", 65534, "nobody", tty)]
+    assert everything[2][1:] == (0, "root", tty)
+    assert told(theirs.stop(), "line") == [("true",), ("exit",)]
+
+
+def test_descendants(bash: Path, start: Callable[..., Capture], shell: Callable[..., Shell]) -> None:
+    """`--pid` with `--follow` is a shell and those that are started in it, and no other."""
+    person, other = shell(bash), shell(bash)
+    run = start(bash, "--pid", str(person.pid), "--follow")
+    person.type(f"{' '.join(person.words)}{ENTER}")
+    person.restarted()
+    assert (other.run("false"), person.run("(exit 6)")) == (1, 6)
+    assert told(run.stop(), "line", "exit_code")[0] == ("(exit 6)", 6)
+    assert not [pid for (pid,) in told(run.messages(), "pid") if pid == other.pid]
+
+
 def test_a_shell_that_waits_already(
     bash: Path, start: Callable[..., Capture], shell: Callable[..., Shell]
 ) -> None:
