@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := build/stamps
+COMPILED := build/compiled
 
 # What the build needs, and what the tests use as real programs, from the distribution.
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
@@ -16,7 +17,7 @@ KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests bench -name '*.c' -o -name '*.h')
 
-.PHONY: help demo test targets-big unit setup bpf lint format bench kernels dist clean
+.PHONY: help demo test targets-big unit compiled setup bpf lint format bench kernels dist clean
 
 # List these targets.
 help:
@@ -36,7 +37,11 @@ targets-big: setup $(STAMPS)/test-packages
 
 # Run the tests that need neither root nor real programs.
 unit: setup
-	@$(BIN)/python -m pytest -m "not kernel"
+	@$(BIN)/python -m pytest -m "not kernel and not compiled"
+
+# Run the tests of parsers and of recordings with the wheel, whose hot path is compiled.
+compiled: setup $(STAMPS)/compiled
+	@$(COMPILED)/bin/python -m pytest -m "not big and not interpreted" tests/test_compiled.py tests/parse tests/join tests/test_replay.py
 
 # Install what is missing and build: the command is then .venv/bin/pellucid.
 setup: $(STAMPS)/built
@@ -57,10 +62,10 @@ format: setup
 	@clang-format -i $(C_SOURCES)
 
 # Measure what capturing costs (about four minutes).
-bench: setup $(STAMPS)/test-packages
+bench: setup $(STAMPS)/test-packages $(STAMPS)/compiled
 	@$(BIN)/python bench/nginx.py
 	@$(BIN)/python bench/rate.py
-	@$(BIN)/python bench/replay.py
+	@$(BIN)/python bench/replay.py --beside $(COMPILED)/bin/python
 	@$(BIN)/python bench/others.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
@@ -93,11 +98,21 @@ $(STAMPS)/venv: $(STAMPS)/build-packages pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10" "cffi>=1.17" "cmake>=3.26" ninja build
+	@$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10" "cffi>=1.17" "cmake>=3.26" ninja "mypy[mypyc]>=2.4" build
 	@$(BIN)/python -m pip install --quiet --group dev
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/built: $(STAMPS)/venv $(SOURCES) CMakeLists.txt
 	@echo "Building the BPF objects and the native binding"
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	@touch $@
+
+# The wheel in a venv of its own, beside what the tests need from the other one.
+$(STAMPS)/compiled: $(STAMPS)/built $(shell find src -name '*.py') tools/compiled.py
+	@echo "Building the wheel and installing it into $(COMPILED)"
+	@rm -rf $(COMPILED) build/wheel
+	@$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/wheel .
+	@$(BIN)/python -m venv --without-pip $(COMPILED)
+	@$(BIN)/python -m pip --python $(COMPILED) install --quiet --no-deps build/wheel/*.whl
+	@realpath $(BIN)/../lib/python3*/site-packages >"$$(echo $(COMPILED)/lib/python3*/site-packages)/tests.pth"
 	@touch $@

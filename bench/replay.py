@@ -4,6 +4,7 @@ Without a recording one is made: nginx and wrk, small responses, both ends. Roun
 envelopes to JSON lines and rounds of a reference loop over the same bytes follow each other in turn. The reference does
 the least that could be called the same: httptools parses every message, the same fields become text, msgspec encodes
 one object for each exchange; no framing of records, no order, no holes, no limits, no memory budget.
+`--beside PYTHON` does the same again with another Python: the one that has the wheel, whose hot path is compiled.
 `--times N` feeds the recording N times to one pipeline and prints its memory, which must not grow.
 """
 
@@ -33,6 +34,7 @@ from pellucid.decode import Decode
 from pellucid.join import Join
 from pellucid.model import Chunk, Direction, Kind
 from pellucid.parse import Limits
+from pellucid.parse.http1 import parser
 from pellucid.pipeline import Pipeline
 from pellucid.plugins import PARSERS, load
 from pellucid.sink import Output, SinkOptions
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 END = HEADER.pack(0, Kind.END, 0)
+HTTP2 = b"PRI * HTTP/2.0"
+"""How a client begins."""
 
 REQUEST = (
     "User-Agent: orders-client/2.11.4 (linux; amd64)",
@@ -74,8 +78,6 @@ class Traffic:
     """What nginx does with a request."""
     load: tuple[str, ...]
     """The client, with all but the URL."""
-    reference: type[Reference | Reference2] = Reference
-    """What is compared with."""
 
 
 WRK = ("wrk", "-t1", "-c32", "-d1")
@@ -87,11 +89,10 @@ TRAFFIC = {
         f"{FIELDS} default_type application/json; return 200 '{BODY}';",
         (*WRK, *(word for line in REQUEST for word in ("-H", line))),
     ),
-    "HTTP/2, the smallest messages": Traffic(SMALL, H2LOAD, Reference2),
+    "HTTP/2, the smallest messages": Traffic(SMALL, H2LOAD),
     "HTTP/2, the API": Traffic(
         f"{FIELDS} default_type application/json; return 200 '{BODY}';",
         (*H2LOAD, *(word for line in REQUEST for word in ("-H", line))),
-        Reference2,
     ),
 }
 
@@ -149,9 +150,10 @@ def seconds(act: Callable[[], object]) -> float:
     return time.thread_time() - before
 
 
-def compare(read: list[bytes], rounds: int, made: type[Reference | Reference2]) -> None:
+def compare(read: list[bytes], rounds: int) -> None:
     """Print both rates, and the ratio of each round's."""
     fed = list(pieces(read))
+    made = Reference2 if any(data.startswith(HTTP2) for _, _, data in fed) else Reference
     ours, theirs = [], []
     exchanges = 0
     for _ in range(rounds):
@@ -167,8 +169,12 @@ def compare(read: list[bytes], rounds: int, made: type[Reference | Reference2]) 
     print(
         f"| the reference: the bare parser and msgspec alone | {exchanges / statistics.median(theirs):,.0f} |"
     )
-    print(f"| Pellucid, records to JSON lines | {exchanges / statistics.median(ours):,.0f} |")
-    print(f"\n{exchanges:,} exchanges, {rounds} rounds: {ratio:.2f} of the reference (median of rounds)")
+    how = "interpreted" if parser.__file__.endswith(".py") else "compiled"
+    print(f"| Pellucid {how}, records to JSON lines | {exchanges / statistics.median(ours):,.0f} |")
+    print(
+        f"\n{exchanges:,} exchanges, {rounds} rounds: {ratio:.2f} of the reference (median of rounds)",
+        flush=True,
+    )
 
 
 def repeat(read: list[bytes], times: int) -> None:
@@ -191,6 +197,7 @@ def main() -> None:
     arguments.add_argument("recording", type=Path, nargs="?")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--times", type=int)
+    arguments.add_argument("--beside", type=Path, metavar="PYTHON")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         recordings = {str(chosen.recording): chosen.recording}
@@ -199,12 +206,13 @@ def main() -> None:
             for name, path in recordings.items():
                 record(TRAFFIC[name], path)
         for name, path in recordings.items():
-            print(f"\n{name}:")
+            print(f"\n{name}:" if chosen.recording is None else "")
             if chosen.times:
                 repeat(batches(path), chosen.times)
             else:
-                made = TRAFFIC[name].reference if name in TRAFFIC else Reference
-                compare(batches(path), chosen.rounds, made)
+                compare(batches(path), chosen.rounds)
+            if chosen.beside:
+                subprocess.run([chosen.beside, __file__, path, f"--rounds={chosen.rounds}"], check=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.media import MAX_PARTS, essence, is_json, parameter, parts
+from pellucid.media import MAX_PARTS, essence, is_json, pairs, parameter, parts
 
 FORM = (
     b"preamble\r\n--XX\r\n"
@@ -64,6 +64,13 @@ def test_any_body(body: bytes) -> None:
 def test_parameter(header: str, value: str | None) -> None:
     """A parameter is found by its name in any case, not inside the quotes of another."""
     assert parameter(header, "charset") == value
+
+
+def test_pairs() -> None:
+    """Each field has its name and value decoded, and its value's place in the text; empty pieces are none."""
+    text = "a=b+c&&d=%C3%A4=&e&=f"
+    found = [(name, value, text[start:end]) for name, value, start, end in pairs(text)]
+    assert found == [("a", "b c", "b+c"), ("d", "ä=", "%C3%A4="), ("e", "", ""), ("", "f", "f")]
 
 
 def test_essence() -> None:

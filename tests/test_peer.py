@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from pellucid.channel import Channel, NextFile, Opened, Ring, Tell
+from pellucid.channel import Channel, Logged, NextFile, Opened, Ring, Tell
 from pellucid.errors import PellucidError
 from pellucid.model import Target
-from pellucid.peer import GONE, Peer
+from pellucid.peer import GONE, MOST_LOG, Peer
 from pellucid.places import Places
 from pellucid.settings import Show
 from pellucid.sink import SinkSpec
@@ -111,3 +112,25 @@ def test_one_that_asks_over_and_over(ends, file):
     with pytest.raises(PellucidError, match="it asks for output 0 over and over"):
         any(ask() > TARGETS for _ in range(TARGETS))
     assert len(list(path.parent.iterdir())) < TARGETS
+
+
+def test_a_log_that_nobody_takes(ends):
+    """While the decoder takes nothing, lines of the log have a bound; afterwards it hears how many are missing, and where."""
+    peer, decoder = ends
+    tracemalloc.start()
+    for number in range(20 * TARGETS):
+        peer.tell_log(f"line {number}")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1.5 * MOST_LOG
+    heard = []
+    while len(heard) < 2 or not heard[-1].endswith("too slow"):
+        heard.append(decoder.receive()[0].line)
+        peer.attend(set(), 0)
+    taken = len(heard) - 1
+    assert heard == [
+        *(f"line {number}" for number in range(taken)),
+        f"{20 * TARGETS - taken} lines of the log are missing here: the outputs were too slow",
+    ]
+    peer.tell_log("after it")
+    assert decoder.receive() == (Logged("after it"), [])

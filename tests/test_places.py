@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
+import time
 
 import pytest
 
@@ -138,3 +140,41 @@ def test_a_host_that_does_not_answer(monkeypatch):
         with pytest.raises(PellucidError, match="Connection timed out"):
             dialer.connect()
         os.close(accepted)
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """The errno's name with which sockets of a family are refused from now on."""
+
+    class Refusing(socket.socket):
+        def __init__(self, family=-1, *more, **named):
+            if family in refusals:
+                raise OSError(refusals[family], os.strerror(refusals[family]))
+            super().__init__(family, *more, **named)
+
+    refusals = {}
+    monkeypatch.setattr(dial.socket, "socket", Refusing)
+    return refusals
+
+
+def test_a_family_that_the_machine_has_not(server, refused, monkeypatch):
+    """Where there is no IPv6, the next address is tried."""
+    ipv4 = server.getsockname()
+    found = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", ipv4[1], 0, 0)),
+             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ipv4)]  # fmt: skip
+    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_, **__: found)
+    refused[socket.AF_INET6] = errno.EAFNOSUPPORT
+    os.close(Dialer(Endpoint("tcp", "localhost", ipv4[1]), "x").connect())
+
+
+def test_no_descriptor_left(server, refused):
+    """At the start that is one line; later it is a failure like others, after which another attempt follows."""
+    dialer = Dialer(Endpoint("tcp", *server.getsockname()), "x")
+    refused[socket.AF_INET] = errno.EMFILE
+    with pytest.raises(PellucidError, match="cannot write to x: Too many open files"):
+        dialer.connect()
+    with select.epoll() as wake:
+        dialer.ask()
+        wait_for(lambda: dialer.step(wake) is None and dialer.due > time.monotonic() + 0.1, "a failure")
+        refused.clear()
+        os.close(wait_for(lambda: dialer.step(wake), "a connection"))

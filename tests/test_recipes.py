@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = [
         http(response=answer(PICTURE, status=404), duration_ms=9000.0, request_ms=1.0, response_ms=2.0),
         http(protocol="gRPC", response=answer("", grpc_status=5), duration_ms=None),
+        http(protocol="gRPC", response=answer("", grpc_status=0), duration_ms=None),
         *[
             message | {"failure": refused} if kind == "query" else message
             for kind, (message, _) in examples().items()
@@ -63,6 +64,13 @@ def test_failures(folder: Path) -> None:
     """Everything but success is the one exchange whose status is 404."""
     (line,) = answered(recipe_with(". >= 300"), folder).splitlines()
     assert msgspec.json.decode(line)["response"]["status"] == 404
+
+
+def test_failed_calls(folder: Path) -> None:
+    """Of the gRPC calls only those with another status than 0 are told."""
+    lines = answered(recipe_with("grpc_message"), folder).splitlines()
+    told = [msgspec.json.decode(line) for line in lines if line.startswith(b"[")]
+    assert [status for _, status, _ in told] == [5]
 
 
 def test_bodies(folder: Path) -> None:

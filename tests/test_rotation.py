@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
-from typing import TYPE_CHECKING
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from pellucid.errors import PellucidError
-from pellucid.rotation import RotatedFile
+from pellucid.rotation import Limits, RotatedFile
 from tests.shell import RECORDINGS, only_line, pellucid
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RECORDING = RECORDINGS / "curl_nginx.pellucid"
 EXPECTED = RECORDINGS / "curl_nginx.ndjson"
 TWO_MESSAGES = "0.0015"
 """MiB: the recording's messages have between 157 and 817 bytes."""
+
+LIMIT, HOUR = 100_000, 3600
 
 THEIRS = "events-2001-01-01T00-00-00.000.ndjson"
 """No file of ours, although it has such a name."""
@@ -75,6 +78,14 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     files.remove(someone_elses)
     assert len(files) == 3
     assert EXPECTED.read_bytes().endswith(b"".join(file.read_bytes() for file in files))
+
+
+@pytest.mark.parametrize("spec", ["json:x.ndjson", "text:x", "har:x.har", "protobuf:x.pb"])
+def test_an_honest_run_gets_every_file(spec: str, tmp_path: Path) -> None:
+    """The privileged process finds each file full that the other says is full, whatever the format."""
+    answer = pellucid("replay", RECORDING, "-o", spec, "--rotate-size", TWO_MESSAGES, cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert len(list(tmp_path.iterdir())) > 1
 
 
 def test_what_an_earlier_run_left(tmp_path: Path) -> None:
@@ -134,7 +145,7 @@ def test_what_cannot_be_rotated(place: str, reason: str, tmp_path: Path) -> None
 @pytest.fixture
 def file(tmp_path: Path):
     """A file that rotates, opened."""
-    rotated = RotatedFile(str(tmp_path / "events"), 0)
+    rotated = RotatedFile(str(tmp_path / "events"), Limits(size=LIMIT, seconds=HOUR, keep=3))
     fds = [rotated.open()]
     yield rotated, fds
     rotated.close()
@@ -199,3 +210,134 @@ def test_a_directory_that_moves(file, tmp_path: Path) -> None:
     moved.rename(tmp_path)
     assert len(list(tmp_path.glob("events*"))) == 2
     assert list(elsewhere.iterdir()) == []
+
+
+def of_earlier_runs(folder: Path, number: int) -> list[Path]:
+    """Files that were put aside long ago."""
+    paths = [folder / f"events-2001-01-0{day}T00-00-00.000" for day in range(1, number + 1)]
+    for path in paths:
+        path.write_text("audit")
+    return paths
+
+
+def long_by_a_hole(fd: int) -> None:
+    """Make a file long without writing to it."""
+    os.truncate(fd, 10 * LIMIT)
+
+
+def long_by_a_far_write(fd: int) -> None:
+    """Write one byte at the beginning, and one far behind it."""
+    os.pwrite(fd, b"x", 0)
+    os.pwrite(fd, b"x", 10 * LIMIT)
+
+
+@pytest.mark.parametrize("fill", [lambda fd: os.write(fd, b"x"), long_by_a_hole, long_by_a_far_write])
+def test_one_that_wants_earlier_files_removed(fill, file, tmp_path: Path) -> None:
+    """Whoever asks without having filled files gets no more than the one short file that an honest run may have."""
+    rotated, fds = file
+    earlier = of_earlier_runs(tmp_path, 3)
+    for _ in range(6):
+        fill(fds[-1])
+        fds.append(rotated.following(asked=True))
+    assert len(older(tmp_path)) == 3
+    assert [path.exists() for path in earlier] == [False, True, True]
+    assert os.lseek(fds[-1], 0, os.SEEK_CUR) == os.fstat(fds[-1]).st_size
+
+
+def test_two_in_a_row_are_more_than_one_may_be(file, tmp_path: Path) -> None:
+    """A short file before a long message, and the other way round, are what an honest run leaves; earlier files go then."""
+    rotated, fds = file
+    earlier = of_earlier_runs(tmp_path, 3)
+    for size in (1, LIMIT, 1, LIMIT):
+        os.write(fds[-1], bytes(size))
+        fds.append(rotated.following(asked=True))
+    assert [path.stat().st_size for path in older(tmp_path)] == [LIMIT, 1, LIMIT]
+    assert not any(path.exists() for path in earlier)
+
+
+def test_an_old_file_gives_way(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time a file may be as short as it is."""
+    rotated, fds = file
+    earlier = of_earlier_runs(tmp_path, 3)
+    now = time.monotonic()
+    for hour in (1, 2, 3):
+        os.write(fds[-1], b"x")
+        monkeypatch.setattr("time.monotonic", lambda hour=hour: now + hour * HOUR)
+        fds.append(rotated.following(asked=True))
+    assert [path.read_bytes() for path in older(tmp_path)] == [b"x"] * 3
+    assert not any(path.exists() for path in earlier)
+
+
+def test_somebody_else_removes_what_was_listed(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is gone between being listed and being looked at is no error."""
+    rotated, fds = file
+    earlier = of_earlier_runs(tmp_path, 5)
+    scan = os.scandir
+
+    def scan_then_clean_up(directory: int):
+        entries = list(scan(directory))
+        monkeypatch.undo()
+        for path in earlier:
+            path.unlink()
+        return nullcontext(entries)
+
+    os.write(fds[-1], b"x")
+    monkeypatch.setattr(os, "scandir", scan_then_clean_up)
+    fds.append(rotated.following())
+    assert [path.read_bytes() for path in older(tmp_path)] == [b"x"]
+
+
+def test_somebody_else_removes_first(file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is gone between being looked at and being removed is no error."""
+    rotated, fds = file
+    of_earlier_runs(tmp_path, 5)
+    unlink = os.unlink
+
+    def removed_twice(name: str, **named) -> None:
+        unlink(name, **named)
+        if name.startswith("events-2001"):
+            unlink(name, **named)
+
+    os.write(fds[-1], b"x")
+    monkeypatch.setattr(os, "unlink", removed_twice)
+    fds.append(rotated.following())
+    assert len(older(tmp_path)) == 3
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_an_error_leaves_nothing_open(file, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where older files cannot be listed that is said, and the file that was opened is closed."""
+    rotated, fds = file
+    os.write(fds[-1], b"x")
+    monkeypatch.setattr(os, "scandir", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    before = descriptors()
+    with pytest.raises(PellucidError, match=r"cannot rotate .*: Permission denied"):
+        rotated.following()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_that_is_taken_meanwhile(
+    links: bool, file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that somebody makes under the very name is not replaced, also where files have one name only."""
+    rotated, fds = file
+    monkeypatch.setattr("time.time_ns", lambda: 1_000_000)
+    theirs = tmp_path / "events-1970-01-01T00-00-00.001"
+    before = os.link
+
+    def link(source: str, name: str, **named) -> None:
+        theirs.write_text("precious")
+        if not links:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        before(source, name, **named)
+
+    monkeypatch.setattr(os, "link", link)
+    os.write(fds[-1], b"x")
+    fds.append(rotated.following())
+    assert theirs.read_text() == "precious"
+    assert [path.read_bytes() for path in older(tmp_path)] == [b"precious", b"x"]

@@ -56,9 +56,11 @@ class Dialer:
         deadline = time.monotonic() + FIRST_WAIT
         reason = "nobody answers"
         for _ in self._addresses:
-            attempt, state = self._attempt()
-            if state == errno.EINPROGRESS:
-                state = _wait(attempt, deadline)
+            attempt = self._attempt()
+            if isinstance(attempt, int):
+                reason = os.strerror(attempt)
+                continue
+            state = _wait(attempt, deadline)
             if not state:
                 return attempt.detach()
             attempt.close()
@@ -103,22 +105,34 @@ class Dialer:
         self._trying = self._due = None
 
     def _begin(self, wake: select.epoll) -> None:
-        attempt, state = self._attempt()
-        if state in {0, errno.EINPROGRESS}:
+        attempt = self._attempt()
+        if isinstance(attempt, int):
+            self._delay = min(self._delay * 2, MOST_DELAY)
+            self._due = time.monotonic() + self._delay
+        else:
             self._trying = attempt
             self._due = time.monotonic() + PATIENCE
             wake.register(attempt, select.EPOLLOUT)
-        else:
-            attempt.close()
-            self._delay = min(self._delay * 2, MOST_DELAY)
-            self._due = time.monotonic() + self._delay
 
-    def _attempt(self) -> tuple[socket.socket, int]:
-        """Begin to connect to the next address: the socket, and 0 or an errno."""
+    def _attempt(self) -> socket.socket | int:
+        """Begin to connect to the next address; an errno where that fails at once."""
         family, address = self._addresses[self._next % len(self._addresses)]
         self._next += 1
-        attempt = socket.socket(family, socket.SOCK_STREAM)
-        attempt.setblocking(False)
+        try:
+            attempt = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # no IPv6 here (ipv6.disable=1), no descriptor left
+            return error.errno or errno.EIO
+        state = _begin_to_connect(attempt, address)
+        if state in {0, errno.EINPROGRESS}:
+            return attempt
+        attempt.close()
+        return state
+
+
+def _begin_to_connect(attempt: socket.socket, address: Any) -> int:
+    """0, EINPROGRESS or why it failed."""
+    attempt.setblocking(False)
+    try:
         for level, option, value in (
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
             (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER),
@@ -128,7 +142,9 @@ class Dialer:
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         ):
             attempt.setsockopt(level, option, value)
-        return attempt, attempt.connect_ex(address)
+        return attempt.connect_ex(address)
+    except OSError as error:
+        return error.errno or errno.EIO
 
 
 def _resolve(endpoint: Endpoint, name: str) -> list[_Address]:

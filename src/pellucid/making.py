@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pellucid.errors import UsageError
@@ -12,10 +13,11 @@ from pellucid.outputs import name_of
 from pellucid.places import rotates
 from pellucid.sink import Output, Rotation, SinkOptions
 from pellucid.sink.compressed import Compressed
-from pellucid.sink.framing import Plain, WebSocket
+from pellucid.sink.framing import Plain
 from pellucid.sink.log import LogSink
 from pellucid.sink.remote import Remote
 from pellucid.sink.style import columns, has_colors
+from pellucid.specs import WEBSOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +68,8 @@ def make_sinks(
 def _framing(spec: SinkSpec, *, binary: bool) -> tuple[bool, Callable[[], Plain]]:
     """Whether the place keeps messages apart, and how."""
     if spec.place.startswith("ws:"):
-        return True, partial(WebSocket, spec.place, binary=binary)
+        framing = import_module(WEBSOCKET)
+        return True, partial(framing.WebSocket, spec.place, binary=binary)
     return False, Plain
 
 

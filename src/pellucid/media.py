@@ -1,9 +1,10 @@
-"""What a Content-Type says (RFC 9110 section 8.3), and the parts of a multipart body (RFC 2046 section 5.1)."""
+"""What a Content-Type says (RFC 9110 section 8.3), the parts of a multipart body (RFC 2046 section 5.1), the fields of a form."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 MAX_PARTS = 1000
 """Of one body that are told apart; the rest is one part more. A form has tens."""
 
+DEFAULT_TYPE = "text/plain"
+"""Of a part that tells none (RFC 2046 section 5.1)."""
+
+_PIECE = re.compile(r"[^&]+")
 _PARAMETER = re.compile(r';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))')
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)")
 
@@ -22,11 +27,22 @@ class Part(NamedTuple):
     """Of the form's field (RFC 7578 section 4.2)."""
     filename: str | None
     type: str
-    """Its Content-Type, `text/plain` where it has none."""
+    """Its Content-Type, DEFAULT_TYPE where it has none."""
     start: int
     """Where its content begins in the body, in bytes."""
     end: int
     """Where it ends: before the line end that belongs to the boundary, or with the body where that was cut."""
+
+
+class Pair(NamedTuple):
+    """One field of an urlencoded form, or of a query."""
+
+    name: str
+    value: str
+    """Both with their encoding undone."""
+    start: int
+    """Where the value begins in the text, encoded as it is."""
+    end: int
 
 
 def essence(content_type: str | None) -> str:
@@ -45,6 +61,13 @@ def parameter(header: str, name: str) -> str | None:
 def is_json(media: str) -> bool:
     """Whether a media type's bytes are JSON (RFC 6839 section 3.1 for the suffix)."""
     return media.endswith(("/json", "+json"))
+
+
+def pairs(text: str) -> Iterator[Pair]:
+    """Yield the fields of `application/x-www-form-urlencoded` (WHATWG URL section 5.1), one at a time: there may be many."""
+    for match in _PIECE.finditer(text):
+        name, _, value = match[0].partition("=")
+        yield Pair(unquote_plus(name), unquote_plus(value), match.end() - len(value), match.end())
 
 
 def parts(body: bytes, content_type: str) -> Iterator[Part]:
@@ -68,7 +91,7 @@ def parts(body: bytes, content_type: str) -> Iterator[Part]:
 
 def _part(body: bytes, start: int, end: int) -> Part:
     """Read the fields at the head of a part."""
-    disposition, type_ = "", "text/plain"
+    disposition, type_ = "", DEFAULT_TYPE
     while start < end and (field := _FIELD.match(body, start, end)):
         value = field[2].decode("utf-8", "replace")
         if field[1].lower() == b"content-disposition":

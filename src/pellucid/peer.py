@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pellucid.channel import Done, Failed, Finish, NextFile, Opened, Reconnect, Tell
+from pellucid.channel import Done, Failed, Finish, Logged, NextFile, Opened, Reconnect, Tell
 from pellucid.errors import PellucidError
 from pellucid.log import log
 from pellucid.signals import forget
@@ -31,6 +32,12 @@ SLOW_END = 2.0
 LAST_WORDS_MS = 1000
 """How long the decoder may still take to end when nobody listens to it any more."""
 
+MOST_LOG = 256 * 1024
+"""Bytes of memory for lines of the log that the decoder has not taken: some hundred."""
+
+_KEPT_WITH_LINE = 512
+"""Bytes that a line takes beside its text."""
+
 
 class Peer:
     """A running decoder, until `close`. It is never waited for while a capture runs.
@@ -48,6 +55,10 @@ class Peer:
         self._places = places
         self._untold: deque[tuple[Anything, list[int]]] = deque()
         """With descriptors that are closed here once they are sent."""
+        self._log_held = 0
+        """Bytes of lines of the log among them."""
+        self._unlogged = 0
+        """Lines that found no room."""
 
     @property
     def listens(self) -> bool:
@@ -72,6 +83,14 @@ class Peer:
         """
         self._untold.append((message, [] if fd is None else [fd]))
         self._tell_more()
+
+    def tell_log(self, line: str) -> None:
+        """Tell of a line of the log, or count it where too many wait; as many are said once the others are sent."""
+        if self._unlogged or self._log_held + _memory_of(line) > MOST_LOG:
+            self._unlogged += 1
+            return
+        self._log_held += _memory_of(line)
+        self.tell(Logged(line))
 
     def introduce(self, target: Target) -> bool:
         """Tell of a target before it can have records; false where the decoder does not listen now."""
@@ -138,7 +157,19 @@ class Peer:
         if sent:
             self._untold.popleft()
             _close(fds)
+            if isinstance(message, Logged):
+                self._made_room(message.line)
         return sent
+
+    def _made_room(self, line: str) -> None:
+        """A line of the log is sent: say after the last of them how many are missing."""
+        self._log_held -= _memory_of(line)
+        if self._log_held or not self._unlogged:
+            return
+        missing = f"{self._unlogged} lines of the log are missing here: the outputs were too slow"
+        self._unlogged = 0
+        self._log_held += _memory_of(missing)
+        self._untold.append((Logged(missing), []))
 
     def _hear(self) -> None:
         """Take one message of the decoder, and remember what it means."""
@@ -165,6 +196,10 @@ class Peer:
 def _close(fds: Iterable[int]) -> None:
     for fd in fds:
         os.close(fd)
+
+
+def _memory_of(line: str) -> int:
+    return sys.getsizeof(line) + _KEPT_WITH_LINE
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

@@ -18,7 +18,7 @@ from pellucid.dial import Dialer
 from pellucid.errors import PellucidError
 from pellucid.outputs import empty_output, name_of, open_output
 from pellucid.peer import Peer
-from pellucid.rotation import RotatedFile
+from pellucid.rotation import Limits, RotatedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pellucid.channel import Anything, Channel
     from pellucid.settings import Show
     from pellucid.sink import SinkSpec
+
+_MIB = 1 << 20
 
 
 class Places:
@@ -54,7 +56,7 @@ class Places:
             self._dialers[number] = dialer = Dialer(spec.endpoint, name_of(spec.place))
             return dialer.connect()
         if spec.may_rotate and rotates(settings):
-            self._files[number] = file = RotatedFile(spec.place, settings.rotate_keep)
+            self._files[number] = file = RotatedFile(spec.place, _limits(settings))
             return file.open()
         fd = open_output(spec.place)
         if spec.shared:
@@ -97,7 +99,7 @@ class Places:
         number = message.output
         if isinstance(message, NextFile) and number in self._files:
             try:
-                self._answers.append((Opened(number), self._files[number].following()))
+                self._answers.append((Opened(number), self._files[number].following(asked=True)))
             except PellucidError as error:
                 self._answers.append((NotOpened(number, str(error)), None))
         elif isinstance(message, Reconnect) and number in self._dialers:
@@ -132,6 +134,10 @@ class Places:
 def rotates(settings: Show) -> bool:
     """Whether files give way to others."""
     return bool(settings.rotate_size or settings.rotate_time)
+
+
+def _limits(settings: Show) -> Limits:
+    return Limits(settings.rotate_size * _MIB, settings.rotate_time, settings.rotate_keep)
 
 
 def serve(channel: Channel, places: Places) -> None:

@@ -27,16 +27,16 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text, json or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        help="Where messages go: text, json, har or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
         "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
     rotate_size: float = setting(
         "--rotate-size", "--eventroratesize", default=0.0, metavar="MIB", most=1 << 40,
-        help="Go on in a new file before one is larger than this; the older get the time into their names.",
+        help="Go on in a new file before one is larger than this; the older get the time into their names. 0: never.",
     )  # fmt: skip
     rotate_time: float = setting(
         "--rotate-time", "--eventroratetime", default=0.0, metavar="SECONDS", most=1 << 40,
-        help="Go on in a new file with the first message after this time.",
+        help="Go on in a new file with the first message after this time. 0: never.",
     )  # fmt: skip
     rotate_keep: int = setting(
         "--rotate-keep",

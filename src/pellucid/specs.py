@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pellucid.channel import MAX_FDS
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from pellucid.settings import Show
     from pellucid.sink import Sink
+
+
+WEBSOCKET = "pellucid.sink.websocket"
+"""The module of `ws://`."""
 
 
 def sink_specs(
@@ -41,6 +46,8 @@ def sink_specs(
         users[real] = user
     if len(specs) >= MAX_FDS:
         raise UsageError(f"{len(specs)} outputs are too many: at most {MAX_FDS - 1}")
+    if any(spec.place.startswith("ws:") for spec in specs):
+        import_module(WEBSOCKET)  # while this process may still read files
     return specs
 
 

@@ -17,7 +17,7 @@ from pellucid.attach.images import Images
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
 from pellucid.attach.shell_tracing import ShellTracing
-from pellucid.channel import Finish, Logged, Outputs, Ring, Settle, Tell
+from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
@@ -95,7 +95,7 @@ class Tracer:
             name = str(settings.record) if recording else None
             self._decoder.send(Outputs(specs, name), [*fds, *recording])
         if any(spec.shared and spec.endpoint for spec in specs):
-            self._end_log = log_also_to(lambda line: self._decoder.tell(Logged(line)))
+            self._end_log = log_also_to(self._decoder.tell_log)
         self._tell_clock()
         said: list[Users | Target] = [*also, *known]
         for context in said:

@@ -132,6 +132,8 @@ class PostgreSql:
         self, programs: Programs, folder: Path, binaries: Path | None = None, *, plain: bool = False
     ) -> None:
         self._log = folder / "log"
+        self.socket = folder
+        """The folder of its Unix socket."""
         self.port = free_port()
         binaries = binaries or self.binaries()
         account = _as_account(programs)

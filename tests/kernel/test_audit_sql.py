@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYMYSQL = "PyMySQL==1.1.1"
+CONNECTOR = "mysql-connector-python==9.1.0"
 PSYCOPG = ("psycopg==3.2.3", "typing_extensions==4.12.2")
 PREPARE = {"prepare", "sync"}
 
@@ -150,6 +152,44 @@ def test_postgresql(
             assert [*map(str, each["parameters"])] == [*map(str, message["parameters"])]
     assert {(each["user"], each["database"], each["error"]) for each in shown} == {(USER, "postgres", None)}
     check_all_is_seen(run, messages, program)
+
+
+def test_statements_that_mariadb_has_prepared(
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+) -> None:
+    """Values that a driver has bound are shown as they were, of all eight types, with its rows."""
+    programs, server, program = mariadb
+    since = server.size
+    run = audit("mysqld", program, "--kind", "execute")
+    told = run_client(programs, "connector_client", server.port, CONNECTOR)
+    server.logged(since)
+    messages = run.stop()
+    shown = [
+        (each["query"], [plain(value) for value in each["parameters"]], each["rows"])
+        for each in queries(messages, "server")
+    ]
+    assert [(each["text"], each["parameters"], each["rows"]) for each in told] == shown
+    assert len(shown) == 80
+
+
+def plain(value: Any) -> Any:
+    """A value as the client has told it: bytes in hex."""
+    return base64.b64decode(value["base64"]).hex() if isinstance(value, dict) else value
+
+
+def test_a_unix_socket(postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]) -> None:
+    """What comes by a Unix socket is seen as well; it has no addresses."""
+    programs, server, program = postgres
+    run = audit("postgres", program)
+    env = {**programs.env, "PGPASSWORD": PASSWORD, "PSQLRC": "/dev/null"}
+    where = ("-h", server.socket, "-p", str(server.port), "-U", USER, "-d", "postgres")
+    programs.run("psql", *where, "-c", "SELECT generate_series(1, 9)", env=env)
+    wait_for(lambda: [each for each in run.messages("connection") if each["event"] == "closed"], "its end")
+    login, query, _ = queries(run.stop(), "server")
+    assert ("connect", USER, None) == (login["kind"], login["user"], login["failure"])
+    assert ("SELECT generate_series(1, 9)", 9, None, None) == tuple(
+        query[name] for name in ("query", "rows", "src", "dst")
+    )
 
 
 def test_filters_and_shapes(mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]) -> None:

@@ -120,5 +120,8 @@ for size in {sizes}:
         assert stream.written == numbered(size)
         assert stream.read == numbered(size)
     offsets = [message["offset"] for message in messages if message["type"] == "data"]
-    assert offsets == [at for size in sizes for _ in range(2) for at in range(0, size, 16384)]
+    expected = [at for size in sizes for _ in range(2) for at in range(0, size, 16384)]
+    assert sorted(offsets) == sorted(
+        expected
+    )  # a single byte, which may begin a protocol, is shown at the end
     assert (messages[-1]["bytes"], messages[-1]["lost"]) == (2 * sum(sizes), {})

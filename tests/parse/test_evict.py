@@ -132,7 +132,7 @@ def test_heads_are_shown_rather_than_lost():
     """Where no body can be cut connections give up: every byte is shown as raw data, the next message as ever."""
     limit = 100 * KIB
     talk = Talk(4, limit)
-    head = b"GET / HTTP/1.1\r\nHost: a.example\r\nX: " + b"x" * 60 * KIB
+    head = b"GET / HTTP/1.1\r\nHost: a.example\r\nX: \xc3\xa9" + b"x" * 60 * KIB  # text that may be wide
     for id in range(4):
         talk.say(id, WRITE, head, size=1000)
     for id in range(4):

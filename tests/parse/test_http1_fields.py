@@ -34,6 +34,7 @@ def outcome(block):
     return {name: getattr(fields, name) for name in Fields.__slots__}
 
 
+@pytest.mark.interpreted
 @example(b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n")
 @example(b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
 @example(b"Content-Length: chunked\r\n\r\n")

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from pellucid.sink.compressed import Compressed
-from pellucid.sink.output import BUFFER_LIMIT
+from pellucid.sink.output import BUFFER_LIMIT, Rotation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,29 @@ def test_a_file_without_an_end(tmp_path: Path) -> None:
     status, content = unpacked(tmp_path / "x")
     output.close()
     assert (status, content) == (1, b"".join(LINES[:500]))
+
+
+def test_rotation_counts_compressed_bytes(tmp_path: Path) -> None:
+    """Messages that are long before they are compressed, and short after it, fill a file together."""
+    made = []
+
+    def following() -> int:
+        made.append(tmp_path / str(len(made)))
+        return os.open(made[-1], os.O_WRONLY | os.O_CREAT, 0o600)
+
+    limit = 10_000
+    output = Compressed(following(), "x", Rotation(limit, 0, following))
+    for _ in range(30):
+        message = os.urandom(500).hex().encode() + bytes(9 * limit)
+        fd = output.following(len(message), output.flush)
+        if fd is not None:
+            output.turn(fd)
+        output.write(message)
+        output.flush()
+    output.close()
+    *full, _ = [path.stat().st_size for path in made]
+    assert full
+    assert all(limit < size < limit + 1000 for size in full)
 
 
 def test_more_than_the_buffer(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 
-from pellucid.sink.framing import MOST_HEARD, ConnectionEnded, Plain, WebSocket
+from pellucid.sink.framing import ConnectionEnded, Plain
+from pellucid.sink.websocket import MOST_HEARD, WebSocket
 
 URL = "ws://viewer.example:9000/events?from=here"
 

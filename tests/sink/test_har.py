@@ -9,6 +9,7 @@ import re
 import resource
 import subprocess
 import sys
+import tracemalloc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pellucid.errors import PellucidError
+from pellucid.media import MAX_PARTS
 from pellucid.model import ConnectionEvent, Http, Message, Request, Response, WebSocket
+from pellucid.rotation import Limits, RotatedFile
 from pellucid.sink import Output, SinkOptions
 from pellucid.sink.har import HarSink
 from pellucid.sink.har_form import params_of
@@ -201,6 +204,22 @@ def test_a_pipe_is_refused() -> None:
     os.close(reader)
 
 
+def test_a_file_is_full_when_the_next_is_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever opens the next file, and looks for itself, finds in this one what waited for a flush."""
+    rotated = RotatedFile(str(tmp_path / "log.har"), Limits(200_000, 0, 0))
+    rotation = Rotation(200_000, 0, lambda: rotated.following(asked=True))
+    sink = HarSink(Output(rotated.open(), "har", rotation), SinkOptions())
+    sink.begin()
+    for number in range(20):
+        sink.write(http(response=answer("x" * 45_000), request=request(f"/{number}")))
+    sink.close()
+    rotated.close()
+    entries = [one for path in sorted(tmp_path.iterdir()) for one in check_har(path.read_bytes())]
+    assert [one["request"]["url"] for one in entries] == [f"https://e.com/{number}" for number in range(20)]
+    assert len(list(tmp_path.iterdir())) == 5
+    assert not caplog.messages
+
+
 def test_rotation(tmp_path: Path) -> None:
     """Each file of a rotation is a document of its own and no longer than asked for; each exchange is in one of them."""
     limit, paths = 20_000, [tmp_path / "0.har"]
@@ -355,6 +374,13 @@ def test_cookies(har: Har) -> None:
     ]  # fmt: skip
 
 
+def test_the_date_of_a_cookie(har: Har) -> None:
+    """An offset behind it is passed over, as browsers do (RFC 6265 section 5.1.1); what is no date is left out."""
+    lines = ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 +0200", "b=1; Expires=tomorrow"]
+    cookies = entry(har, response=answer("", [("Set-Cookie", line) for line in lines]))["response"]["cookies"]
+    assert [cookie.get("expires") for cookie in cookies] == ["2026-10-21T07:28:00.000Z", None]
+
+
 def test_a_form(har: Har) -> None:
     """The fields of a form are listed with their encoding undone, and the text stands as it was sent."""
     posted = entry(har, request=form("application/x-www-form-urlencoded; charset=utf-8", "a=b+c&d=%C3%A4&e"))
@@ -378,6 +404,42 @@ def test_a_multipart_form(har: Har) -> None:
         {"name": "f", "value": base64.b64encode(b"\xff\r\n\x00").decode(), "fileName": "x.bin",
          "contentType": "application/octet-stream", "_encoding": "base64"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("media", "field"),
+    [
+        ("application/x-www-form-urlencoded", b"a&"),
+        ("multipart/form-data; boundary=a", b"\r\n--a"),
+        ("multipart/form-data; boundary=a", b"--a\r\n\r\nx\r\n"),
+    ],
+)
+def test_a_form_of_too_many_fields(media: str, field: bytes, har: Har) -> None:
+    """However many a body seems to have, the list has a bound, and so has what it costs; the text is whole."""
+    body = field * 100_000
+    posted = form(media, body.decode())
+    tracemalloc.start()
+    one = entry(har, request=posted)["request"]["postData"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert one["text"] == body.decode()
+    assert len(one["params"]) <= MAX_PARTS
+    assert ("comment" in one) == (len(one["params"]) == MAX_PARTS)
+    assert peak < 12 * len(body) + 2**21
+
+
+def test_a_query_of_too_many_fields(har: Har) -> None:
+    """Its list has the same bound, and says that."""
+    one = entry(har, request=request("/?" + "a&" * 2 * MAX_PARTS))["request"]
+    assert len(one["queryString"]) == MAX_PARTS
+    assert one["comment"] == "no more than 1000 fields are listed"
+
+
+def test_a_quoted_boundary_and_names(har: Har) -> None:
+    """A form is read as in every other output: quotes are undone, single line ends will do."""
+    body = b'--a b\nContent-Disposition: form-data; name="x\\"y"\n\none\n--a b--\n'
+    posted = entry(har, request=form('multipart/form-data; x="boundary=no"; boundary="a b"', body.decode()))
+    assert posted["request"]["postData"]["params"] == [{"name": 'x"y', "value": "one"}]
 
 
 @given(cut=st.integers(0, len(MULTIPART)), data=st.binary(max_size=40))
@@ -486,6 +548,16 @@ def test_long_websockets_are_bounded(har: Har) -> None:
     assert "_truncated" not in other
     assert len(other["_webSocketMessages"]) == 2
     assert har.comment == "3 WebSocket messages left out: their entries were too long"
+
+
+def test_a_late_handshake_of_a_long_websocket(har: Har) -> None:
+    """A stream of HTTP/2 whose entry was settled has no second entry when it ends; what that leaves out is counted."""
+    long = "x" * (MAX_OPEN // 4)
+    har.write(*[websocket(long, stream=3) for _ in range(5)])
+    (only,) = har.write(STREAM_OF_H2)
+    assert only["_truncated"] is True
+    assert har.comment is not None
+    assert har.comment.endswith("; 1 handshakes of such entries left out")
 
 
 def test_a_long_handshake_is_bounded(har: Har) -> None:

@@ -30,6 +30,11 @@ CHARACTER_COST = 4
 """Bytes of a character of a head at most: one beyond U+FFFF makes all others of its string as wide (PEP 393)."""
 
 
+def text_cost(data: bytes) -> int:
+    """Bytes that text made of `data` takes at most."""
+    return len(data) if data.isascii() else CHARACTER_COST * len(data)
+
+
 class Budget:
     """Of `limit` bytes so many are `left` to be charged: one for all connections of a stage, which looks below 0."""
 

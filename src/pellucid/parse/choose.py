@@ -129,11 +129,11 @@ class Parse:
     def _successor(self, stream: Stream, upgrade: Upgrade | None) -> Protocol | None:
         if upgrade is None:
             return None
-        offers = (
-            parser.takes_over(stream.connection, self._limits, self._budget, upgrade)
-            for parser in self._parsers
-        )
-        return next((successor for successor in offers if successor), None)
+        for parser in self._parsers:
+            successor = parser.takes_over(stream.connection, self._limits, self._budget, upgrade)
+            if successor:
+                return successor
+        return None
 
     def _gap(self, stream: Stream, gap: Gap) -> Sequence[Message]:
         if stream.parser:

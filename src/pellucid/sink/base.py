@@ -81,7 +81,7 @@ class Sink(ABC):
 
     def _make_room(self, size: int) -> None:
         """Begin the next file if a message of so many bytes is to be its first."""
-        following = self._output.following(size)
+        following = self._output.following(size, self.flush)
         if following is not None:
             self.finish()
             self._output.turn(following)

@@ -18,6 +18,8 @@ LEVEL = 3
 class Compressed(Output):
     """One zstd frame for each file. What was flushed can be read back (`zstdcat`), even if the end never comes."""
 
+    _foresees_size = False
+
     def __init__(self, fd: int, name: str, rotation: Rotation | None = None) -> None:
         self._open = False
         super().__init__(fd, name, rotation)

@@ -107,10 +107,13 @@ class HarSink(Sink):
         encode_into(value, self._line)
         unwritten = self._document.waiting + self._open.size - self._open_written
         self._make_room(unwritten + len(self._line) + len(SEPARATOR))
+        self._changed = True
         return self._line
 
     def _exchange(self, message: Http) -> None:
         key = message.conn, message.stream
+        if self._open.leave_out_handshake(key):
+            return
         handshake = key not in self._open and _opens_websocket(message)
         late = self._open.lacks_handshake(key)
         entry = self._encode(entry_of(message, websocket=handshake or late))
@@ -136,6 +139,8 @@ class HarSink(Sink):
             comments.append("lost: " + ", ".join(f"{size} ({reason})" for reason, size in self._lost.items()))
         if self._open.left_out:
             comments.append(f"{self._open.left_out} WebSocket messages left out: their entries were too long")
+        if self._open.handshakes_left_out:
+            comments.append(f"{self._open.handshakes_left_out} handshakes of such entries left out")
         if not self._complete:
             comments.append("incomplete: the capture broke off")
         comment = b',"comment":%b' % msgspec.json.encode("; ".join(comments)) if comments else b""

@@ -57,7 +57,10 @@ def _pairs(line: str) -> list[tuple[str, str]]:
 
 
 def _date(text: str) -> str | UnsetType:
-    """A cookie's date in RFC 3339; unset where it is none (section 5.2.1)."""
+    """A cookie's date in RFC 3339; unset where it is none (section 5.2.1).
+
+    It is UTC whatever offset follows: for a cookie that is no part of the date (section 5.1.1, of browsers too).
+    """
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

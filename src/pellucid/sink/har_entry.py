@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from pellucid.media import MAX_PARTS
 from pellucid.sink import har_model as har
 from pellucid.sink.har_cookies import sent_cookies, set_cookies
 from pellucid.sink.har_form import params_of, query_of, url_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from msgspec import UnsetType
+
     from pellucid.model import Headers, Http, Request, Response, Text, WebSocket
 
 _VERSIONS = {"HTTP/2": "http/2.0", "gRPC": "http/2.0"}
@@ -91,13 +96,15 @@ def _request(message: Http, scheme: str) -> har.Request:
             query_string=[],
             body_size=-1,
         )
+    query = query_of(request.url)
     return har.Request(
         method=request.method,
         url=url_of(request.url, request.authority or message.dst or _UNKNOWN_HOST, scheme),
         http_version=version,
         cookies=sent_cookies(request.headers),
         headers=_named(request.headers),
-        query_string=query_of(request.url),
+        query_string=query,
+        comment=_comment_on(query),
         post_data=_post_data(request) if request.size else UNSET,
         body_size=request.size,
         trailers=request.trailers,
@@ -144,12 +151,18 @@ def _response(message: Http) -> har.Response:
 
 def _post_data(request: Request) -> har.PostData:
     media = _field(request.headers, "content-type")
+    params = params_of(media, request.body)
     return har.PostData(
         mime_type=media,
         text=request.body,
-        params=params_of(media, request.body),
+        params=params,
+        comment=UNSET if params is UNSET else _comment_on(params),
         encoding=request.encoding,
     )
+
+
+def _comment_on(fields: Sized) -> str | UnsetType:
+    return UNSET if len(fields) < MAX_PARTS else f"no more than {MAX_PARTS} fields are listed"
 
 
 def _content(response: Response, *, truncated: bool) -> har.Content:

@@ -50,6 +50,7 @@ class PostData(Struct, kw_only=True, rename="camel"):
     mime_type: str
     text: Text
     params: list[Param] | UnsetType = UNSET
+    comment: str | UnsetType = UNSET
     encoding: str | UnsetType = field(default=UNSET, name="_encoding")
     """`base64` where the bytes are not UTF-8: the format has no field for that, unlike in `Content`."""
 
@@ -89,6 +90,7 @@ class Request(Half, kw_only=True):
     url: str
     query_string: list[Named]
     post_data: PostData | UnsetType = UNSET
+    comment: str | UnsetType = UNSET
 
 
 class Response(Half, kw_only=True):

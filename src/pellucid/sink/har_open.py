@@ -69,12 +69,14 @@ class OpenEntries:
     def __init__(self, settle: Callable[[bytearray], None]) -> None:
         self._settle = settle
         self._entries: dict[Key, OpenEntry] = {}
-        self._full: set[Key] = set()
-        """WebSockets that go on, but whose entries were settled because too much was open."""
+        self._full: dict[Key, bool] = {}
+        """WebSockets that go on, but whose entries were settled because too much was open: whether the handshake is there."""
         self.size = 0
         """Bytes of all entries."""
         self.left_out = 0
         """Messages that came after that."""
+        self.handshakes_left_out = 0
+        """Handshakes that did."""
 
     def __contains__(self, key: Key) -> bool:
         return key in self._entries or key in self._full
@@ -100,6 +102,14 @@ class OpenEntries:
         self.left_out += key in self._full
         return key in self._full
 
+    def leave_out_handshake(self, key: Key) -> bool:
+        """Count a handshake, and say so, if the entry of its messages is settled already."""
+        late = not self._full.get(key, True)
+        if late:
+            self._full[key] = True
+            self.handshakes_left_out += 1
+        return late
+
     def add(self, key: Key, message: bytes | bytearray) -> None:
         """Append a message to its entry, which is open."""
         entry = self._entries[key]
@@ -113,7 +123,7 @@ class OpenEntries:
         for key in [key for key in self._entries if key[0] == conn]:
             self._settle(self._remove(key).text)
         for key in [key for key in self._full if key[0] == conn]:
-            self._full.remove(key)
+            del self._full[key]
 
     def forget(self) -> None:
         """Drop all messages, and keep the entries for those to come."""
@@ -133,7 +143,7 @@ class OpenEntries:
             entry = self._remove(key)
             entry.truncate()
             self._settle(entry.text)
-            self._full.add(key)
+            self._full[key] = entry.seen
 
     def _remove(self, key: Key) -> OpenEntry:
         entry = self._entries.pop(key)

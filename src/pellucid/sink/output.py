@@ -55,6 +55,9 @@ class Output:
     framed = False
     """Whether messages are kept apart by the output itself."""
 
+    _foresees_size = True
+    """Whether a message takes as many bytes of the file as it has."""
+
     def __init__(self, fd: int, name: str, rotation: Rotation | None = None) -> None:
         self.name = name
         self._fd = fd
@@ -67,16 +70,20 @@ class Output:
         self._since = time.monotonic()
         self._has_messages = False
 
-    def following(self, size: int) -> int | None:
-        """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None."""
+    def following(self, size: int, flush: Callable[[], None]) -> int | None:
+        """The next file's descriptor for `turn`, if a message of so many bytes is to begin it; else None.
+
+        `flush` writes what belongs into this file: a next one is made only for a file that is seen to be full.
+        """
         if self._rotation is None:
             return None
         age = time.monotonic() - self._since
-        due = self._has_messages and self._rotation.is_due(self._size + size, age)
+        expected = self._size + (size if self._foresees_size else 0)
+        due = self._has_messages and self._rotation.is_due(expected, age)
         self._has_messages = True
         if not due:
             return None
-        self.flush()  # an empty file would not be put aside
+        flush()
         return self._rotation.following()
 
     def turn(self, fd: int) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_plus
 
 from pellucid.escape import escape, escape_body
-from pellucid.media import essence, parts
+from pellucid.media import essence, pairs, parts
 from pellucid.sink.hexdump import hexdump
 from pellucid.sink.images import image_in
 from pellucid.sink.pretty import json_lines, looks_like_json
@@ -84,11 +83,10 @@ def _text(text: str, media: str | None, options: SinkOptions, paint: Paint) -> I
 
 def _form(text: str, width: int, paint: Paint) -> Iterator[str]:
     """A table of names and values; a long value goes on below itself."""
-    pairs = [field.partition("=") for field in text.strip().split("&") if field]
-    rows = [(escape(unquote_plus(name)), escape(unquote_plus(value))) for name, _, value in pairs]
-    names = min(max((len(name) for name, _ in rows), default=0), _WIDEST_NAME)
+    names = min(max((len(escape(pair.name)) for pair in pairs(text.strip())), default=0), _WIDEST_NAME)
     room = max(width - len(INDENT) - names - 2, 20)
-    for name, value in rows:
+    for pair in pairs(text.strip()):
+        name, value = escape(pair.name), escape(pair.value)
         yield f"{INDENT}{paint('name', name)}{' ' * (names - len(name))}  {value[:room]}"
         for at in range(room, len(value), room):
             yield f"{INDENT}{' ' * names}  {value[at : at + room]}"

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from pellucid.model import Headers
     from pellucid.parse.bodies.body import Body
 
+_MAX_SIZE_DIGITS = 16
+"""Sizes beyond 64 bits are refused, as llhttp and all servers do."""
+
+_MAX_LINE = 16 * 1024
+"""Bytes of one line: chunk extensions (RFC 9112 section 7.1.1) are short, where there are any."""
+
 
 class Sized:
     """Content-Length: so many bytes."""
@@ -83,12 +89,6 @@ class Chunked:
 
     __slots__ = ("_left", "_line", "_max_trailers", "_next", "_trailers", "body", "done", "trailers")
 
-    _MAX_SIZE_DIGITS = 16
-    """Sizes beyond 64 bits are refused, as llhttp and all servers do."""
-
-    _MAX_LINE = 16 * 1024
-    """Bytes of one line: chunk extensions (RFC 9112 section 7.1.1) are short, where there are any."""
-
     def __init__(self, body: Body, max_trailers: int) -> None:
         self.body = body
         self.done = False
@@ -134,7 +134,7 @@ class Chunked:
     def _line_piece(self, data: bytes, at: int) -> int:
         end = data.find(b"\n", at) + 1
         piece = data[at : end or len(data)]
-        if len(self._line) + len(piece) > self._MAX_LINE:
+        if len(self._line) + len(piece) > _MAX_LINE:
             raise ChunkError("a line is too long", at)
         if end:
             try:
@@ -148,7 +148,7 @@ class Chunked:
 
     def _size_line(self, line: bytes) -> None:
         size = line.partition(b";")[0].strip()
-        if not size.isalnum() or len(size) > self._MAX_SIZE_DIGITS:
+        if not size.isalnum() or len(size) > _MAX_SIZE_DIGITS:
             raise ValueError("no chunk size")
         self._left = int(size, 16)
         self._next = self._data_end if self._left else self._trailer_line

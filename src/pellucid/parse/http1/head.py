@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pellucid.parse.budget import CHARACTER_COST, FIELD_COST, HEAD_COST
+from pellucid.parse.budget import FIELD_COST, HEAD_COST, text_cost
 from pellucid.parse.http1.fields import Fields, HeadError, read_fields
 from pellucid.parse.protocol import Verdict
 from pellucid.parse.text import field_text
@@ -58,10 +58,10 @@ class Head:
 
     __slots__ = ("cost", "fields", "version")
 
-    def __init__(self, version: str, fields: Fields, size: int) -> None:
+    def __init__(self, version: str, fields: Fields, head: bytes) -> None:
         self.version = version
         self.fields = fields
-        self.cost = HEAD_COST + CHARACTER_COST * size + FIELD_COST * len(fields.fields)
+        self.cost = HEAD_COST + text_cost(head) + FIELD_COST * len(fields.fields)
         """Bytes of memory that the head and what comes with it take."""
 
     @property
@@ -93,7 +93,7 @@ class RequestHead(Head):
         """Read a head with its empty line. Raises `HeadError`."""
         end = head.find(b"\n") + 1
         self.method, self.url, version = _request_line(head[:end])
-        super().__init__(version, read_fields(head[end:]), len(head))
+        super().__init__(version, read_fields(head[end:]), head)
 
     @property
     def authority(self) -> str | None:
@@ -117,7 +117,7 @@ class ResponseHead(Head):
         """Read a head with its empty line. Raises `HeadError`."""
         end = head.find(b"\n") + 1
         self.status, self.reason, version = _status_line(head[:end])
-        super().__init__(version, read_fields(head[end:]), len(head))
+        super().__init__(version, read_fields(head[end:]), head)
 
 
 @lru_cache(maxsize=_REMEMBERED)
