@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pellucid.parse.failures import Failures
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pellucid.parse import Protocol
 
 KERNEL_TESTS = Path(__file__).parent / "kernel"
 
@@ -31,6 +35,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped and os.environ.get("CI"):
         reporter.write_line(f"{skipped} tests were skipped, which CI counts as failures", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def failing_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exceptions that a parser must not raise fail the test: in a capture they are logged, and would not be seen here."""
+
+    def add(_failures: Failures, _parser: type[Protocol], error: Exception) -> None:
+        raise error
+
+    monkeypatch.setattr(Failures, "add", add)
 
 
 @pytest.fixture

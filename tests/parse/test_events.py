@@ -17,6 +17,7 @@ from msgspec import UNSET
 from pellucid.model import Http, Lost, ServerSentEvent
 from pellucid.parse import Limits
 from pellucid.parse.bodies.carried import Carried
+from pellucid.parse.bodies.coding_streams import CodingError, coding_stream
 from pellucid.parse.bodies.events import EventStream
 from pellucid.parse.times import rfc3339
 
@@ -199,23 +200,45 @@ def test_codings_that_cannot_be_undone(coding):
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 def test_what_becomes_too_much_is_not_kept(coding):
-    """64 MiB in few bytes are counted, and take no more memory than their window and the limit."""
+    """15 MiB in few bytes are counted, and take no more memory than their window and the limit."""
     compress = {
         "gzip": compress_zlib(31),
         "deflate": compress_zlib(15),
         "br": compress_brotli,
         "zstd": compress_zstd,
     }
-    pieces = compress[coding]([b"data: " + b"a" * (64 << 20), b"\n\ndata: next\n\n"])
+    pieces = compress[coding]([b"data: " + b"a" * (15 << 20), b"\n\ndata: next\n\n"])
     carried = Carried(connection(), READ, None, "/", [("content-encoding", coding)])
     stream = EventStream(carried, Limits(max_body=1000))
     events = [event for piece in pieces for event in stream.feed(piece, START)]
 
     assert [(e.data, e.size, e.truncated) for e in events] == [
-        ("a" * 1000, 64 << 20, True),
+        ("a" * 1000, 15 << 20, True),
         ("next", 4, False),
     ]
     assert stream.cost < 17 << 20
+
+
+@pytest.mark.parametrize(
+    ("coding", "compress"),
+    [("gzip", compress_zlib(31)), ("br", compress_brotli), ("zstd", compress_zstd)],
+)
+def test_a_bomb(coding, compress):
+    """Of what becomes far more than anybody compresses a bounded part is made, whatever pieces it comes in; what was
+    there of an event is shown, and nothing after it.
+    """
+    body = b"".join(compress([b"data: one\n\ndata: two\ndata: " + b"a" * (18 << 20) + b"\n\ndata: no\n\n"]))
+    for size in (len(body), 1000):
+        made = []
+        stream = coding_stream(coding)
+        pieces = (piece for at in range(0, len(body), size) for piece in stream.decode(body[at : at + size]))
+        with pytest.raises(CodingError, match="too much"):
+            made.extend(map(len, pieces))
+        assert sum(made) <= (16 << 20) + 64 * len(body)
+
+    stream = EventStream(Carried(connection(), READ, None, "/", [("content-encoding", coding)]), Limits())
+    events = [*stream.feed(body, START), *stream.feed(b"data: no\n\n", START)]
+    assert [(event.data, event.truncated) for event in events] == [("one", False), ("two", True)]
 
 
 # --- holes -------------------------------------------------------------------------------------------

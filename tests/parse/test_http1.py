@@ -449,6 +449,59 @@ def test_a_lost_response():
     assert "no response before bytes were lost" == messages[0].error
 
 
+ONE_LOST = "no response before bytes were lost"
+
+
+def test_a_lost_request_of_a_client_that_pipelines():
+    """The request before the hole gets its response; which of the later ones is whose nobody knows."""
+    talk = (Dialogue() >> get("/x")).gap(WRITE, 60) >> get("/b") << ok(b"x") + ok(b"a") + ok(b"b")
+    messages = (talk >> get("/c") << ok(b"c")).messages()
+    assert [
+        "Lost", ("/x", 200, "x"), ("/b", None, None), (None, 200, "a"), (None, 200, "b"), ("/c", None, None),
+        (None, 200, "c"),
+    ] == pairs(messages)  # fmt: skip
+    assert ONE_LOST == messages[2].error
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_lost_response_of_a_client_that_pipelines(together):
+    """A request that is sent before the responses that are left does not get one of them."""
+    talk = Dialogue() >> get("/a") + get("/b") if together else Dialogue() >> get("/a") >> get("/b")
+    talk = talk.gap(READ, 60) >> get("/d") << ok(b"b") << ok(b"d")
+    assert [
+        ("/a", None, None), ("/b", None, None), "Lost", ("/d", None, None), (None, 200, "b"), (None, 200, "d"),
+    ] == pairs(talk.messages())  # fmt: skip
+
+
+def test_a_client_known_to_pipeline():
+    """Behind a hole nothing of it is paired again: a response may always be that of the request before."""
+    talk = Dialogue() >> get("/a") >> get("/b") << ok(b"a") >> get("/c")
+    talk = talk.gap(READ, 60) << ok(b"c") >> get("/d") >> get("/e") << ok(b"d") >> get("/f") << ok(b"e")
+    shown = pairs(talk.messages())
+    assert ("/a", 200, "a") == shown[0]
+    assert not [each for each in shown[1:] if each[0] and each[1] and each != "Lost"]
+    assert {"/b", "/c", "/d", "/e", "/f"} == {each[0] for each in shown[1:] if each[0] and each != "Lost"}
+
+
+def test_holes_in_both_directions():
+    """A client that waits for each response is understood again at the next exchange, wherever the holes were."""
+    lost = len(get("/2"))
+    talk = (Dialogue() >> get("/1")).gap(WRITE, lost) >> get("/3")
+    talk = talk.gap(READ, 100) << ok(b"three") >> get("/4") << ok(b"four")
+    assert [
+        "Lost", ("/1", None, None), ("/3", None, None), "Lost", (None, 200, "three"), ("/4", 200, "four"),
+    ] == pairs(talk.messages())  # fmt: skip
+
+
+def test_many_requests_behind_a_hole():
+    """What can never be paired does not pile up."""
+    talk = Dialogue(limits=Limits(max_pending=4)) >> get("/a") + get("/b")
+    talk = talk.gap(READ, 60) >> b"".join(get(f"/{number}") for number in range(20)) << ok(b"a")
+    exchanges = [each for each in pairs(talk.messages()) if each != "Lost"]
+    assert len(exchanges) == 23
+    assert (None, 200, "a") == exchanges[-1]
+
+
 def test_a_gap_in_a_head():
     """The held beginning comes out before the hole, in order."""
     talk = (Dialogue() >> GET[:20]).gap(WRITE, 5) >> b"tail" >> get("/2") << OK

@@ -16,6 +16,7 @@ from pellucid.parse import Limits, Parse
 from pellucid.parse.http1.parser import Http1
 from pellucid.parse.mysql.packets import Can
 from pellucid.parse.mysql.parser import MySql
+from pellucid.parse.mysql.session import database_after
 from pellucid.parse.postgres.parser import Postgres
 from pellucid.parse.protocol import Verdict
 
@@ -155,7 +156,7 @@ def test_a_login_that_breaks_off(size):
     sent = (login() + packet(4, b"secret\0"))[:size]
     *_, shown = (Dialogue(parsers=(MySql,)) >> sent).messages()
     hidden = size if size < len(login()) else size - len(login())
-    assert ("connect", f"{hidden} bytes that may hold a password are not shown") == (shown.kind, shown.error)
+    assert ("hidden", f"{hidden} bytes that may hold a password are not shown") == (shown.kind, shown.error)
     lost = (
         (Dialogue(parsers=(MySql,)) >> login()).gap(WRITE, 3)
         >> b"secret"
@@ -164,10 +165,31 @@ def test_a_login_that_breaks_off(size):
         << DONE
     )
     messages = lost.messages()
-    assert ["connect", "Lost", "RawData", "connect", "query"] == [
+    assert ["connect", "Lost", "RawData", "hidden", "query"] == [
         getattr(m, "kind", type(m).__name__) for m in messages
     ]
     assert "6 bytes that may hold a password are not shown" == messages[3].error
+
+
+@pytest.mark.parametrize("sequence", [3, 5])
+def test_a_password_older_than_its_login(sequence):
+    """Where the capture begins behind the login, a password is not shown: how many bytes are hidden is said."""
+    talk = Dialogue(mid=True, parsers=(Http1, MySql, Postgres)) << packet(sequence - 1, b"\1\4")
+    talk = talk >> packet(sequence, b"hunter2\0") << packet(sequence + 1, ok()) >> query("SELECT 1") << DONE
+    messages = talk.messages()
+    assert ["RawData", "hidden", "query"] == [getattr(m, "kind", type(m).__name__) for m in messages]
+    assert "12 bytes that may hold a password are not shown" == messages[1].error
+    assert not any("hunt" in str(m) for m in messages)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [packet(3, ok()), packet(3, failure(1, b"00000", b"no")), packet(5, b"\x03abc"), packet(0, b"abc\0"),
+     packet(3, b"abc\0def"), packet(3, b"abc\0") + b"x", packet(3, b"abc\0", bytes(1))],
+)  # fmt: skip
+def test_what_is_no_password(first):
+    """Answers, commands, rows and packets with something behind them are shown."""
+    assert Verdict.YES is not MySql.claims(first, connection(mid=True))
 
 
 def test_a_program_that_reads_queries_is_the_server():
@@ -246,6 +268,30 @@ def test_the_database_in_use():
     assert ["shop", "one", "two", "two", "two", "told", "told", None] == [
         m.database for m in after_login(talk)
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("SELECT 1; USE b", None),
+        ("SELECT 1; /* to b */ use b", None),
+        ("SELECT '/*'; use b", None),
+        ("SELECT '\\'; use b", None),
+        ("SELECT '\\'; use b; -- '", None),
+        ("/*!50000 use b */", None),
+        ("/*M! select 1 */; use b", None),
+        ("drop /* it */ database b", None),
+        ("INSERT INTO a VALUES ('; use b', 'drop database c')", "shop"),
+        ("SELECT 1 /* ; use b */", "shop"),
+        ("SELECT 1 -- ; use b", "shop"),
+        ("SELECT `; use b` FROM a USE INDEX (c);", "shop"),
+        ("SELECT 'it''s; use b', 'it\\'s'", "shop"),
+        ("-- first\nUSE `b``c` ; ", "b`c"),
+    ],
+)
+def test_texts_that_may_change_the_database(text, after):
+    """`USE` counts where a statement begins, in code that the server executes, whatever a backslash means there."""
+    assert after == database_after(text.encode(), "shop", failed=False)
 
 
 def test_change_of_user():

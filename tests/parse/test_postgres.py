@@ -146,6 +146,28 @@ def test_the_login_is_a_message_without_its_password():
     ]
 
 
+@pytest.mark.parametrize(
+    "proof", [b"hunter2\0", b"SCRAM-SHA-256\0\0\0\0\x0en,,n=,r=hunter2", b"c=biws,r=hunter2,p=hunter2"]
+)
+def test_a_password_older_than_its_login(proof):
+    """Where the capture begins behind the startup message, a password is not shown: how many bytes are hidden is said."""
+    talk = Dialogue(mid=True, parsers=(Http1, Postgres)) << message(b"R", b"\0\0\0\3")
+    talk = talk >> message(b"p", proof) << AUTHENTICATED >> query("SELECT 1") << complete("SELECT 1") + READY
+    messages = talk.messages()
+    assert ["RawData", ("hidden", None, None), ("query", "SELECT 1", 1)] == brief(messages)
+    assert f"{len(proof) + 5} bytes that may hold a password are not shown" == messages[1].error
+    broken = Dialogue(mid=True, parsers=(Http1, Postgres)) >> message(b"p", proof)[:-2]
+    assert not any("hunt" in str(m) for m in [*messages, *broken.messages()])
+
+
+@pytest.mark.parametrize(
+    "first", [b"p\0\0\0\x09ab\0cd", b"p\0\0\0\x08abcd", b"p\0\0\0\x06ab\0", b"p\0\1\0\x08abc\0", b"password"]
+)
+def test_what_is_no_password(first):
+    """What only begins with the letter of a password is shown."""
+    assert Verdict.YES is not Postgres.claims(first, connection(mid=True))
+
+
 def test_a_program_that_reads_queries_is_the_server():
     """The client's end is the source, whichever end is watched."""
     talk = (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.parse.grpc.protobuf import MAX_VALUES
+from pellucid.parse.grpc.protobuf import MAX_DEPTH, MAX_VALUES
 from pellucid.protos import read_schema
 
 EVERY = Path(__file__).parent.parent / "protos" / "every.proto"
@@ -87,6 +87,28 @@ def test_what_has_no_names(data, problem):
     named, said = TYPE.read(TEXT + data)
     assert (named is None) == (problem is not None)
     assert (said or "").startswith(problem or "")
+
+
+def any_of(depth, value):
+    """An Any of `value` in as many others: each is bytes to the one around it, so protobuf's own bound does not hold."""
+    for _ in range(depth):
+        value = field(1, b"type.googleapis.com/google.protobuf.Any") + field(2, value)
+    return value
+
+
+@pytest.mark.parametrize("depth", [100, 400, 800])
+def test_an_any_of_an_any(depth):
+    """What is nested deeper than can be shown is refused, whatever it is nested in."""
+    assert TYPE.read(TEXT + field(6, any_of(depth, b""))) == (
+        None,
+        f"is deeper than the {MAX_DEPTH} levels that are shown by name",
+    )
+
+
+def test_many_values_in_an_any():
+    """Those in an Any count as all others do."""
+    kind = field(1, URLS[0].encode()) + field(2, TEXT + field(3, 5) * (MAX_VALUES + 1))
+    assert TYPE.read(TEXT + field(6, kind)) == (None, "has more values than are shown by name")
 
 
 def test_a_required_field_that_is_missing():

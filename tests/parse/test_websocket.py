@@ -234,16 +234,20 @@ def test_a_compressed_message_beyond_the_limit():
     assert (second.data, second.error) == (long[-500:], None)
 
 
-def test_a_bomb(monkeypatch):
-    """What becomes too much is given up, shown as it was sent, and holds up nothing."""
-    monkeypatch.setattr("pellucid.parse.websocket.inflate._MOST", 1 << 20)
+def test_bombs():
+    """What becomes far more than anybody compresses is given up over all messages of a direction, shown as it was sent,
+    and holds up nothing.
+    """
     sender = deflater(keeps=False)
-    bomb, after = packed(sender, TEXT, b"a" * (2 << 20)), packed(sender, TEXT, b"after")
+    bomb, after = packed(sender, TEXT, b"a" * (6 << 20)), packed(sender, TEXT, b"after")
     fields = DEFLATE.replace(b"\r", b"; server_no_context_takeover\r")
-    first, second = sockets((talk(fields) << bomb + after).once())
+    *bombs, last = sockets((talk(fields) << bomb * 40 + after * 500).once())
 
-    assert (first.data, first.error) == (bomb[4:], "compressed, and it becomes more than 1 MiB")
-    assert (second.data, second.error) == ("after", None)
+    whole = [each for each in bombs[:40] if each.error is None]
+    assert len(whole) * 6 << 20 <= (16 << 20) + 64 * len(bomb) * 40
+    assert {each.size for each in whole} == {6 << 20}
+    assert (bombs[4].data, bombs[4].error) == (bomb[4:], "compressed, and it becomes too much")
+    assert (last.data, last.error) == ("after", None)
 
 
 def test_compression_that_is_broken():

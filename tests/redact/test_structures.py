@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pellucid.redact import Rules
 from pellucid.redact.content import Content
-from pellucid.redact.headers import masked_headers, masked_url
+from pellucid.redact.headers import masked_authority, masked_headers, masked_url
 from pellucid.redact.sql import masked_error, masked_literals
 
 redact = Content(Rules())
@@ -57,6 +58,26 @@ def test_json_that_was_cut(cut: int) -> None:
 def test_several_documents() -> None:
     """Lines of JSON, one a document, are each masked."""
     assert redact.body('{"token":"a"}\n{"token":"b"}\n') == '{"token":"***"}\n{"token":"***"}\n'
+
+
+def test_json_that_is_not_text() -> None:
+    """One byte that is no UTF-8 does not change what is masked, and every other byte stays."""
+    body = b'\xff{"passwords":["S1","S\\"2"], "a": "\xe2\x82\xac", "b": "\\u20ac password=S3"}'
+    expected = b'\xff{"passwords":"***", "a": "\xe2\x82\xac", "b": "\\u20ac password=***"}'
+    assert redact.body(body, "application/json") == expected
+    assert redact.body(b'\xff{"passwords": ["S1","S2"]}') == b'\xff{"passwords": ***}'
+    assert redact.body(b"a=\xff&password=S%22;S&b=1", FORM) == b"a=\xff&password=***&b=1"
+
+
+@given(secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_secret_in_json(secret: str) -> None:
+    """Whatever is in a string, all of it is masked: as JSON, in JSON within JSON, and in a text."""
+    inner = json.dumps({"password": secret, "b": 1})
+    twice = json.dumps({"in": inner})
+    assert redact.body(inner) == '{"password": "***", "b": 1}'
+    assert json.loads(str(redact.body(twice))) == {"in": '{"password": "***", "b": 1}'}
+    assert redact.text(f"sent {inner} ok") == 'sent {"password": "***", "b": 1} ok'
+    assert redact.text(f"sent {twice} ok") == 'sent {"in": "{\\"password\\": \\"***\\", \\"b\\": 1}"} ok'
 
 
 documents = st.recursive(
@@ -124,6 +145,38 @@ def test_multipart(extra: bytes) -> None:
     assert shown == (expected if extra else expected.decode())
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b' X: y\r\nContent-Disposition: form-data; name="password"\r\n\r\n',
+        b'Content-Disposition: form-data;\r\n name="password"\r\n\r\n',
+        b"Content-Disposition: form-data; name*=utf-8''password\r\n\r\n",
+        b'Content-Disposition: form-data; name="password"\r\nContent-Disposition: x; name="a"\r\n\r\n',
+        b'Content-Disposition: form-data; filename="x"; name="password"\n\n',
+    ],
+)
+def test_parts_with_an_odd_head(head: bytes) -> None:
+    """A part of which the field's name cannot be read for certain is masked; the next one is not."""
+    body = (
+        b"--B\r\n"
+        + head
+        + b'it\'s;S\r\n--B\r\nContent-Disposition: form-data; name="a"\r\n\r\nshown\r\n--B--'
+    )
+    shown = redact.body(body, "multipart/form-data; boundary=B")
+    assert isinstance(shown, bytes)
+    assert b"it's" not in shown
+    assert b"shown" in shown
+
+
+def test_beside_the_parts() -> None:
+    """More parts than are told apart are masked, and text before and behind them is searched."""
+    part = b'--B\r\nContent-Disposition: form-data; name="pin"\r\n\r\n7S7\r\n'
+    body = b"password=7S7\r\n" + part * 1003 + b"--B--\r\npassword=7S7"
+    shown = redact.body(body, "multipart/form-data; boundary=B")
+    assert isinstance(shown, bytes)
+    assert b"7S7" not in shown
+
+
 # --- headers ---------------------------------------------------------------------------------------
 
 
@@ -142,6 +195,20 @@ def test_multipart(extra: bytes) -> None:
         ("Location", "https://u:p@e.com/cb?code=abc&state=1", "https://***@e.com/cb?code=***&state=1"),
         ("Referer", "https://e.com/?token=abc", "https://e.com/?token=***"),
         ("Host", "example.com", "example.com"),
+        ("Host", "user:S@example.com:8", "***@example.com:8"),
+        ("Location", "//u:S@e.com/a@b", "//***@e.com/a@b"),
+        ("X-Session-Id", "S", "***"),
+        ("X-Passphrase", "S", "***"),
+        ("X-Credentials", "S", "***"),
+        ("X-Pin", "S", "***"),
+        ("X-Auth", "S", "***"),
+        ("X-Otp", "S", "***"),
+        ("Access-Control-Allow-Credentials", "true", "true"),
+        (
+            "Sec-WebSocket-Protocol",
+            "base64url.bearer.authorization.k8s.io.S, v1",
+            "base64url.bearer.authorization.k8s.io.***, v1",
+        ),
         ("WWW-Authenticate", 'Bearer realm="x"', 'Bearer realm="x"'),
     ],
 )
@@ -155,6 +222,34 @@ def test_url() -> None:
     assert masked_url("/a/b?page=1&api_key=x%20y&sig=z", Rules()) == "/a/b?page=1&api_key=***&sig=***"
 
 
+@given(
+    secret=st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&#"), min_size=1)
+)
+def test_values_in_urls(secret: str) -> None:
+    """In the URL of a request, and in headers that are one, nothing but `&` and `#` ends the value of a parameter."""
+    url = f"https://e.com/a?password={secret}&x=1"
+    expected = "https://e.com/a?password=***&x=1"
+    assert masked_url(url, Rules()) == expected
+    assert masked_headers([("Referer", url), ("Location", url)], Rules()) == [
+        ("Referer", expected),
+        ("Location", expected),
+    ]
+
+
+@given(
+    secret=st.text(
+        st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='&#"<>/?'), min_size=1
+    )
+)
+def test_users_in_urls(secret: str) -> None:
+    """What stands before the host is masked whatever is in it, with and without a scheme."""
+    assert masked_url(f"https://me:{secret}@h/x", Rules()) == "https://***@h/x"
+    assert masked_url(f"me:{secret}@h:443", Rules()) == "***@h:443"
+    assert masked_authority(f"me:{secret}@h:443", Rules()) == "***@h:443"
+    assert redact.text(f"see https://me:{secret}@h/x and").endswith("@h/x and")
+    assert redact.text(f"see https://me:{secret}@h/x and") == "see https://***@h/x and"
+
+
 # --- SQL -------------------------------------------------------------------------------------------
 
 
@@ -164,6 +259,14 @@ def test_url() -> None:
         ("mysql", r"SELECT 'it\'s', 'it''s', 1", "SELECT '***', '***', 1"),
         ("mysql", "SELECT \"x\" FROM `a'b` # don't\n, 'y'", "SELECT \"***\" FROM `a'b` # don't\n, '***'"),
         ("mysql", "SELECT 'cut", "SELECT '***'"),
+        ("mysql", "SELECT 5--1, 'S' -- it's", "SELECT 5--1, '***' -- it's"),
+        (
+            "mysql",
+            "SELECT /*!50000 'S' */ /*M! 'S' */ /* 'c' */ 1",
+            "SELECT /*!50000 '***' */ /*M! '***' */ /* 'c' */ 1",
+        ),
+        ("postgres", "SELECT 5--1, 'c'\n, a$$b, 'x$$S'", "SELECT 5--1, 'c'\n, a$$b, '***'"),
+        ("postgres", "SELECT /* a /* b */ it's */ 'S'", "SELECT /* a /* b */ it's */ '***'"),
         ("postgres", r"SELECT 'a\', 'b', E'it\'s'", "SELECT '***', '***', '***'"),
         (
             "postgres",
@@ -178,7 +281,53 @@ def test_sql_literals(server: str, query: str, expected: str) -> None:
     assert masked_literals(query, server) == expected
 
 
-def test_errors_of_servers() -> None:
-    """What an error repeats of the values is masked."""
-    assert masked_error("Duplicate entry 'me@x' for key 'users.email'") == "Duplicate entry *** for key ***"
-    assert masked_error("Key (email)=(me@x) already exists.") == "Key (email)=*** already exists."
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Duplicate entry 'it's S' for key 'users.email'", "Duplicate entry ***"),
+        ("Key (email)=(a)S) already exists.", "Key (email)=*** already exists."),
+        ("Failing row contains (1, (S), null).", "Failing row contains ***."),
+        ('invalid input syntax for type integer: "a"S"', "invalid input syntax for type integer: ***"),
+        ("Table 'a.b' doesn't exist", "Table *** doesn't exist"),
+        ("Incorrect value: 'S", "Incorrect value: ***"),
+    ],
+)
+def test_errors_of_servers(words: str, expected: str) -> None:
+    """What an error repeats of the values is masked, quotes and parentheses that are part of them too."""
+    assert masked_error(words) == expected
+
+
+PASSWORDS = [
+    ("CREATE USER b IDENTIFIED BY {}", "\"'"),
+    ("CREATE USER b@'%' IDENTIFIED WITH 'p' AS {} REQUIRE SSL", "\"'"),
+    ("CREATE USER b IDENTIFIED VIA p USING PASSWORD({})", "\"'"),
+    ("ALTER USER b IDENTIFIED BY {} REPLACE {}", "\"'"),
+    ("SET PASSWORD FOR 'b'@'%' = {}", "\"'"),
+    ("SELECT PASSWORD( {})", "\"'"),
+    ("CREATE ROLE b ENCRYPTED PASSWORD\n{} VALID UNTIL 'x'", "'$E"),
+    ("update u set password = {} where id = 'x'", "\"'$E"),
+    ("CHANGE MASTER TO MASTER_PASSWORD={}, MASTER_PORT=1", "\"'"),
+]
+
+
+@given(
+    secret=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=4),
+    where=st.sampled_from(PASSWORDS),
+    data=st.data(),
+)
+def test_passwords_of_accounts(secret: str, where: tuple[str, str], data: st.DataObject) -> None:
+    """Whatever a password has in it, and however it is quoted, nothing of it is left, also without --redact-sql."""
+    template, quotes = where
+    quoted = literal(secret, data.draw(st.sampled_from(quotes)))
+    shown = redact.text(template.format(quoted, quoted))
+    left = re.escape(template).replace(r"\{\}", r"""[E$q'"]*\*\*\*[$q'"*]*""")
+    assert re.fullmatch(left, shown)
+
+
+def literal(text: str, quote: str) -> str:
+    """Write a text as a literal of SQL."""
+    if quote == "$":
+        return f"$q${text.replace('$', '')}$q$"
+    text = text.replace("\\", "\\\\") if quote == "E" else text.replace("\\", "")
+    mark = "'" if quote == "E" else quote
+    return f"{'E' if quote == 'E' else ''}{mark}{text.replace(mark, 2 * mark)}{mark}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pellucid.model import (
     Grpc,
     Message,
     Query,
     QueryError,
+    QueryShape,
     Request,
     ServerSentEvent,
     WebSocket,
@@ -123,6 +126,14 @@ def test_what_went_wrong_is_said(render: Render) -> None:
     assert expected == render(TextSink, message)
 
 
+def test_what_is_missing_is_said_once(render: Render) -> None:
+    """Where the error says that a body did not come to its end, it is not said to be longer than what was kept."""
+    error = "the response body was incomplete when the connection closed"
+    shown = render(TextSink, http(truncated=True, error=error))
+    assert f"[error: {error}]" in shown
+    assert "truncated" not in shown
+
+
 def test_binary_bodies_are_summarised(render: Render) -> None:
     """A body that is not text is one line: its size, its media type, and how to see it."""
     image = http(response=answer(b"\xff" * 1234, [("content-TYPE", "image/png")]))
@@ -225,6 +236,25 @@ def test_commands_without_an_end(render: Render) -> None:
     shown = render(TextSink, open_)
     assert "02:57:42.123 bash[42] 1000 - - - exec in ?\n" in shown
     assert "[truncated: the command is longer than what was kept]" in shown
+
+
+def test_shapes(render: Render) -> None:
+    """Queries of one shape are how many they were and what they took, then the shape; what is not known is left out."""
+    shape = QueryShape(
+        ts=WHO["ts"],
+        server="mysql",
+        shape="SELECT ?",
+        count=2,
+        total_ms=3.04,
+        p50_ms=1.3,
+        p99_ms=2.5,
+        rows=7,
+        errors=1,
+    )
+    facts = "mysql 2 times, 3.0 ms in all, p50 1.3 ms, p99 2.5 ms, 7 rows, 1 error"
+    assert f"02:57:42.123 {facts}\n  SELECT ?\n\n" == render(TextSink, shape)
+    rest = structs.replace(shape, shape=None, p50_ms=None, p99_ms=None, errors=0)
+    assert "3.0 ms in all, 7 rows\n  (further shapes)\n" in render(TextSink, rest)
 
 
 def test_what_is_partial_or_pushed(render: Render) -> None:
@@ -408,6 +438,27 @@ def test_json_that_was_cut_is_laid_out(render: Render) -> None:
         on_terminal(render, '{"a":[{"b":"c', "application/json")
         == '  {\n    "a": [\n      {\n        "b": "c\n'
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 21, "[" * (1 << 20), "[" + "0," * (33 << 10) + "0]"], ids=["deep", "deepest", "long"]
+)
+def test_json_that_nobody_could_read_is_shown_as_sent(render: Render, text: str) -> None:
+    """What is nested too deeply or too long is not laid out: no more is written than came, and little memory taken."""
+    tracemalloc.start()
+    shown = on_terminal(render, text, "application/json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert shown == f"  {text}\n"
+    assert peak < 16 * len(text) + 100_000
+
+
+def test_json_that_is_laid_out_is_bounded(render: Render) -> None:
+    """At the limits themselves JSON is laid out, in a small multiple of its size."""
+    text = f"{'[' * 19}{'[],' * 20_000}[]{']' * 19}"
+    shown = on_terminal(render, text, "application/json")
+    assert shown.startswith("  [\n    [\n      [\n")
+    assert len(shown) < 20 * len(text)
 
 
 def test_the_heading_on_a_terminal(render: Render) -> None:

@@ -1,7 +1,7 @@
 """The parse stage: finds for each connection the parser that claims it, else shows its bytes.
 
     UNDECIDED --a parser says YES--> PARSED --ProtocolError--> RAW
-        |  all say NO                 ^  |                      ^
+        |  all say NO                 ^  |  (or fails)          ^
         |                            +--+ an upgrade that      |
         |                                 another parser takes |
         +------------------------------------------------------+
@@ -21,6 +21,7 @@ from pellucid.model import Chunk, Close, Command, Connection, Flow, Gap, Message
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST, GROWTH, Budget
 from pellucid.parse.commands import shell_message
 from pellucid.parse.evict import make_room
+from pellucid.parse.failures import Failures
 from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
 from pellucid.parse.stream import Stream
@@ -39,6 +40,7 @@ class Parse:
         self._parsers = parsers
         self._limits = limits
         self._budget = Budget(limits.max_held)
+        self._failures = Failures()
         self._streams: dict[int, Stream] = {}
         self._captured: Counter[type[Message]] = Counter()
 
@@ -77,7 +79,7 @@ class Parse:
     def _stream(self, connection: Connection) -> Stream:
         stream = self._streams.get(connection.id)
         if stream is None:
-            stream = self._streams[connection.id] = Stream(connection)
+            stream = self._streams[connection.id] = Stream(connection, self._failures)
             self._budget.charge(CONNECTION_COST)
         return stream
 
@@ -91,6 +93,8 @@ class Parse:
                 return stream.parser.feed(chunk)
             except ProtocolError as left:
                 return self._left(stream, left)
+            except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+                return [*stream.fail(error, chunk.time), raw_data(chunk)]
         if stream.decided:
             return [raw_data(chunk)]
         return self._undecided(stream, chunk)
@@ -98,16 +102,24 @@ class Parse:
     def _undecided(self, stream: Stream, chunk: Chunk) -> Sequence[Message]:
         head = stream.hold(chunk)
         self._budget.charge(len(chunk.data))
-        verdicts = [
-            parser.claims(head[: self._limits.max_sniff], stream.connection) for parser in self._parsers
-        ]
+        verdicts = [self._verdict(parser, head, stream) for parser in self._parsers]
         if Verdict.YES in verdicts:
             parser = self._parsers[verdicts.index(Verdict.YES)]
-            stream.parser = parser(stream.connection, self._limits, self._budget, chunk.direction, head)
+            try:
+                stream.parser = parser(stream.connection, self._limits, self._budget, chunk.direction, head)
+            except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+                self._failures.add(parser, error)
             return self._replay(stream)
         if Verdict.MORE in verdicts and stream.waiting < self._limits.max_sniff:
             return []
         return self._unclaimed(stream)
+
+    def _verdict(self, parser: type[Protocol], head: bytes, stream: Stream) -> Verdict:
+        try:
+            return parser.claims(head[: self._limits.max_sniff], stream.connection)
+        except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+            self._failures.add(parser, error)
+            return Verdict.NO
 
     def _replay(self, stream: Stream) -> Sequence[Message]:
         """Let a parser that was just chosen see what it was chosen by."""
@@ -130,7 +142,11 @@ class Parse:
         if upgrade is None:
             return None
         for parser in self._parsers:
-            successor = parser.takes_over(stream.connection, self._limits, self._budget, upgrade)
+            try:
+                successor = parser.takes_over(stream.connection, self._limits, self._budget, upgrade)
+            except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+                self._failures.add(parser, error)
+                return None
             if successor:
                 return successor
         return None
@@ -141,6 +157,8 @@ class Parse:
                 return stream.parser.gap(gap)
             except ProtocolError as left:
                 return self._left(stream, left)
+            except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+                return stream.fail(error, gap.time)
         stream.seeking = stream.seeking or not stream.decided
         return raw_all(stream.release())
 
@@ -156,6 +174,7 @@ class Parse:
             for message in stream.end(totals.time, Ending.CAPTURE)
         ]
         self._streams.clear()
+        self._failures.summarize()
         captured = self._captured + Counter(map(type, pending))
         return [
             *pending,

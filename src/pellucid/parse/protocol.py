@@ -17,7 +17,8 @@ the bytes after the switch.
 It must be right when fed byte by byte, when its connection began before the capture (it is then made at
 a chunk that it claims, and the other direction may begin anywhere), and when fed garbage. Its buffers
 are bounded by `Limits`, and those of all connections together by the stage, which asks what each of them
-`holds()`, and has bodies `shorten()`ed when it is too much. The one exception it may raise is `ProtocolError`.
+`holds()`, and has bodies `shorten()`ed when it is too much. The one exception it may raise is `ProtocolError`; any
+other is a bug, which costs its connection the parser and nothing more (`failures.py`).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Ending(enum.StrEnum):
     CLOSED = "the connection closed"
     CAPTURE = "the capture ended"
     LEFT = "the connection left this protocol"
+    FAILED = "the parser failed (see the log)"
     MEMORY = "memory ran short (--memory)"
 
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from pellucid.model import Chunk, Connection, Direction
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST
-from pellucid.parse.protocol import Held
+from pellucid.parse.protocol import Ending, Held
 from pellucid.parse.raw import raw_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.model import Message
-    from pellucid.parse.protocol import Ending, Protocol
+    from pellucid.parse.failures import Failures
+    from pellucid.parse.protocol import Protocol
 
 _HELD_CHUNK = 8
 """What a held chunk counts for at least against `max_sniff`: tiny ones cost memory by their number, some
@@ -46,10 +47,11 @@ class Undecided:
 class Stream:
     """A connection, and who understands it."""
 
-    __slots__ = ("connection", "decided", "held", "parser", "seeking")
+    __slots__ = ("_failures", "connection", "decided", "held", "parser", "seeking")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, failures: Failures) -> None:
         self.connection = connection
+        self._failures = failures
         self.parser: Protocol | None = None
         self.held: Undecided | None = None
         """Bytes that nobody has claimed yet; None where there are none."""
@@ -78,17 +80,33 @@ class Stream:
 
     def end(self, time: int, ending: Ending) -> Sequence[Message]:
         """Return everything that is pending."""
-        if self.parser:
+        if self.parser is None:
+            return raw_all(self.release())
+        try:
             return self.parser.close(time, ending)
-        return raw_all(self.release())
+        except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+            self._failures.add(type(self.parser), error)
+            return []
+
+    def fail(self, error: Exception, time: int) -> Sequence[Message]:
+        """Go on without a parser that has raised what it must not; return what it can still show."""
+        assert self.parser is not None
+        self._failures.add(type(self.parser), error)
+        messages = self.end(time, Ending.FAILED)
+        self.parser = None
+        return messages
 
     # --- memory --------------------------------------------------------------------------------------
 
     def holds(self) -> Held:
         """Bytes of memory that the connection takes."""
         if self.parser:
-            held = self.parser.holds()
-            return held._replace(other=held.other + CONNECTION_COST)
+            try:
+                held = self.parser.holds()
+                return held._replace(other=held.other + CONNECTION_COST)
+            except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+                self._failures.add(type(self.parser), error)
+                self.parser = None
         return Held(0, CONNECTION_COST + (self.held.cost if self.held else 0))
 
     @property
@@ -100,7 +118,11 @@ class Stream:
     def shorten(self, most: int) -> None:
         """Keep no more than `most` bytes of the bodies."""
         if self.parser:
-            self.parser.shorten(most)
+            try:
+                self.parser.shorten(most)
+            except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
+                self._failures.add(type(self.parser), error)
+                self.parser = None
 
     def give_up(self, time: int, ending: Ending) -> Sequence[Message]:
         """Return everything that is pending, hold nothing, and seek a new beginning in what follows."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from pellucid.json_text import is_valid
 from pellucid.media import essence, is_json
 from pellucid.redact.forms import masked_form, masked_multipart
-from pellucid.redact.headers import masked_headers, masked_url
+from pellucid.redact.headers import masked_authority, masked_headers, masked_url
 from pellucid.redact.json import json_spans
 from pellucid.redact.spans import MASK, masked
 from pellucid.redact.text import text_spans
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from pellucid.redact.rules import Rules
 
 _MAX_NESTED = 4
-"""Forms, multipart bodies and JSON within each other are read as such so many times over; deeper down it is text."""
+"""Forms, multipart bodies and JSON within each other are read as such so many times over; deeper down it is text, and
+a multipart body is masked."""
 
 S = TypeVar("S", bound=Struct)
 
@@ -38,6 +40,10 @@ class Content:
         """Mask user and password, and parameters by their names."""
         return masked_url(url, self._rules)
 
+    def authority(self, authority: str) -> str:
+        """Mask user and password before a host."""
+        return masked_authority(authority, self._rules)
+
     def headers(self, headers: Headers) -> Headers:
         """Mask header or trailer fields."""
         return masked_headers(headers, self._rules)
@@ -45,19 +51,25 @@ class Content:
     def body(self, body: Text, media: str = "", nested: int = 0) -> Text:
         """Mask a payload, by its media type where that is known."""
         kind = essence(media)
-        if kind.startswith("multipart/") and nested < _MAX_NESTED:
+        if kind.startswith("multipart/"):
+            if nested == _MAX_NESTED:
+                return MASK
             parts = self._multipart(body, media, nested)
             if parts is not None:
                 return parts
         if isinstance(body, bytes):
             view = body.decode("iso-8859-1")
-            hidden = masked(view, text_spans(view, self._rules))
-            return body if hidden is view else hidden.encode("iso-8859-1")
+            hidden = self._of_kind(view, kind, nested)
+            # What is beyond that charset has come from an escape in JSON, and becomes one again.
+            return body if hidden == view else hidden.encode("iso-8859-1", "backslashreplace")
+        return self._of_kind(body, kind, nested)
+
+    def _of_kind(self, text: str, kind: str, nested: int) -> str:
         if kind == "application/x-www-form-urlencoded":
-            return masked_form(body, self._rules, self._inner(nested))
-        if is_json(kind) or body.lstrip("\ufeff \t\r\n")[:1] in {"{", "["}:
-            return self._json(body, nested)
-        return self.text(body)
+            return masked_form(text, self._rules, self._inner(nested))
+        if is_json(kind) or text.lstrip("\ufeff \t\r\n")[:1] in {"{", "["}:
+            return self._json(text, nested)
+        return self.text(text)
 
     def text(self, text: str) -> str:
         """Mask credentials in text of any kind."""
@@ -79,7 +91,7 @@ class Content:
     def _json(self, text: str, nested: int) -> str:
         """JSON stays JSON; what only looks like it, or was cut, is searched as text besides."""
         spans = list(json_spans(text, self._rules, self._inner(nested)))
-        if not _valid(text):
+        if not is_valid(text):
             spans += text_spans(text, self._rules)
         return masked(text, spans)
 
@@ -123,11 +135,3 @@ class Content:
             return {"base64": self.text(text)}
         hidden = self.value(shown)
         return value if hidden == shown else {"base64": base64.b64encode(hidden).decode()}
-
-
-def _valid(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return False
-    return True

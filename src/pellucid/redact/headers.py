@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from pellucid.redact.spans import MASK, masked
+from pellucid.redact.spans import MASK, Span, masked
 from pellucid.redact.text import text_spans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pellucid.model import Headers
     from pellucid.redact.rules import Rules
 
@@ -23,6 +26,10 @@ the credential itself."""
 
 _COOKIE = re.compile(r"(?:^|(?<=;))(\s*)([^=;]*)(=?)[^;]*")
 
+_URLS = frozenset({"referer", "location", "content-location", "origin", ":path"})
+"""Headers whose value is a URL."""
+_USERINFO = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+://|//)?([^/?#]*)@")
+_PARAMETER = re.compile(r"[?&#;]([^=&?#;]++)=([^&#]++)")
 
 _REMEMBERED = 1024
 """Fields whose answer is kept: programs send the same again and again."""
@@ -51,18 +58,40 @@ def _masked_value(name: str, value: str, rules: Rules) -> str:
         case "set-cookie":
             pair, semicolon, attributes = value.partition(";")
             return _COOKIE.sub(_cookie, pair) + semicolon + attributes
-        case _ if value and rules.names.header(name):
-            return MASK
-        case _:
-            return masked(value, text_spans(value, rules))
+        case "host" | ":authority":
+            return masked_authority(value, rules)
+        case other:
+            return _other(other, value, rules)
+
+
+def _other(name: str, value: str, rules: Rules) -> str:
+    if value and rules.names.header(name):
+        return MASK
+    return masked_url(value, rules) if name in _URLS else masked(value, text_spans(value, rules))
 
 
 _recall = lru_cache(maxsize=_REMEMBERED)(_masked_value)
 
 
 def masked_url(url: str, rules: Rules) -> str:
-    """Mask user and password, and parameters whose names tell."""
-    return masked(url, text_spans(url, rules))
+    """Mask user and password, and parameters whose names tell. It is a URL as a whole: nothing but `&` and `#` ends a value."""
+    by_place = masked(url, _url_spans(url, rules))
+    return masked(by_place, text_spans(by_place, rules))
+
+
+def masked_authority(authority: str, rules: Rules) -> str:
+    """Mask user and password before a host, where no scheme stands."""
+    _, at, host = authority.rpartition("@")
+    return f"{MASK}@{host}" if at else masked_url(authority, rules)
+
+
+def _url_spans(url: str, rules: Rules) -> Iterator[Span]:
+    userinfo = _USERINFO.match(url)
+    if userinfo:
+        yield Span(*userinfo.span(1))
+    for parameter in _PARAMETER.finditer(url):
+        if rules.names.parameter(unquote(parameter[1])):
+            yield Span(*parameter.span(2))
 
 
 def _authorization(value: str) -> str:

@@ -36,10 +36,10 @@ _KEY = re.compile(rf"(?:{_WHOLE})|(?:.*_)?(?:{_ANYWHERE})(?:_.*)?|.*(?:{_AT_THE_
 _PARAMETER = re.compile(r"key|code|sig|signature|hmac|ticket|saml_?response|(?:.*_)?(?:signature|credential)")
 """In URLs and forms, besides: OAuth 2 codes (RFC 6749 section 4.1.2), signed URLs, keys of web services."""
 
-_HEADER = re.compile(
-    r"(?:.*_)?(?:authorization|cookie2?|passw(?:or)?d|secret|token|signature|credential|"
-    r"(?:api|access|auth|account|functions|subscription)_?key)"
-)
+_HEADER = re.compile(r"(?:.*_)?(?:cookie2?|signature|credential|functions_?key)")
+"""Of headers, besides those of keys."""
+_NO_CREDENTIAL = frozenset({"access_control_allow_credentials"})
+"""Headers (Fetch standard, section 3.3.3) that are called like one."""
 
 
 class Names:
@@ -48,12 +48,21 @@ class Names:
     def __init__(self, headers: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         self._headers = frozenset(_flat(name) for name in headers)
         self._keys = frozenset(_flat(name) for name in keys)
-        self.key = lru_cache(_REMEMBERED)(self._key)
+        self._is_key = lru_cache(_REMEMBERED)(self._key)
+        self._is_parameter = lru_cache(_REMEMBERED)(self._parameter)
+        self._is_header = lru_cache(_REMEMBERED)(self._header)
+
+    def key(self, name: str) -> bool:
         """Whether the value behind this name is a credential: a key of JSON, in text, a field of a message."""
-        self.parameter = lru_cache(_REMEMBERED)(self._parameter)
+        return self._is_key(name[-MAX_NAME:])
+
+    def parameter(self, name: str) -> bool:
         """The same for a parameter of a URL or a field of a form."""
-        self.header = lru_cache(_REMEMBERED)(self._header)
+        return self._is_parameter(name[-MAX_NAME:])
+
+    def header(self, name: str) -> bool:
         """The same for a header."""
+        return self._is_header(name[-MAX_NAME:])
 
     def _key(self, name: str) -> bool:
         words = _words(name)
@@ -64,12 +73,15 @@ class Names:
 
     def _header(self, name: str) -> bool:
         words = _words(name)
-        return _HEADER.fullmatch(words) is not None or words.replace("_", "") in self._headers
+        if words in _NO_CREDENTIAL:
+            return False
+        own = words.removeprefix("x_")
+        return bool(_HEADER.fullmatch(own) or _KEY.fullmatch(own)) or words.replace("_", "") in self._headers
 
 
 def _words(name: str) -> str:
     """`X-Api-Key`, `xApiKey` and `x_api_key` all become `x_api_key`."""
-    return _WORD_BREAK.sub("_", name[-MAX_NAME:]).strip("_").lower()
+    return _WORD_BREAK.sub("_", name).strip("_").lower()
 
 
 def _flat(name: str) -> str:

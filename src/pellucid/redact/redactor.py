@@ -91,7 +91,7 @@ class Redactor:
     def _request(self, request: Request | None) -> Request | None:
         if request is None:
             return None
-        return self._half(_replaced(request, url=self._content.url, authority=self._content.url))
+        return self._half(_replaced(request, url=self._content.url, authority=self._content.authority))
 
     def _response(self, response: Response | None) -> Response | None:
         if response is None:

@@ -1,7 +1,7 @@
 """Credentials in any text: those that have a shape of their own, and those that a name announces.
 
 All patterns take time in proportion to the text: every repetition is bounded, or ends at a character that it
-cannot contain. They are ASCII, so that in UTF-8 that is looked at byte by byte no character is split.
+cannot contain. What may be long is possessive, so that the engine keeps no way back for each character. They are ASCII, so that in UTF-8 that is looked at byte by byte no character is split.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from pellucid.json_text import end_of_value
 from pellucid.redact.spans import Span
+from pellucid.redact.sql import LITERAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,22 +24,32 @@ _SHAPES = [
     (hints, re.compile(pattern, re.ASCII | re.DOTALL))
     for hints, pattern in [
         # JWT and JWE (RFC 7519, RFC 7516): `{"` in base64url
-        (["eyj"], r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){1,4}"),
+        (["eyj"], r"(?<![\w-])eyJ[\w-]{8,}+(?:\.[\w-]*+){1,4}"),
         # RFC 6750 section 2.1; not the parameters of a WWW-Authenticate
+        # As a subprotocol of WebSocket, since browsers can set no header there (Kubernetes)
+        (["bearer"], r"\bbase64url\.bearer\.authorization\.k8s\.io\.([\w-]+)"),
         (["bearer"], r"\b(?i:bearer)(?:[ +]|%20){1,4}(?![A-Za-z_]{1,40}=[\"\w])([A-Za-z0-9._~+/=-]{4,})"),
         # The userinfo of a URL (RFC 3986 section 3.2.1)
-        (["://"], r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"'<>]{1,1000})@"),
-        (["private key"], r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[^-]|-(?!----END))*)"),
+        (["://"], r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"<>]{1,1000})@"),
+        (["private key"], r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[^-]++|-(?!----END))*+)"),
         # Ids of AWS access keys; GitHub, GitLab; Slack, Stripe, Google, OpenAI
         (["akia", "asia"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
         (["gh", "glpat-"], r"\bgh[oprsu]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20,}"),
         (["xox", "k_", "aiza", "sk-"], r"\bxox[abeoprs]-[\w-]{10,}|\b[rs]k_(?:live|test)_\w{10,}|\bAIza[\w-]{35}|\bsk-[\w-]{20,}"),
-        # SQL: CREATE USER, ALTER ROLE
-        (["identified", "password"], r"\b(?i:identified\s{1,4}(?:with\s{1,4}\S{1,80}\s{1,4})?by|password)\s{1,4}'((?:[^'\\]|\\.|'')*)"),
     ]
 ]  # fmt: skip
 """What the text has, in lower case, where the pattern may match, and the pattern. The first group is the credential;
 without one the whole match is."""
+
+_SQL = re.compile(
+    rf"""\b(?:
+        identified\s{{1,9}}(?:(?:with|via)\s{{1,9}}\S{{1,80}}\s{{1,9}})?(?:by|as|using)\s{{0,9}}(?:(?:old_)?password\b\s{{0,9}}\(?\s{{0,9}})?
+      | (?:old_)?password(?:\s{{1,9}}for\s.{{1,300}}?=\s{{0,9}}|\s{{0,9}}\(\s{{0,9}}|\s{{0,9}}=\s{{0,9}}|\s{{1,9}}(?:to\s{{1,9}})?)
+      | replace\s{{1,9}}(?=['"])
+    ){LITERAL}""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
+)
+"""Passwords of accounts in SQL: CREATE and ALTER USER or ROLE, SET PASSWORD, and columns of that name."""
 
 _BASIC = re.compile(r"\b(?i:basic) {1,4}([A-Za-z0-9+/]{4,}={0,2})", re.ASCII)
 
@@ -56,22 +68,26 @@ _COMMANDS = re.compile(
 )
 
 _NAMED = re.compile(
-    r"(?<![\w$])(?P<name>[A-Za-z_$][\w.$-]{0,99})(?P<quote>\\{0,7}[\"'])?[ \t]{0,4}(?P<sign>=>?|:)[ \t]{0,4}",
+    r"(?<![\w.$-])(?P<name>[\w.$-]++)(?P<quote>\\{0,7}[\"'])?[ \t]{0,4}(?P<sign>=>?|:)[ \t]{0,4}",
     re.ASCII,
 )
 """`name=`, `name:`, `"name":`; what follows is looked at only where the name is a credential's."""
 
-_QUOTED = re.compile(r"(\\{0,7}[\"'])((?:(?!\1)(?:[^\\]|\\.))*)", re.DOTALL)
-"""Up to the same quote, escaped as many times, or to the end of a text that was cut."""
-_WORD = re.compile(r"[^\s&;\"'<>]*", re.ASCII)
-_PHRASE = re.compile(r"[^\r\n,;}<>\"'&]*")
+_OPENING = re.compile(r"(\\{0,7})([\"'])")
+_QUOTES = re.compile(r"(?<!\\)(\\*+)([\"'])")
+_WORD = re.compile(r"(?:[^\s&;\"'<>]++|[\"'](?=\w))*+", re.ASCII)
+_PHRASE = re.compile(r"(?:[^\r\n,;}<>\"'&]++|[\"'](?=\w))*+")
+"""A quote within a word is an apostrophe, or part of the value."""
 _LINE = re.compile(r"[^\r\n]*")
 
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,99}) ([^\s-][^\s\"']*)", re.ASCII)
 """Of a command line."""
-_ELEMENT = re.compile(r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>([^<]+)", re.ASCII)
+_ELEMENT = re.compile(
+    r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>((?:<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+(?:\]\]>)?)|[^<]+)",
+    re.ASCII,
+)
 
-_PARAMETER = re.compile(r"[?&#;]([^\s=&?#;\"'<>]{1,200})=([^\s&#\"'<>]*)", re.ASCII)
+_PARAMETER = re.compile(r"[?&#;]([^\s=&?#;\"'<>]{1,200})=([^\s&#\"<>]*)", re.ASCII)
 
 _INPUT = re.compile(r"<input\s[^<>]{1,2000}>", re.ASCII | re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([\w-]{1,40})=(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.ASCII)
@@ -107,6 +123,8 @@ def _shapes(text: str, lower: str) -> Iterator[Span]:
     for hints, pattern in _SHAPES:
         if any(hint in lower for hint in hints):
             yield from _matches(pattern, text)
+    if "identified" in lower or "password" in lower:
+        yield from _matches(_SQL, text)
     if "basic" in lower:
         for match in _BASIC.finditer(text):
             if _is_basic(match[1]):
@@ -183,16 +201,45 @@ def _named(text: str, rules: Rules) -> Iterator[Span]:
 
 def _value(text: str, named: re.Match[str]) -> Span:
     """The value behind a name: quoted, a word, or in a line `name: value` all the rest of it."""
-    quoted = _QUOTED.match(text, named.end())
+    quoted = _quoted(text, named.end())
     if quoted:
-        return Span(*quoted.span(2))
-    line = text.rfind("\n", 0, named.start()) + 1
+        return quoted
+    if named["quote"] and text[named.end() : named.end() + 1] in {"[", "{"}:
+        return Span(named.end(), end_of_value(text, named.end()))
     if named["sign"] != ":":
         ends = _WORD
-    elif named["quote"] is None and not text[line : named.start()].strip(" \t-"):
+    elif named["quote"] is None and _begins_line(text, named.start()):
         ends = _LINE
     else:
         ends = _PHRASE
     match = ends.match(text, named.end())
     assert match is not None  # it may be empty
     return Span(*match.span())
+
+
+def _begins_line(text: str, at: int) -> bool:
+    """Whether there is only indentation before it."""
+    while at and text[at - 1] in " \t-":
+        at -= 1
+    return at == 0 or text[at - 1] == "\n"
+
+
+def _quoted(text: str, start: int) -> Span | None:
+    """What is within quotes, up to the same quote escaped as many times, or to the end of a text that was cut.
+
+    In a string within a string, and so on, a quote is preceded by n = 0, 1, 3 ... backslashes. Within it each
+    backslash is n + 1 of them, so one more quote, which is part of the value, has 2n + 1; after a backslash
+    that is the value's last, the quote that ends it has 3n + 2. A doubled quote is SQL's way to have one within.
+    """
+    opening = _OPENING.match(text, start)
+    if opening is None:
+        return None
+    escapes, at = len(opening[1]), opening.end()
+    while quote := _QUOTES.search(text, at):
+        at = quote.end()
+        if quote[2] != opening[2] or len(quote[1]) % (2 * escapes + 2) != escapes:
+            continue
+        if escapes or not text.startswith(quote[2], at):
+            return Span(opening.end(), quote.end(1) - escapes)
+        at += 1
+    return Span(opening.end(), len(text))

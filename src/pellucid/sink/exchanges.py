@@ -39,7 +39,8 @@ def exchange_lines(page: Page, message: Http) -> Iterator[str]:
         yield page.note("no response seen")
     else:
         yield from _response(page, message.response, message.protocol)
-    yield from page.endings(truncated=message.truncated, error=message.error, what="a body")
+    said = message.error is not None and "body was incomplete" in message.error
+    yield from page.endings(truncated=message.truncated and not said, error=message.error, what="a body")
     yield ""
 
 

@@ -6,12 +6,11 @@ as far as it goes.
 
 from __future__ import annotations
 
-import re
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pellucid.escape import escape
+from pellucid.json_text import is_valid, tokens
 from pellucid.media import essence, is_json
 
 if TYPE_CHECKING:
@@ -19,42 +18,40 @@ if TYPE_CHECKING:
 
     from pellucid.sink.style import Paint
 
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 _INDENT = "  "
 _FLAT = 60
 """Columns of an array or object that stays on one line: a message of a stream is often no more."""
 _MAX_DEPTH = 20
-"""Levels that are indented; deeper ones stay there, so that a line does not grow without end."""
+"""Levels that are indented. What is nested deeper is shown as sent: a line of each bracket alone would be half indentation."""
+_MAX_CHARACTERS = 64 << 10
+"""Of a text that is laid out, some 2,000 lines; what is longer nobody reads on a terminal, and it is shown as sent."""
 
 
 def looks_like_json(text: str, media: str | None) -> bool:
-    """Whether `text` is an object or an array, by what its sender says of it or by every character."""
-    if text.lstrip()[:1] not in {"{", "["}:
+    """Whether `text` is an object or an array that is worth laying out, by what its sender says of it or by every character."""
+    if len(text) > _MAX_CHARACTERS or text.lstrip()[:1] not in _OPENING:
         return False
-    return is_json(essence(media)) or _valid(text)
+    return (is_json(essence(media)) or is_valid(text)) and _depth(text) <= _MAX_DEPTH
 
 
-def _valid(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return False
-    return True
+def _depth(text: str) -> int:
+    """The most brackets that are open at once."""
+    steps = ((token in _OPENING) - (token in _CLOSING) for token in tokens(text))
+    return max(accumulate(steps))
 
 
 def json_lines(text: str, paint: Paint) -> Iterator[str]:
     """Yield the lines of one or more JSON texts, two spaces a level; what is short and flat stays on one line."""
     line, depth, before = "", 0, ""
-    units = list(_units(_TOKEN.findall(text)))
-    for unit, after in zip(units, [*units[1:], [""]], strict=True):
+    for unit, after in pairwise(chain(_units([*tokens(text)]), [[""]])):
         first = unit[0]
         closing = len(unit) == 1 and first in _CLOSING
         if closing:
             depth = max(depth - 1, 0)
         if before and _breaks(before, first, depth, closing=closing):
             yield line
-            line = _INDENT * min(depth, _MAX_DEPTH)
+            line = _INDENT * depth
         line += _painted(unit, after[0], paint)
         depth += len(unit) == 1 and first in _OPENING
         before = unit[-1] if len(unit) == 1 else "flat"

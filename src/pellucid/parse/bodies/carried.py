@@ -50,6 +50,11 @@ class Live(ABC):
         """
 
     @property
+    def problem(self) -> str | None:
+        """Why it reads no further, if so: the exchange tells it."""
+        return None
+
+    @property
     @abstractmethod
     def cost(self) -> int:
         """Bytes of memory that it takes."""

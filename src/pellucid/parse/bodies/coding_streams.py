@@ -1,7 +1,8 @@
 """Content codings undone while the bytes arrive (RFC 9110 section 8.4.1), for bodies that are read live.
 
 Each decoder takes what there is and yields what comes of it, in pieces of bounded size; it keeps its window
-from piece to piece, and nothing else. It raises `CodingError` for bytes that are not in its coding.
+from piece to piece, and nothing else. It raises `CodingError` for bytes that are not in its coding, or become more
+than an `Expansion` allows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import brotli
 import zstandard
+
+from pellucid.parse.bodies.expansion import Expansion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,12 +34,15 @@ _BROTLI_WINDOW = 16 << 20
 
 _ZLIB_WINDOW = 32 << 10
 
+_ZLIB_INPUT = 4096
+"""Bytes that zlib is given at once: it copies what follows a member, and an empty one has 20 bytes."""
+
 _TABLES = 64 * 1024
 """Bytes of memory that a decoder takes besides its window, about."""
 
 
 class CodingError(ValueError):
-    """The bytes are not in the coding that their headers name."""
+    """The bytes are not in the coding that their headers name, or are made to become too many."""
 
 
 class CodingStream(ABC):
@@ -46,18 +52,22 @@ class CodingStream(ABC):
     """Bytes of what came out that it may go back to."""
 
     def __init__(self) -> None:
-        self._made = 0
+        self._expansion = Expansion()
 
     @property
     def cost(self) -> int:
         """Bytes of memory: windows fill up with what comes out."""
-        return _TABLES + min(self._made, self.window)
+        return _TABLES + min(self._expansion.made, self.window)
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         """Yield what comes of the next bytes. Raises `CodingError`."""
+        expansion = self._expansion
+        expansion.came += len(data)
         try:
             for piece in self._pieces(data):
-                self._made += len(piece)
+                expansion.made += len(piece)
+                if expansion.excessive:
+                    raise CodingError("it becomes too much")
                 yield piece
         except (zlib.error, brotli.error, zstandard.ZstdError) as error:
             raise CodingError(str(error)) from error
@@ -76,6 +86,10 @@ class _Gzip(CodingStream):
         self._member: zlib._Decompress | None = None
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
+        for at in range(0, len(data), _ZLIB_INPUT):
+            yield from self._members(data[at : at + _ZLIB_INPUT])
+
+    def _members(self, data: bytes) -> Iterator[bytes]:
         while data:
             member = self._member = self._member or zlib.decompressobj(self._wrapping(data[0]))
             yield member.decompress(data, _STEP)

@@ -26,6 +26,9 @@ _ZSTD_WINDOW = 8 << 20
 _ZSTD_STEP = zstandard.DECOMPRESSION_RECOMMENDED_OUTPUT_SIZE
 """Bytes asked for at once: a reader allocates what it is asked for, whatever comes of it."""
 
+_GZIP_STEP = 4096
+"""Bytes that zlib is given at once: it copies what follows a member, and an empty one has 20 bytes."""
+
 _GZIP = zlib.MAX_WBITS | 16
 _ZLIB = zlib.MAX_WBITS
 _RAW_DEFLATE = -zlib.MAX_WBITS
@@ -33,17 +36,27 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 
 def _gzip(data: bytes, limit: int) -> bytes:
     """Undo gzip: one or more members (RFC 1952 section 2.2); what follows them is padding."""
-    out = b""
-    while data and len(out) < limit:
-        member = zlib.decompressobj(_GZIP)
+    out = bytearray()
+    at = 0
+    while at < len(data) and len(out) < limit:
+        before = len(out)
         try:
-            out += member.decompress(data, limit - len(out))
+            at = _gzip_member(memoryview(data), at, out, limit)
         except zlib.error:
-            if not out:
+            if not before:
                 raise
-            break
-        data = member.unused_data
-    return out
+            return bytes(out[:before])
+    return bytes(out)
+
+
+def _gzip_member(data: memoryview, at: int, out: bytearray, limit: int) -> int:
+    """Undo the member that begins at index `at`; return the index after it."""
+    member = zlib.decompressobj(_GZIP)
+    while at < len(data) and len(out) < limit and not member.eof:
+        piece = data[at : at + _GZIP_STEP]
+        out += member.decompress(piece, limit - len(out))
+        at += len(piece) - len(member.unused_data) - len(member.unconsumed_tail)
+    return at
 
 
 def _deflate(data: bytes, limit: int) -> bytes:

@@ -89,6 +89,7 @@ class EventStream(Live):
         self._coding = coding_stream(coding)
         self._over = self._coding is None and coding.strip().lower() not in {"", "identity"}
         """Nothing more can be read: the coding is not known, or broken."""
+        self._problem: str | None = None
         self._first = True
         """The line that arrives may begin with a byte order mark."""
         self._line = self._new_line()
@@ -109,8 +110,10 @@ class EventStream(Live):
         try:
             for piece in self._coding.decode(data) if self._coding else [data]:
                 self._text(piece, events, time)
-        except CodingError:
+        except CodingError as error:
+            events += self.lose(0, time)
             self._over = True  # the body itself is shown in its exchange
+            self._problem = str(error)
         return events
 
     def lose(self, size: int, time: int) -> Sequence[ServerSentEvent]:  # noqa: ARG002  # any hole is as bad
@@ -126,6 +129,11 @@ class EventStream(Live):
     def end(self, time: int, ending: str | None) -> Sequence[ServerSentEvent]:  # noqa: ARG002  # Live asks so
         """An event without the empty line behind it is none (section 9.2.6)."""
         return []
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the coding."""
+        return self._problem
 
     @property
     def cost(self) -> int:

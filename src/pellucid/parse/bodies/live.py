@@ -72,6 +72,16 @@ class LiveBody(Body):
         self._messages += self._live.end(self.time, ending)
         return self.take()
 
+    @property
+    def sound(self) -> bool:
+        """Nothing of it was lost, and all was read."""
+        return super().sound and self.problem is None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is read no further."""
+        return self._live.problem
+
     def take(self) -> list[Message]:
         """Return what the bytes so far have completed."""
         messages, self._messages = self._messages, []

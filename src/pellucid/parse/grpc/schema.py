@@ -29,7 +29,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from pellucid.parse.grpc.protobuf import MAX_VALUES, Fields
+from pellucid.parse.grpc.protobuf import MAX_DEPTH, MAX_VALUES, Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,6 +63,10 @@ _NO_JSON = (TypeError, ValueError, json_format.Error)
 9999, text of proto2 that is not UTF-8."""
 
 
+_TOO_MANY = "has more values than are shown by name"
+_TOO_DEEP = f"is deeper than the {MAX_DEPTH} levels that are shown by name"
+
+
 class MessageType:
     """One type of message."""
 
@@ -75,7 +79,7 @@ class MessageType:
         """Return the message in the JSON mapping (protobuf.dev/programming-guides/json), by field names as the schema has
         them, and what the schema does not tell of it.
 
-        There is no message where the bytes are none of this type, or it is larger than what is shown.
+        There is no message where the bytes are none of this type, or it is larger or deeper than what is shown.
         """
         message = self._class()
         try:
@@ -84,13 +88,16 @@ class MessageType:
             return None, f"does not fit {self.name}"
         try:
             if _values(message) > MAX_VALUES:
-                return None, "has more values than are shown by name"
+                return None, _TOO_MANY
             named: Fields = json_format.MessageToDict(
                 message, preserving_proto_field_name=True, descriptor_pool=self._pool
             )
         except _NO_JSON as error:
             return None, f"has no JSON form as {self.name}: {error}"
-        return named, self._unknown(message)
+        except RecursionError:  # each Any is parsed anew, so protobuf's own bound on depth does not hold
+            return None, _TOO_DEEP
+        problem = _too_large(named)
+        return (None, problem) if problem else (named, self._unknown(message))
 
     def _unknown(self, message: Message) -> str | None:
         """JSON has no place for fields that a schema lacks, so these must at least be told of."""
@@ -164,3 +171,24 @@ def _messages_in(repeated: Any) -> Iterable[Message]:
     """The messages of a list, or of a map's values."""
     values = repeated.values() if hasattr(repeated, "values") else repeated
     return (each for each in values if isinstance(each, Message))
+
+
+def _too_large(named: Fields) -> str | None:
+    """Judge what was made: the messages in an Any are bytes before that."""
+    left = MAX_VALUES
+    level: list[Any] = [named]
+    for _ in range(MAX_DEPTH + 1):
+        level = [value for each in level for value in _within(each)]
+        left -= len(level)
+        if left < 0:
+            return _TOO_MANY
+        if not level:
+            return None
+    return _TOO_DEEP
+
+
+def _within(value: Any) -> Iterable[Any]:
+    """The values of an object or a list of JSON."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

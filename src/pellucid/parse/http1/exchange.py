@@ -83,6 +83,8 @@ class Part(Generic[H]):
             problems.append(f"{body.lost} bytes of the {name} body were lost")
         if self.cut:
             problems.append(f"the {name} body was incomplete when {self.cut}")
+        if self.live and self.live.problem:
+            problems.append(f"the {name} body was read no further: {self.live.problem}")
         if body and body.shortened:
             problems.append(f"the {name} body is cut: {Ending.MEMORY}")
         return problems
@@ -106,6 +108,11 @@ class Exchange:
     def method(self) -> str | None:
         """The request's method, None where the request is not known."""
         return self.request.head.method if self.request else None
+
+    @property
+    def began(self) -> int:
+        """When the first byte of the request came; 0 where it is not known."""
+        return self.request.began if self.request else 0
 
     @property
     def sent(self) -> bool:

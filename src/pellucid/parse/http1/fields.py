@@ -1,9 +1,8 @@
 """Header and trailer fields of HTTP/1 (RFC 9112 section 5).
 
 Programs send the same again and again: their own name, what they accept, the date of this second. So blocks and lines
-are read once and remembered. Whatever is not plain (folded lines,
-bare line feeds, control characters, two lengths) is left to llhttp, which is told to be lenient: what both
-ends have understood should be shown, not judged.
+are read once and remembered. Whatever is not plain (folded lines, bare line feeds, control characters, two lengths) is
+left to llhttp, which is told to be lenient: what both ends have understood should be shown, not judged.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where the body of an HTTP/1 message ends (RFC 9112 sections 6 and 7).
 
 A framing takes bytes until it is `done`, and passes the body's own to its `body`; `cost` is the memory, in
-bytes, that it takes above that of the body. `feed(data, at)` returns the index after what it took. `gap(size)` says whether it still knows, after `size` missing
-bytes, where the body ends.
+bytes, that it takes above that of the body. `feed(data, at)` returns the index after what it took. `gap(size)` says
+whether it still knows, after `size` missing bytes, where the body ends.
 """
 
 from __future__ import annotations

@@ -7,9 +7,16 @@ Each direction goes through
        +------- a gap ---------+-- that hides the end --+
 
 and shows what it meets while it seeks as raw data. Responses answer requests in order (section 9.3.2),
-so the pairing is a queue: a final response takes the oldest request that waits. After a gap in the
-responses nobody knows which of the waiting requests were answered in it; they are shown without
-a response rather than with a wrong one. Interim responses (1xx) take no request and are not shown.
+so the pairing is a queue: a final response takes the oldest request that waits. Behind a gap that hides where messages
+begin, halves are shown apart rather than paired wrong:
+
+- A gap in the responses may hide those of all requests that wait. They are shown without one.
+- A gap in the requests may hide some, whose responses come before those of later ones. Requests that waited before it
+  get theirs; what follows those belongs to nobody.
+- Pairing begins anew with a request that is sent when nothing is outstanding, as far as can be seen: a client that waits for
+  each response has then got them all. Of one that does not (it pipelines, section 9.3.2), nobody can ever say so.
+
+Interim responses (1xx) take no request and are not shown.
 """
 
 from __future__ import annotations
@@ -73,6 +80,14 @@ class Http1(Protocol):
         """Requests in order whose final response has not begun."""
         self._given_up = 0
         """Requests older than those, shown when more than `max_pending` waited: their responses come first."""
+        self._torn = False
+        """Behind a gap: which of the waiting requests, or of those in the hole, a response answers is not known ..."""
+        self._sure = 0
+        """... but for so many of the oldest that wait, which come before it."""
+        self._owed = False
+        """A gap in the responses has hidden the ends of several exchanges, and none was seen since."""
+        self._pipelines = False
+        """The client has sent a request while another one was unanswered, beyond doubt."""
         self._out: list[Message] = []
 
     def feed(self, chunk: Chunk) -> Sequence[Message]:
@@ -230,6 +245,10 @@ class Http1(Protocol):
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
         part = Part(head, self._request_framing(head), began, now)
         exchange = Exchange(part)
+        if self._torn and not (self._waiting or self._responses.part or self._owed or self._pipelines):
+            self._torn = False
+        elif self._waiting and self._waiting[-1].began == began:
+            self._pipelines = True  # one call has sent both
         self._waiting.append(exchange)
         if part.framing:
             self._requests.part = part
@@ -243,6 +262,7 @@ class Http1(Protocol):
     def _begin_response(self, head: ResponseHead, began: int, now: int) -> None:
         if head.status < 200 and head.status != 101:
             return
+        self._owed = False
         exchange = self._answered()
         exchange.response = Part(head, self._response_framing(head, exchange.method), began, now)
         self._responses.part = exchange.response
@@ -255,12 +275,32 @@ class Http1(Protocol):
         if self._given_up:
             self._given_up -= 1
             return Exchange(problem="its request was shown before: too many were waiting")
-        return self._waiting.popleft() if self._waiting else Exchange()
+        if self._torn and not self._sure:
+            self._show_unanswered()
+            return Exchange()
+        if not self._waiting:
+            return Exchange()
+        exchange = self._waiting.popleft()
+        self._sure = max(self._sure - 1, 0)
+        self._pipelines = self._pipelines or bool(self._waiting)
+        return exchange
 
     def _give_up(self, exchange: Exchange) -> None:
-        self._given_up += 1
+        if self._sure or not self._torn:
+            self._given_up += 1
+            self._sure = max(self._sure - 1, 0)
         exchange.unanswered(f"{self._limits.max_pending} further requests")
         self._show(exchange)
+
+    def _show_unanswered(self) -> int:
+        """Show the requests that wait, and are whole, without a response; return how many they are."""
+        number = 0
+        while self._waiting and self._waiting[0].sent:
+            exchange = self._waiting.popleft()
+            exchange.unanswered("bytes were lost")
+            self._show(exchange)
+            number += 1
+        return number
 
     def _finish(self, side: Side, part: AnyPart) -> None:
         """Take note that a half is complete, or that no more of it will be seen."""
@@ -279,11 +319,13 @@ class Http1(Protocol):
         self._out += raw_all(side.release(self._connection))
         side.seeking = True
         if side is self._responses:
+            hidden = self._given_up + self._show_unanswered()
+            self._owed = hidden > 1
             self._given_up = 0
-            while self._waiting and self._waiting[0].sent:
-                exchange = self._waiting.popleft()
-                exchange.unanswered("bytes were lost")
-                self._show(exchange)
+            self._sure = 0 if self._pipelines else len(self._waiting)
+        elif not self._torn:
+            self._sure = len(self._waiting)
+        self._torn = True
 
     def _bridge(self, side: Side, part: AnyPart, size: int) -> bool:
         """Count missing bytes of a body; say whether its end is still known."""

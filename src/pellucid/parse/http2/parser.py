@@ -1,9 +1,9 @@
 """HTTP/2 (RFC 9113): frames of both directions, put together to one exchange a stream.
 
-Each direction is cut into frames (`http2_frames.py`), its header blocks are decoded by its own table (`hpack.py`),
-and every frame goes to the stream that it names (`http2_exchanges.py`), so interleaving needs no care.
+Each direction is cut into frames (`frames.py`), its header blocks are decoded by its own table (`hpack.py`),
+and every frame goes to the stream that it names (`exchanges.py`), so interleaving needs no care.
 
-A direction whose beginning was not seen, or that has a hole, is searched for the beginning of a frame (`http2_seek.py`),
+A direction whose beginning was not seen, or that has a hole, is searched for the beginning of a frame (`seek.py`),
 and goes on with a table of which only what comes is known. Where it then breaks a rule it was no beginning, and the
 search goes on; a direction that was seen from its beginning, and breaks one, is not HTTP/2.
 """

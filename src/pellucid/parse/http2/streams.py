@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _GRPC = "application/grpc"
 _GRPC_FIELD = "grpc-"
 """Names that begin so are gRPC's own (grpc's doc/PROTOCOL-HTTP2.md, Custom-Metadata)."""
+
+
+_STATUS = re.compile("[0-9]{1,3}")
+"""Codes are small (grpc's doc/statuscodes.md, up to 16), and `int` refuses thousands of digits by an exception."""
 
 
 class Half:
@@ -104,6 +109,8 @@ class Half:
             problems.append(f"{self.body.lost} bytes of the {name} body were lost")
         if self.cut:
             problems.append(f"the {name} body was incomplete when {self.cut}")
+        if isinstance(self.body, LiveBody) and self.body.problem:
+            problems.append(f"the {name} body was read no further: {self.body.problem}")
         if self.body and self.body.shortened:
             problems.append(f"the {name} body is cut: {Ending.MEMORY}")
         return problems
@@ -228,7 +235,7 @@ def _response(half: Half) -> tuple[Response, bool]:
 def _add_grpc(response: Response, fields: Headers) -> None:
     """Add how a call ended: in the trailers, or in the only header section that there is (gRPC over HTTP2, Responses)."""
     for name, value in fields:
-        if name == "grpc-status" and value.isdecimal():
+        if name == "grpc-status" and _STATUS.fullmatch(value):
             response.grpc_status = int(value)
         elif name == "grpc-message":
             response.grpc_message = unquote(value)

@@ -23,6 +23,12 @@ _GREETING_BEGINS = re.compile(rb".{0,3}|...\0|...\0\x0a(?:[0-9][ -~]{0,80}(?:\0.
 _MAX_GREETING_SECOND = 0x03
 """The second byte of its length at most."""
 
+_ANSWERS_TO_LOGIN = range(3, 16)
+"""Sequence numbers of what a client sends after its login: at least the server's greeting and one answer came before."""
+
+_PASSWORD = re.compile(rb"[^\0-\x1f\x7f\xfe\xff][^\0]*+\0")
+"""No answer of a server begins so: OK, ERR, EOF, more data."""
+
 _QUERY, _PREPARE, _EXECUTE = 0x03, 0x16, 0x17
 _NO_ATTRIBUTES = b"\0\1"
 _EXECUTE_FIELDS = re.compile(rb"....[\0-\x0f]\x01\0\0\0", re.DOTALL)
@@ -44,7 +50,7 @@ def judge_login(head: bytes) -> Verdict:
         return Verdict.NO
     if head[3:4] not in {b"", b"\1", b"\2"} or any(head[_FILLER]):
         return Verdict.NO
-    if len(head) >= 8 and Can.PROTOCOL_41 not in Can(int.from_bytes(head[4:8], "little")):
+    if len(head) >= 8 and not int.from_bytes(head[4:8], "little") & Can.PROTOCOL_41:
         return Verdict.NO
     return Verdict.YES if len(head) >= 4 + _TLS_REQUEST else Verdict.MORE
 
@@ -62,6 +68,20 @@ def judge_command(head: bytes) -> Verdict:
     if head[4] == _EXECUTE:
         return _judge_execute(payload, size - 1)
     return _judge_text(payload.removeprefix(_NO_ATTRIBUTES)) if head[4] in {_QUERY, _PREPARE} else Verdict.NO
+
+
+def judge_password(head: bytes) -> Verdict:
+    """Say whether a packet of a login is all that is here, and holds a password as it is: it ends with the only NUL."""
+    if any(head[2:3]) or not all(number in _ANSWERS_TO_LOGIN for number in head[3:4]):
+        return Verdict.NO
+    size, text = int.from_bytes(head[:2], "little"), head[4:]
+    if len(head) >= 2 and not 2 <= size <= _MAX_LOGIN:
+        return Verdict.NO
+    if len(text) == size and _PASSWORD.fullmatch(text):
+        return Verdict.YES
+    return (
+        Verdict.MORE if len(head) <= 4 or (len(text) < size and _PASSWORD.match(text + b"\0")) else Verdict.NO
+    )
 
 
 def _judge_text(text: bytes) -> Verdict:

@@ -52,6 +52,10 @@ class Status(enum.IntFlag):
     SESSION_CHANGED = 0x4000
 
 
+_KNOWN_CAN, _KNOWN_STATUS = sum(Can), sum(Status)
+"""All of them: enum remembers each combination that it ever saw, so flags that are unknown here must not come in."""
+
+
 class Assembly:
     """Puts the frames of one direction together to packets: one of 16 MiB and more has several."""
 
@@ -142,9 +146,9 @@ def read_ok(packet: Frame) -> Ok:
     reader.take(1)
     if is_eof(packet):
         reader.take(2)
-        return Ok(None, Status(reader.integer(2)))
+        return Ok(None, Status(reader.integer(2) & _KNOWN_STATUS))
     rows, _ = reader.number(), reader.number()
-    status = Status(reader.integer(2))
+    status = Status(reader.integer(2) & _KNOWN_STATUS)
     reader.take(2)
     schema = _read_schema(reader) if Status.SESSION_CHANGED in status and packet.whole else None
     return Ok(None if rows == _UNKNOWN_COUNT else rows, status, schema)
@@ -197,7 +201,7 @@ class Login(NamedTuple):
 def read_login(payload: bytes) -> Login:
     """Read who logs in."""
     reader = Reader(payload)
-    can = Can(reader.integer(4))
+    can = Can(reader.integer(4) & _KNOWN_CAN)
     reader.take(4 + 1 + 23)  # the longest packet, the character set, a filler with MariaDB's capabilities
     user = reader.string()
     if Can.PLUGIN_AUTH_LENENC in can:

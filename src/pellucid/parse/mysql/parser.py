@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
 from pellucid.model import Direction
 from pellucid.parse.mysql.answer import Answer, Style
-from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login
+from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login, judge_password
 from pellucid.parse.mysql.compressed import COMPRESSION_COST, Inflate
 from pellucid.parse.mysql.packets import (
     EOF,
@@ -33,10 +33,11 @@ from pellucid.parse.mysql.packets import (
     read_user,
 )
 from pellucid.parse.mysql.session import Session, database_after
+from pellucid.parse.mysql.values import AHEAD_COST
 from pellucid.parse.protocol import ProtocolError, Verdict
-from pellucid.parse.sql.command import MAX_PENDING, Command, SqlText
+from pellucid.parse.sql.command import MAX_PENDING, STATEMENT_COST, Command, SqlText
 from pellucid.parse.sql.frames import BrokenError
-from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol
+from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol, best
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -109,11 +110,11 @@ class MySql(SqlProtocol):
 
     @classmethod
     def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
-        """Say yes to a greeting, a login, and a command whose content leaves no doubt."""
-        verdicts = {judge(head) for judge in (judge_greeting, judge_login, judge_command)}
-        return next((each for each in (Verdict.YES, Verdict.MORE) if each in verdicts), Verdict.NO)
+        """Say yes to a greeting, a login, a password, and a command whose content leaves no doubt."""
+        return best(judge(head) for judge in (judge_greeting, judge_login, judge_command, judge_password))
 
     judge_command = staticmethod(judge_command)
+    judge_password = staticmethod(judge_password)
 
     def __init__(
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
@@ -130,7 +131,7 @@ class MySql(SqlProtocol):
         self._login: Command | None = None
         """The login, or change of user, that is under way."""
         self._last: Answer | None = None
-        """The last answer that was complete."""
+        """The last answer, where it was one to a preparation: an EOF may follow."""
         self._inflate: dict[Direction, Inflate] | None = None
         """How the compressed protocol is read, where it is spoken."""
         self._chunk: Chunk | None = None
@@ -239,6 +240,7 @@ class MySql(SqlProtocol):
 
     def _prepare(self, packet: Frame) -> None:
         text = SqlText(packet.payload[1:], packet.size - 1, packet.lost).cut(self._limits.max_body)
+        self._budget.charge(STATEMENT_COST)
         statement = self._session.prepare(text)
         self._wait(Style.PREPARED, packet, self._made("prepare", packet, text), statement)
 
@@ -268,6 +270,7 @@ class MySql(SqlProtocol):
         self._show(command)
 
     def _long_data(self, packet: Frame) -> None:
+        self._budget.charge(AHEAD_COST)
         self._session.long_data(packet)
 
     def _change_user(self, packet: Frame) -> None:
@@ -342,7 +345,7 @@ class MySql(SqlProtocol):
         answer.expected = (packet.last + 1) % 256
         if not answer.take(packet):
             return
-        self._last = answer
+        self._last = answer if answer.number is not None else None
         self._waiting.popleft()
         answer.command.ended = packet.ended
         if answer.number is not None:
@@ -391,7 +394,9 @@ class MySql(SqlProtocol):
 
     def _remembered(self) -> int:
         packets = self._sent_packets.held + self._answered_packets.held
-        return self._session.size + packets + (2 * COMPRESSION_COST if self._inflate else 0)
+        answers = [*self._waiting, self._last] if self._last else self._waiting
+        used = [known for answer in answers for known in (answer.statement, answer.command.statement)]
+        return self._session.size(used) + packets + (2 * COMPRESSION_COST if self._inflate else 0)
 
     _SPECIAL: ClassVar[dict[int, Callable[[MySql, Frame], None]]] = {
         0x01: _quit,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from pellucid.parse.mysql.answer import Dialect
 from pellucid.parse.mysql.packets import Can, Reader, name_text
 from pellucid.parse.mysql.values import Execution, MySqlBound, MySqlBulk, MySqlStatement, after_attributes
-from pellucid.parse.sql.command import KEPT_TEXTS, Command, SqlText, Statements
+from pellucid.parse.sql.command import KEPT_TEXTS, STATEMENT_COST, Command, SqlText, Statement, Statements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pellucid.parse.limits import Limits
     from pellucid.parse.sql.frames import Frame
 
@@ -23,12 +25,26 @@ _FIRST_OF_TEXT = 9
 _EXECUTE_FIELDS = 10
 """Bytes before the values of COM_STMT_EXECUTE: command, statement, flags, a count that is always one."""
 
+_LONG_FIELDS = 7
+"""Bytes before the piece of COM_STMT_SEND_LONG_DATA: command, statement, parameter."""
+
 _BULK_FIELDS = 7
 """Bytes before those of COM_STMT_BULK_EXECUTE: command, statement, flags."""
 
 _COMMENTS = rb"(?>(?:\s|/\*[^\x00]*?\*/|#[^\n]*\n|--\s[^\n]*\n)*)"
-_USE = re.compile(rb"%buse\s+(?:`((?:[^`]|``)+)`|([^\s;`'\"/]+))\s*;?\s*\Z" % _COMMENTS, re.IGNORECASE)
-_MAY_CHANGE = re.compile(rb"(?:\A|;)%buse\b|\bdrop\s+(?:database|schema)\b" % _COMMENTS, re.IGNORECASE)
+_USE = re.compile(
+    rb"%buse\s++(?:`((?:[^`]|``)++)`|([^\s;`'\"/]++))\s*+(?:;\s*+)?\Z" % _COMMENTS, re.IGNORECASE
+)
+
+_MENTIONS = re.compile(rb"\b(?:use|drop)\b", re.IGNORECASE)
+_COMMENT = rb"/\*(?!M?!).*?(?:\*/|\Z)|(?:#|--(?=\s|\Z))[^\n]*+|`[^`]*+`?"
+"""Comments, except those that are executed (`/*!`), and names in quotes: each byte is looked at once."""
+_NO_CODE = re.compile(rb"%b|'[^']*+'?|\"[^\"]*+\"?" % _COMMENT, re.DOTALL)
+_NO_CODE_ESCAPED = re.compile(
+    rb"%b|'[^'\\]*+(?:\\.[^'\\]*+)*+'?|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"?" % _COMMENT, re.DOTALL
+)
+"""The same where a backslash hides the quote behind it: a setting of the session (NO_BACKSLASH_ESCAPES) decides."""
+_CHANGES = re.compile(rb"(?:\A|;)(?:\s|/\*M?!\d*+|\*/)*+use\b|\bdrop\s++(?:database|schema)\b", re.IGNORECASE)
 
 
 def database_after(text: bytes, before: str | None, *, failed: bool) -> str | None:
@@ -38,7 +54,15 @@ def database_after(text: bytes, before: str | None, *, failed: bool) -> str | No
         return before
     if use:
         return name_text(use[1].replace(b"``", b"`") if use[1] else use[2])
-    return None if _MAY_CHANGE.search(text) else before
+    return None if _may_change(text) else before
+
+
+def _may_change(text: bytes) -> bool:
+    """Say whether one of its statements may change the database in use."""
+    if not _MENTIONS.search(text):
+        return False
+    readings = (_NO_CODE, _NO_CODE_ESCAPED) if b"\\" in text else (_NO_CODE,)
+    return any(_CHANGES.search(no_code.sub(b" ", text)) for no_code in readings)
 
 
 class Session:
@@ -88,11 +112,10 @@ class Session:
         statement = self.statement(packet)
         reader = Reader(packet.payload[5:])
         flags, _ = reader.integer(1), reader.integer(4)
-        long, command.statement = {}, statement
-        if statement:
-            long, statement.long = statement.long, {}
+        command.statement = statement
+        ahead = statement.ahead.take() if statement else {}
         execution = Execution(
-            flags, reader.rest(), packet.size - _EXECUTE_FIELDS, self.dialect.attributes, long
+            flags, reader.rest(), packet.size - _EXECUTE_FIELDS, self.dialect.attributes, ahead
         )
         command.bound = MySqlBound(execution, statement, self._most)
 
@@ -105,24 +128,18 @@ class Session:
         command.bound = MySqlBulk(execution, statement, self._most)
 
     def long_data(self, packet: Frame) -> None:
-        """Take COM_STMT_SEND_LONG_DATA: a piece of a value."""
+        """Take COM_STMT_SEND_LONG_DATA: a piece of a value. One of no parameter fails later, in the execution."""
         statement = self.statement(packet)
-        if statement is None:
-            return
         reader = Reader(packet.payload[5:])
         at = reader.integer(2)
-        piece = reader.rest()
-        room = self._most - sum(len(value.kept) for value in statement.long.values())
-        before = statement.long.get(at, SqlText(b"", 0))
-        whole = len(before.kept) == before.size
-        kept = before.kept + piece[: max(room, 0)] if whole else before.kept
-        statement.long[at] = SqlText(kept, before.size + packet.size - 7)
+        if statement and (statement.count is None or at < statement.count):
+            statement.ahead.add(at, reader.rest(), packet.size - _LONG_FIELDS, self._most)
 
     def reset(self, packet: Frame) -> MySqlStatement | None:
         """Take COM_STMT_RESET."""
         statement = self.statement(packet)
         if statement:
-            statement.long = {}
+            statement.ahead.clear()
         return statement
 
     def close(self, packet: Frame) -> MySqlStatement | None:
@@ -136,8 +153,7 @@ class Session:
         self._statements.clear()
         self._prepared = None
 
-    @property
-    def size(self) -> int:
-        """Bytes of memory."""
-        long = sum(len(value.kept) for statement in self._statements for value in statement.long.values())
-        return self._statements.size + long
+    def size(self, used: Iterable[Statement | None]) -> int:
+        """Bytes of memory, those of statements included that are `used`, but may be closed by now."""
+        closed = {self._prepared, *used} - {*self._statements}
+        return self._statements.size + sum(STATEMENT_COST + known.size for known in closed if known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from array import array
 from typing import NamedTuple
 
 from pellucid.model import QueryError
@@ -33,6 +34,16 @@ _MAX_LARGE = 0x3FFFFFFF
 
 _MID_LENGTHS = b"\0\1\2\3"
 """First bytes of the length of a command that is taken for a beginning: below 64 MiB."""
+
+_MAX_NAME = 256
+"""Bytes of the name of a statement or a portal: the server tells apart the first 63 (NAMEDATALEN), drivers use less."""
+
+_MAX_DIGITS = 20
+"""Of the largest number of 64 bits, as which the server counts rows (`uint64 nprocessed` of cmdtag.h)."""
+
+_PASSWORD = b"p\0\0"
+_SASL = (b"SCRAM-", b"c=")
+"""How the messages of RFC 5802 begin that a client sends: the mechanism's name before the first, the channel binding."""
 
 _PARAMETER = re.compile(rb"[a-z_][A-Za-z0-9_.]{0,62}\0")
 _PARAMETER_BEGINS = re.compile(rb"(?:[a-z_][A-Za-z0-9_.]{0,62})?")
@@ -92,9 +103,24 @@ class Reader(Fields):
         """Take an Int32 without a sign."""
         return int.from_bytes(self.take(4))
 
+    def shorts(self, number: int) -> array[int]:
+        """Take so many Int16 without a sign, two bytes each in memory too."""
+        return array("H", struct.unpack(f"!{number}H", self.take(2 * number)))
+
+    def longs(self, number: int) -> array[int]:
+        """Take so many Int32 without a sign, four bytes each in memory too."""
+        return array("I", struct.unpack(f"!{number}I", self.take(4 * number)))
+
     def size(self) -> int:
         """Take the length of a value; -1 is NULL."""
         return int.from_bytes(self.take(4), signed=True)
+
+    def name(self) -> bytes:
+        """Take the name of a statement or a portal."""
+        name = self.string()
+        if len(name) > _MAX_NAME:
+            raise BrokenError("a name that is too long")
+        return name
 
 
 class Parse(NamedTuple):
@@ -102,7 +128,7 @@ class Parse(NamedTuple):
 
     name: bytes
     text: SqlText
-    types: tuple[int, ...]
+    types: array[int]
     """OIDs of parameters as far as the client gives them; 0 is not given."""
 
 
@@ -111,7 +137,7 @@ class Bind(NamedTuple):
 
     portal: bytes
     statement: bytes
-    formats: tuple[int, ...]
+    formats: array[int]
     """None: all text; one: of all; else one each. 0 is text, 1 binary."""
     number: int
     """Of the values."""
@@ -137,19 +163,20 @@ def read_text(frame: Frame, most: int) -> SqlText:
 def read_parse(frame: Frame, most: int) -> Parse:
     """Read what is there of it."""
     reader = Reader(frame.payload)
-    name = reader.string()
+    name = reader.name()
     if not frame.whole and b"\0" not in frame.payload[len(name) + 1 :]:
-        return Parse(name, SqlText(reader.rest(), frame.size - len(name) - 4, frame.lost).cut(most), ())
-    text = reader.string()
+        text = SqlText(reader.rest(), frame.size - len(name) - 4, frame.lost)
+        return Parse(name, text.cut(most), array("I"))
+    query = reader.string()
     count = reader.short() if frame.whole else 0
-    return Parse(name, SqlText(text, len(text)).cut(most), tuple(reader.long() for _ in range(count)))
+    return Parse(name, SqlText(query, len(query)).cut(most), reader.longs(count))
 
 
 def read_bind(payload: bytes) -> Bind:
     """Read all but the values, which are read when they are shown."""
     reader = Reader(payload)
-    portal, statement = reader.string(), reader.string()
-    formats = tuple(reader.short() for _ in range(reader.short()))
+    portal, statement = reader.name(), reader.name()
+    formats = reader.shorts(reader.short())
     return Bind(portal, statement, formats, reader.short(), reader.rest())
 
 
@@ -159,12 +186,12 @@ def read_named(payload: bytes) -> Named:
     what = reader.take(1)
     if what not in {b"S", b"P"}:
         raise BrokenError("neither a statement nor a portal")
-    return Named(what == b"P", reader.string())
+    return Named(what == b"P", reader.name())
 
 
 def read_portal(payload: bytes) -> bytes:
     """Read which portal Execute ('E') executes."""
-    return Reader(payload).string()
+    return Reader(payload).name()
 
 
 def read_code(payload: bytes) -> int:
@@ -191,17 +218,24 @@ def read_error(payload: bytes) -> QueryError:
 
 
 def read_rows(payload: bytes) -> int | None:
-    """Read the number of rows off the tag of CommandComplete ('C'): `SELECT 5`, `INSERT 0 5`."""
+    """Read the number of rows off the tag of CommandComplete ('C'): `SELECT 5`, `INSERT 0 5`.
+
+    Raises `BrokenError` where it has more digits than a server's count.
+    """
     if not payload.endswith(b"\0"):
         raise BrokenError("a text without an end")
     last = payload[:-1].rpartition(b" ")[2]
-    return int(last) if last.isdigit() else None
+    if not last.isdigit():
+        return None
+    if len(last) > _MAX_DIGITS:  # int() itself refuses more than 4,300
+        raise BrokenError("more rows than can be counted")
+    return int(last)
 
 
-def read_types(payload: bytes) -> tuple[int, ...]:
+def read_types(payload: bytes) -> array[int]:
     """Read ParameterDescription ('t')."""
     reader = Reader(payload)
-    return tuple(reader.long() for _ in range(reader.short()))
+    return reader.longs(reader.short())
 
 
 def judge_startup(head: bytes) -> Verdict:
@@ -236,6 +270,23 @@ def judge_command(head: bytes) -> Verdict:
         return Verdict.MORE
     size = _LENGTH.unpack_from(head, 1)[0] - 4
     return judge(head[5 : 5 + size], size, head[5 + size :]) if size > 0 else Verdict.NO
+
+
+def judge_password(head: bytes) -> Verdict:
+    """Say whether PasswordMessage is all that begins here, or SASL's messages, which have the same letter ('p').
+
+    The client waits for the answer, so nothing follows; a password ends with the only NUL. Its length is below 64 KiB
+    (PG_MAX_AUTH_TOKEN_LENGTH of src/backend/libpq/auth.c).
+    """
+    if not _PASSWORD.startswith(head[:3]):
+        return Verdict.NO
+    if len(head) < 6:
+        return Verdict.MORE
+    size, text = _LENGTH.unpack_from(head, 1)[0] - 4, head[5:]
+    if text.startswith(_SASL):
+        return Verdict.YES if len(text) <= size else Verdict.NO
+    whole = len(text) == size and text.endswith(b"\0") and b"\0" not in text[:-1]
+    return Verdict.YES if whole or (len(text) < size and b"\0" not in text) else Verdict.NO
 
 
 def _judge_query(payload: bytes, size: int, after: bytes) -> Verdict:  # noqa: ARG001

@@ -18,12 +18,12 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 from pellucid.parse.postgres import messages
-from pellucid.parse.postgres.messages import judge_command, judge_startup
+from pellucid.parse.postgres.messages import judge_command, judge_password, judge_startup
 from pellucid.parse.postgres.steps import STEP_COST, Session, Step
 from pellucid.parse.protocol import Verdict
-from pellucid.parse.sql.command import Command, SqlText
+from pellucid.parse.sql.command import STATEMENT_COST, Command, SqlText
 from pellucid.parse.sql.frames import BrokenError, Header
-from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol
+from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol, best
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,11 +52,11 @@ class Postgres(SqlProtocol):
 
     @classmethod
     def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
-        """Say yes to a startup message, and to a command whose content leaves no doubt."""
-        startup = judge_startup(head)
-        return judge_command(head) if startup is Verdict.NO else startup
+        """Say yes to a startup message, to a password, and to a command whose content leaves no doubt."""
+        return best(judge(head) for judge in (judge_startup, judge_command, judge_password))
 
     judge_command = staticmethod(judge_command)
+    judge_password = staticmethod(judge_password)
 
     def __init__(
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
@@ -123,6 +123,7 @@ class Postgres(SqlProtocol):
 
     def _parse(self, frame: Frame) -> None:
         parse = messages.read_parse(frame, self._limits.max_body)
+        self._budget.charge(STATEMENT_COST)
         self._session.parse(self._step("P", frame, "prepare", parse.text), parse)
 
     def _bind(self, frame: Frame) -> None:

@@ -7,7 +7,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pellucid.parse.postgres.values import PostgresBound
-from pellucid.parse.sql.command import KEPT_TEXTS, MAX_PENDING, Command, SqlText, Statement, Statements
+from pellucid.parse.sql.command import (
+    KEPT_TEXTS,
+    MAX_PENDING,
+    STATEMENT_COST,
+    Command,
+    SqlText,
+    Statement,
+    Statements,
+)
 from pellucid.parse.sql.frames import BrokenError
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ MAX_PORTALS = 1024
 """Portals with a name that one transaction has open; drivers use those of a few cursors."""
 
 _DROPS_ONE = re.compile(
-    rb'\s*deallocate\s+(?:prepare\s+)?(?:"([^"]+)"|(?!all\b)(\w+))\s*;?\s*\Z', re.IGNORECASE
+    rb'\s*+deallocate\s++(?:prepare\s++)?(?:"([^"]++)"|(?!all\b)(\w++))\s*+(?:;\s*+)?\Z', re.IGNORECASE
 )
 _DROPS_MORE = re.compile(rb"\b(?:deallocate|discard|prepare)\b", re.IGNORECASE)
 
@@ -198,8 +206,20 @@ class Session:
     @property
     def size(self) -> int:
         """Bytes of memory, commands that wait left out."""
-        portals = sum(portal.bound.kept + STEP_COST for portal in self._portals.values())
-        return self._statements.size + portals + STEP_COST * len(self.steps)
+        names = sum(map(len, self._portals)) + sum(len(step.name) for step in self.steps)
+        objects = STEP_COST * (len(self._portals) + len(self.steps))
+        return self._statements.size + names + objects + self._size_of_steps()
+
+    def _size_of_steps(self) -> int:
+        """Bytes of what only steps and portals know any more: a name was taken by something else since."""
+        portals = {*self._portals.values(), *(step.portal for step in self.steps)} - {None}
+        statements = {known for step in self.steps for known in (step.statement, step.previous)}
+        statements |= {portal.statement for portal in portals if portal}
+        bounds = {portal.bound for portal in portals if portal}
+        bounds -= {step.command.bound for step in self.steps if step.command}
+        return sum(STATEMENT_COST + known.size for known in statements - {*self._statements} if known) + sum(
+            bound.kept + bound.cost + STEP_COST for bound in bounds
+        )
 
     def _note_names(self, text: SqlText) -> None:
         """Forget statements whose names SQL itself gives or takes: the two ways share them."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _INFINITE = {0x7FFFFFFF: "infinity", -0x80000000: "-infinity", 0x7FFFFFFFFFFFFFFF: "infinity",
              -0x8000000000000000: "-infinity"}  # fmt: skip
+_MAX_ZEROS = 1000
+"""Digits of a numeric that are written without having been sent, on either side: what a column can be declared to have
+(NUMERIC_MAX_PRECISION of numeric.h). Ten bytes may stand for 131,072."""
 _MAX_DIMENSIONS = 6
 """MAXDIM of src/include/utils/array.h."""
 
@@ -41,6 +44,11 @@ class PostgresBound(Bound):
     def kept(self) -> int:
         """Bytes that are kept of them."""
         return len(self._bind.values)
+
+    @property
+    def cost(self) -> int:
+        """Bytes of their formats."""
+        return 2 * len(self._bind.formats)
 
     def shorten(self, most: int) -> None:
         """Keep the first `most` bytes."""
@@ -144,8 +152,11 @@ def _numeric(value: bytes) -> str:
     if sign in _NUMERIC_WORDS:
         return _NUMERIC_WORDS[sign]
     groups = struct.unpack(f"!{count}H", value[8:])
-    if sign not in {0, 0x4000} or scale > 0x3FFF or any(group > 9999 for group in groups) or weight > 0x4000:
+    if sign not in {0, 0x4000} or any(group > 9999 for group in groups):
         raise ValueError("no numeric")
+    sent = 4 * count
+    if max(4 * (weight + 1), -4 * weight, scale) > sent + _MAX_ZEROS:
+        raise ValueError("a numeric that is nearly all zeros")
     whole = max(weight + 1, 0)
     digits = "".join(f"{groups[at]:04}" if at < count else "0000" for at in range(whole)).lstrip("0") or "0"
     after = "0000" * max(-weight - 1, 0) + "".join(f"{group:04}" for group in groups[whole:])
@@ -161,8 +172,8 @@ def _array(value: bytes) -> Any:
     reader = Reader(value)
     try:
         dimensions, _, oid = reader.long(), reader.long(), reader.long()
-        if dimensions > _MAX_DIMENSIONS:
-            raise ValueError("too many dimensions")
+        if dimensions > _MAX_DIMENSIONS or oid in _ARRAYS:  # arrays of arrays are dimensions
+            raise ValueError("no array")
         extents = [(reader.long(), reader.long())[0] for _ in range(dimensions)]
         if math.prod(extents) > len(value) // 4 or 0 in extents:
             raise ValueError("more elements than bytes")

@@ -14,10 +14,11 @@ from msgspec import UNSET, UnsetType
 
 from pellucid.model import Query, QueryError
 from pellucid.parse.raw import who
+from pellucid.parse.sql.frames import BrokenError
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pellucid.model import Connection
 
@@ -25,7 +26,10 @@ COMMAND_COST = 640
 """Bytes of the objects that stand for one command that waits for its answer (MySQL: 600 measured)."""
 
 STATEMENT_COST = 448
-"""Bytes of a prepared statement and its place in a table, its text left out (430 measured)."""
+"""Bytes of a prepared statement and its place in a table, its name, text and types left out (430 measured)."""
+
+_TYPE_COST = 4
+"""Bytes of the type of a parameter: they are kept in an `array`."""
 
 MAX_PENDING = 16 * 1024
 """Commands of one connection that wait for their answer: asyncpg's executemany and libpq's pipeline mode send
@@ -33,6 +37,9 @@ thousands before they read. `Limits.max_pending` is for protocols whose requests
 
 MAX_STATEMENTS = 16 * 1024
 """Prepared statements that are remembered for one connection: MySQL's max_prepared_stmt_count is 16,382."""
+
+_MOST_ROWS = (1 << 64) - 1
+"""What the outputs can write: JSON libraries read no larger integer."""
 
 KEPT_TEXTS = 4
 """Texts of statements that are remembered for one connection, in units of `Limits.max_body`."""
@@ -94,6 +101,11 @@ class Bound(ABC):
     def kept(self) -> int:
         """Bytes that are kept of them."""
 
+    @property
+    @abstractmethod
+    def cost(self) -> int:
+        """Bytes of memory besides, which are kept with values that are shortened."""
+
     @abstractmethod
     def shorten(self, most: int) -> None:
         """Keep the first `most` bytes."""
@@ -108,7 +120,7 @@ class Statement:
 
     __slots__ = ("bound", "count", "text", "types")
 
-    def __init__(self, text: SqlText | None, types: tuple[int, ...] = ()) -> None:
+    def __init__(self, text: SqlText | None, types: Sequence[int] = ()) -> None:
         self.text = text
         """None where it is not known."""
         self.types = types
@@ -117,6 +129,11 @@ class Statement:
         """Of its parameters; None while the server has not said."""
         self.bound = False
         """Values were bound to it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory above `STATEMENT_COST`."""
+        return (len(self.text.kept) if self.text else 0) + _TYPE_COST * len(self.types)
 
 
 class Command:
@@ -142,13 +159,21 @@ class Command:
         self.problems: list[str] = []
 
     def add_rows(self, rows: int) -> None:
-        """Add what one of its results returned or changed."""
-        self.rows = rows + (self.rows or 0)
+        """Add what one of its results returned or changed. Raises `BrokenError` where that is too much to be true."""
+        total = rows + (self.rows or 0)
+        if total > _MOST_ROWS:
+            raise BrokenError("more rows than can be counted")
+        self.rows = total
 
     @property
     def kept(self) -> int:
         """Bytes of its own text and values, which wait to be shown."""
         return (len(self.text.kept) if self.text else 0) + (self.bound.kept if self.bound else 0)
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory besides."""
+        return COMMAND_COST + (self.bound.cost if self.bound else 0)
 
     def shorten(self, most: int) -> None:
         """Keep so many of them."""
@@ -218,31 +243,33 @@ def _single(number: float) -> float:
 
 
 class Statements:
-    """Prepared statements of one session by their name or number: the youngest, within bounds of number and text."""
+    """Prepared statements of one session by their name or number: the youngest, within bounds of number and size."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        """Bytes of text that are kept, of all together."""
-        self._known: dict[Any, Statement] = {}
+        """Bytes of names, texts and types that are kept, of all together."""
+        self._known: dict[Any, tuple[Statement, int]] = {}
+        """Each with the bytes that it counts for."""
         self._size = 0
 
     def get(self, key: Any) -> Statement | None:
         """Return it, None where it is not known."""
-        return self._known.get(key)
+        known = self._known.get(key)
+        return known[0] if known else None
 
     def put(self, key: Any, statement: Statement) -> None:
         """Remember it instead of the one before; forget the oldest where that is too much."""
         self.drop(key)
-        self._known[key] = statement
-        self._size += _text_size(statement)
+        size = _key_size(key) + statement.size
+        self._known[key] = statement, size
+        self._size += size
         while self._size > self._most or len(self._known) > MAX_STATEMENTS:
             self.drop(next(iter(self._known)))
 
     def drop(self, key: Any) -> Statement | None:
         """Forget it; return what was forgotten."""
-        statement = self._known.pop(key, None)
-        if statement:
-            self._size -= _text_size(statement)
+        statement, size = self._known.pop(key, (None, 0))
+        self._size -= size
         return statement
 
     def clear(self) -> None:
@@ -250,14 +277,14 @@ class Statements:
         self._known.clear()
         self._size = 0
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._known.values())
+    def __iter__(self) -> Iterator[Statement]:
+        return (statement for statement, _ in self._known.values())
 
     @property
     def size(self) -> int:
-        """Bytes of memory that they take."""
-        return self._size + STATEMENT_COST * len(self._known)
+        """Bytes of memory that they take, with what was learned of them since they were put here."""
+        return sum(_key_size(key) + STATEMENT_COST + known.size for key, (known, _) in self._known.items())
 
 
-def _text_size(statement: Statement) -> int:
-    return len(statement.text.kept) if statement.text else 0
+def _key_size(key: Any) -> int:
+    return len(key) if isinstance(key, bytes) else 0

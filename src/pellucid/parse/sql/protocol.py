@@ -47,6 +47,12 @@ def _other(direction: Direction) -> Direction:
     return Direction.READ if direction is Direction.WRITE else Direction.WRITE
 
 
+def best(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return what several judges say together."""
+    said = {*verdicts}
+    return next((each for each in (Verdict.YES, Verdict.MORE) if each in said), Verdict.NO)
+
+
 class SqlProtocol(Protocol):
     """A connection to a database."""
 
@@ -87,6 +93,11 @@ class SqlProtocol(Protocol):
     @abstractmethod
     def judge_command(head: bytes) -> Verdict:
         """Say whether a command begins here, by strong evidence: nothing is known of what comes before."""
+
+    @staticmethod
+    @abstractmethod
+    def judge_password(head: bytes) -> Verdict:
+        """Say whether a client proves here who it is: its login is older than the capture, or was lost."""
 
     @abstractmethod
     def _client_header(self, data: bytes | bytearray, at: int) -> Header | None:
@@ -194,7 +205,7 @@ class SqlProtocol(Protocol):
     def _tell_hidden(self, time: int) -> None:
         """Say how many bytes were not shown, if any."""
         if self._hidden:
-            command = self._begin(Command("connect", time))
+            command = self._begin(Command("hidden", time))
             command.problems.append(f"{self._hidden} bytes that may hold a password are not shown")
             self._show(command)
         self._hidden = 0
@@ -209,7 +220,7 @@ class SqlProtocol(Protocol):
             return ()
         self._tried.append(chunk)
         head = b"".join(piece.data for piece in self._tried)[: self._limits.max_sniff]
-        verdict = self.judge_command(head) if self._may_begin() else Verdict.NO
+        verdict = self._judge(head)
         if verdict is Verdict.MORE and len(head) < self._limits.max_sniff:
             return ()
         tried = self._give_up_trying()
@@ -222,6 +233,15 @@ class SqlProtocol(Protocol):
             return self._seek(chunk)
         self._out += self._raw(tried)
         return ()
+
+    def _judge(self, head: bytes) -> Verdict:
+        """Say whether a command begins here. From a password on, nothing of the client is shown before one does."""
+        password = self.judge_password(head)
+        if password is Verdict.YES:
+            self._secret = True
+        if password is Verdict.MORE:
+            return password
+        return self.judge_command(head) if self._may_begin() else Verdict.NO
 
     def _give_up_trying(self) -> list[Chunk]:
         tried, self._tried = self._tried, []
@@ -258,7 +278,9 @@ class SqlProtocol(Protocol):
         pending = self._pending()
         tried = sum(len(chunk.data) + CHUNK_COST for chunk in self._tried)
         other = PARSER_COST + self._client.held + self._server.held + tried + self._remembered()
-        return Held(sum(command.kept for command in pending), other + COMMAND_COST * len(pending))
+        return Held(
+            sum(command.kept for command in pending), other + sum(command.cost for command in pending)
+        )
 
     def shorten(self, most: int) -> None:
         """Let the oldest commands keep what they have."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from pellucid.parse.bodies.expansion import Expansion
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,9 +29,8 @@ _TAIL = b"\x00\x00\xff\xff"
 _STEP = 64 * 1024
 """Bytes decompressed at once."""
 
-_MOST = 256 << 20
-"""Bytes of one decompressed message that are counted and hashed: about a second of work. Beyond it is what is made
-to cost work: 256 KiB could become that much, and programs refuse far less."""
+_INPUT = 4096
+"""Bytes that zlib is given at once: it copies what follows a last block, and an empty one has two bytes."""
 
 _CONTEXT_COST = 40 * 1024
 """Bytes that zlib takes to decompress: a window of 32 KiB, and tables of 7 (zconf.h)."""
@@ -68,7 +69,7 @@ def agreed(response: Headers) -> Deflate | None:
 class Inflate:
     """Decompresses the messages of one direction, one after the other."""
 
-    __slots__ = ("_context", "_keeps", "_made", "_missing", "_open")
+    __slots__ = ("_context", "_expansion", "_keeps", "_missing", "_open")
 
     def __init__(self, *, keeps: bool, missing: str | None = None) -> None:
         """`keeps`: a message may refer to those before it, of which some are `missing`, for the reason given."""
@@ -77,8 +78,8 @@ class Inflate:
         self._context: zlib._Decompress | None = None
         self._open = False
         """Something of this message has come that the tail belongs to."""
-        self._made = 0
-        """Bytes that this message has become."""
+        self._expansion = Expansion()
+        """Of all messages: one that becomes too much is given up, and so are those that refer to it."""
 
     @property
     def cost(self) -> int:
@@ -87,6 +88,11 @@ class Inflate:
 
     def add(self, data: bytes) -> Iterator[bytes]:
         """Decompress the next bytes of a message, in pieces. Raises `InflateError`: then it must `forget`."""
+        self._expansion.came += len(data)
+        for at in range(0, len(data), _INPUT):
+            yield from self._blocks(data[at : at + _INPUT])
+
+    def _blocks(self, data: bytes) -> Iterator[bytes]:
         while data:
             context = self._context = self._context or zlib.decompressobj(_RAW)
             self._open = True
@@ -106,14 +112,12 @@ class Inflate:
         if self._open:
             yield from self.add(_TAIL)
         self._open = False
-        self._made = 0
         if not self._keeps:
             self._context = None
 
     def forget(self, why: str | None = None) -> None:
         """Give up what there was: the next message begins with nothing."""
         self._drop(why or self._missing or "what it refers to could not be read")
-        self._made = 0
 
     def _drop(self, why: str) -> None:
         self._context = None
@@ -122,7 +126,7 @@ class Inflate:
             self._missing = why
 
     def _counted(self, piece: bytes) -> bytes:
-        self._made += len(piece)
-        if self._made > _MOST:
-            raise InflateError(f"it becomes more than {_MOST >> 20} MiB")
+        self._expansion.made += len(piece)
+        if self._expansion.excessive:
+            raise InflateError("it becomes too much")
         return piece

@@ -12,7 +12,7 @@ from pellucid.model import Direction
 from pellucid.parse.bodies.carried import Carried, Live
 from pellucid.parse.protocol import Ending
 from pellucid.parse.websocket.frames import CONTINUATION, MAX_HEAD, Frame, FrameError, read_frame, unmask
-from pellucid.parse.websocket.inflate import Inflate, agreed
+from pellucid.parse.websocket.inflate import Deflate, Inflate, agreed
 from pellucid.parse.websocket.message import Pending
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ def websocket_sides(
     deflate = agreed(upgrade.response.headers)
     if deflate is None:
         return None
+    if (
+        upgrade.response.partial is True and not deflate.agreed
+    ):  # the field may be one of those that are not known
+        deflate = Deflate(agreed=None)
     url = upgrade.request.url if upgrade.request else None
     keeps = dict.fromkeys(Direction, deflate.server_keeps)
     keeps[upgrade.client] = deflate.client_keeps
@@ -130,6 +134,11 @@ class Side(Live):
         self.rest = b""
         self._resumed = True
         self._inflate.forget(why)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing more is read."""
+        return self.broken
 
     @property
     def cost(self) -> int:
