@@ -9,15 +9,10 @@
 #pragma once
 
 #include "record.h"
+#include "stack.h"
 #include <bpf/bpf_tracing.h>
 
 #define NESTING 3
-
-#if defined(__TARGET_ARCH_x86)
-#define RETURN_ADDRESS 8 /* `call` pushes it, `ret` has popped it when the return probe runs */
-#else
-#define RETURN_ADDRESS 0
-#endif
 
 struct frame {
 	u64 sp;	    /* 0: free */

@@ -30,6 +30,7 @@ MESSAGES = (
     model.ServerSentEvent,
     model.Grpc,
     model.Query,
+    model.Shell,
     model.QueryShape,
     model.RawData,
     model.ConnectionEvent,

@@ -113,8 +113,13 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct tty_struct {
+	char name[64];
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct tty_struct *tty;
 };
 
 struct upid {
@@ -144,12 +149,14 @@ struct css_set {
 };
 
 struct mm_struct {
+	unsigned long start_code; /* of the executable: where its code begins */
 	struct file *exe_file;
 };
 
 struct task_struct {
-	int pid, tgid;
+	int pid, tgid, exit_code;
 	struct mm_struct *mm;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	char comm[16];

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pellucid.errors import PellucidError
-from pellucid.model import Clock, Drops, End, Offsets, Target
+from pellucid.model import Clock, Drops, End, Offsets, Target, Users
 from pellucid.sink import SinkSpec
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Ring(Say, frozen=True):
 class Tell(Say, frozen=True):
     """Tracer: context for the stream."""
 
-    context: Clock | Target | Drops | Offsets | End
+    context: Clock | Target | Users | Drops | Offsets | End
 
 
 class Logged(Say, frozen=True):

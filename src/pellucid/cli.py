@@ -16,7 +16,7 @@ from pellucid import commands, doctor, inventory
 from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.log import configure
-from pellucid.settings import Mysqld, Postgres, Show, Tls
+from pellucid.settings import Bash, Mysqld, Postgres, Show, Tls, Zsh
 from pellucid.sink.spec import endpoint_of
 
 if TYPE_CHECKING:
@@ -165,6 +165,26 @@ def mysqld(settings: Mysqld) -> None:
     It is read where the server reads and writes it: with TLS or without, by whatever client.
     """
     commands.capture(settings)
+
+
+@cli.command()
+@from_settings(Bash)
+def bash(settings: Bash) -> None:
+    """Show what people type into bash, with user, terminal, directory, exit status and duration.
+
+    A command is shown when it has ended.
+    """
+    commands.capture_shell(settings)
+
+
+@cli.command()
+@from_settings(Zsh)
+def zsh(settings: Zsh) -> None:
+    """Show what people type into zsh, with user, terminal, directory, exit status and duration.
+
+    A command is shown when it has ended.
+    """
+    commands.capture_shell(settings)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from pellucid import plugins
 from pellucid.attach.containers import find_container
@@ -15,6 +15,7 @@ from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
 from pellucid.attach.pids import check_process
+from pellucid.attach.shells import find_shells
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import Channel
@@ -38,7 +39,7 @@ from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.library import Library
@@ -46,27 +47,70 @@ if TYPE_CHECKING:
     from pellucid.memory import Memory
     from pellucid.parse import Protocol
     from pellucid.parse.grpc.schema import Schema
-    from pellucid.settings import Show
-    from pellucid.sink import SinkSpec
+    from pellucid.probes.shell.probe import ShellProbe
+    from pellucid.settings import Shell, Show
+    from pellucid.sink import Sink, SinkSpec
+
+
+C = TypeVar("C", bound=Capture)
 
 
 def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
-    _remove_stale(settings.ready_file)
-    view_of(settings)  # refused here, before anything is opened
-    parsers, sinks = _parsers(settings), plugins.load(plugins.SINKS)
-    redact = _redactor(settings)
+    prepared = _prepared(settings)
     library: Library = plugins.load(plugins.PROBES)[settings.probe]
-    files = {"the recording": settings.record, "the ready file": settings.ready_file}
-    specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
     given = _addresses(library, settings)
-    schema = _schema(settings.proto)
-    if os.geteuid() != 0:
-        raise unsupported(ROOT)
+    _require_root()
     if isinstance(settings, Tls) and settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
+    _carry_out(settings, prepared, lambda run: run.begin(prepared.specs, library, targets))
+
+
+def capture_shell(settings: Shell) -> None:
+    """Watch the shells that the settings name, until the end that they name."""
+    if settings.port or settings.host:
+        raise UsageError("--port and --host are about connections: what is typed into a shell has none")
+    prepared = _prepared(settings)
+    probe: ShellProbe = plugins.load(plugins.SHELLS)[settings.probe]
+    _require_root()
+    settings = _resolved(settings)
+    if settings.pid is not None:
+        require(PROCESS_NUMBERS)
+    pid = None if settings.follow else settings.pid  # a child may run another shell than its parent
+    shells = find_shells(probe, settings.files, pid)
+    _carry_out(settings, prepared, lambda run: run.begin_shells(prepared.specs, probe, shells))
+
+
+class _Prepared(NamedTuple):
+    """What a capture needs beside its settings and its targets."""
+
+    parsers: dict[str, type[Protocol]]
+    sinks: dict[str, type[Sink]]
+    redact: Redactor | None
+    specs: list[SinkSpec]
+    schema: Schema | None
+
+
+def _prepared(settings: Capture) -> _Prepared:
+    """Refuse what can be refused before anything is opened, and load what the decoder cannot."""
+    _remove_stale(settings.ready_file)
+    view_of(settings)
+    sinks = plugins.load(plugins.SINKS)
+    files = {"the recording": settings.record, "the ready file": settings.ready_file}
+    specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
+    return _Prepared(_parsers(settings), sinks, _redactor(settings), specs, _schema(settings.proto))
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise unsupported(ROOT)
+
+
+def _carry_out(settings: Capture, prepared: _Prepared, begin: Callable[[Tracer], None]) -> None:
+    """Fork the decoder, `begin`, and see it through to the end."""
+    parsers, sinks, redact, specs, schema = prepared
     memory = _divided(settings, specs, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
@@ -77,7 +121,7 @@ def capture(settings: Capture) -> None:
         theirs.close()
         run = Tracer(ours, decoder, settings)
         try:
-            run.begin(specs, library, targets)
+            begin(run)
             run.wait(interrupted)
         except BpfError as error:
             run.abandon()
@@ -194,7 +238,7 @@ def _redactor(settings: Show) -> Redactor | None:
     return Redactor(rules, sql=settings.redact_sql)
 
 
-def _resolved(settings: Capture) -> Capture:
+def _resolved(settings: C) -> C:
     """The settings with what only this process can look up: names of hosts, and a container's cgroup.
 
     UsageError for filters that cannot be.

@@ -19,6 +19,7 @@ from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.inbox import Inbox
 from pellucid.join.select import Select
+from pellucid.join.status import ByStatus
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
 from pellucid.making import make_sinks
@@ -26,7 +27,7 @@ from pellucid.outputs import write_only
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
-from pellucid.settings import Sql
+from pellucid.settings import Shell, Sql
 from pellucid.signals import SIGNALS
 from pellucid.sink import STDOUT, Output, OutputClosed
 
@@ -128,7 +129,8 @@ def _decode(
             channel.send(Enough())
 
     wanted = ends(settings.port, settings.host)
-    select = Select(wanted, memory.aside) if wanted else None
+    status = settings.errnumber if isinstance(settings, Shell) else None
+    select = Select(wanted, memory.aside) if wanted else None if status is None else ByStatus(status)
     bounds = limits(settings, memory, schema)
     everywhere = [counter, *opened] if counter else opened
     pipeline = Pipeline(

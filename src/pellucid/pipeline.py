@@ -16,7 +16,7 @@ import msgspec
 from pellucid.capture.envelope import HEADER, split
 from pellucid.decode import Decode
 from pellucid.errors import PellucidError
-from pellucid.join import Join, Select
+from pellucid.join import Join
 from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary
 from pellucid.parse import Limits, Parse
 from pellucid.sink import OutputClosed
@@ -43,7 +43,7 @@ class Pipeline:
         sinks: Sequence[Sink],
         count: int | None = None,
         enough: Callable[[], None] = lambda: None,
-        select: Select | None = None,
+        select: Callable[[Iterable[Flow]], Iterable[Flow]] | None = None,
         redact: Callable[[Message], Message] | None = None,
         audit: Audit | None = None,
     ) -> None:

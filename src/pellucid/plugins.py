@@ -9,6 +9,7 @@ from pellucid.errors import PellucidError
 
 PARSERS = "pellucid.parsers"
 PROBES = "pellucid.probes"
+SHELLS = "pellucid.shells"
 SINKS = "pellucid.sinks"
 
 

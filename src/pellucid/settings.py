@@ -296,3 +296,51 @@ class Mysqld(Sql):
     def addresses(self) -> tuple[str, str] | None:
         """What `--offset` says."""
         return None if self.offset is None else ("--offset", self.offset)
+
+
+@dataclass(frozen=True)
+class Shell(Capture):
+    """A live capture of what is typed into shells."""
+
+    errnumber: int | None = setting(
+        "-e", "--errnumber", default=None, metavar="N", most=255,
+        help="Show commands that ended with this exit status only.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bash(Shell):
+    """`pellucid bash`."""
+
+    probe = "bash"
+    file_flag = "--bash"
+    parsers = frozenset()
+
+    bash: tuple[Path, ...] = setting(
+        "--bash", default=(), multiple=True, metavar="FILE",
+        help="Watch this bash. Repeatable. [default: all that are installed or run]",
+    )  # fmt: skip
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `--bash` names."""
+        return self.bash
+
+
+@dataclass(frozen=True)
+class Zsh(Shell):
+    """`pellucid zsh`."""
+
+    probe = "zsh"
+    file_flag = "--zsh"
+    parsers = frozenset()
+
+    zsh: tuple[Path, ...] = setting(
+        "--zsh", default=(), multiple=True, metavar="FILE",
+        help="Watch this zsh. Repeatable. [default: all that are installed or run]",
+    )  # fmt: skip
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `--zsh` names."""
+        return self.zsh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import select
 import time
 from contextlib import contextmanager
@@ -15,26 +16,32 @@ from pellucid.attach.filters import Filter, comms
 from pellucid.attach.images import Images
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
+from pellucid.attach.shell_tracing import ShellTracing
 from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
 from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log, log_also_to
-from pellucid.model import End, Offsets, Target
+from pellucid.model import End, Offsets, Target, Users
 from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
 from pellucid.places import Places
 from pellucid.probes.plaintext import OBJECT
+from pellucid.probes.shell import OBJECT as SHELL_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pellucid.attach.library import Library
+    from pellucid.attach.shells import ShellFile
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Channel
+    from pellucid.probes.shell.probe import ShellProbe
     from pellucid.settings import Capture
     from pellucid.sink import SinkSpec
+
+    Watching = Tracing | ShellTracing
 
 OBJECT_ID = 1
 TICK_MS = 1000
@@ -54,23 +61,32 @@ class Tracer:
         self._decoder = Peer(channel, decoder, self._places)
         self._settings = settings
         self._clocks = Clocks()
-        self._tracing: Tracing | None = None
+        self._tracing: Watching | None = None
         self._images: Images | None = None
         self._end_log: Callable[[], None] = lambda: None
         self._arrivals: Arrivals | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
+        self._begin(specs, lambda: self._watch(library, targets))
+
+    def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[ShellFile]) -> None:
+        """The same for shells, with the names of this machine's users."""
+        users = Users(
+            {user.pw_uid: user.pw_name for user in reversed(pwd.getpwall())}
+        )  # the first of a number wins
+        self._begin(specs, lambda: self._watch_shells(probe, shells), [users])
+
+    def _begin(
+        self,
+        specs: list[SinkSpec],
+        watch: Callable[[], tuple[Watching, list[Target]]],
+        also: Iterable[Users] = (),
+    ) -> None:
+        """Open the outputs, `watch`, and let the decoder begin with what that returns."""
         settings = self._settings
         with self._outputs(specs) as (fds, recording):
-            tracing = self._load()
-            attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
-            self._images = images = Images()
-            first = attach_first(attacher, images, targets, demanded=bool(settings.files))
-            known = [target for _, target in first]
-            if not settings.files:  # else just these files are meant
-                self._arrivals = self._expect(library, images, attacher, first)
-                known += self._arrivals.mapped()
+            tracing, known = watch()
             if settings.ready_file:
                 os.close(open_output(str(settings.ready_file)))
             self._places.empty()
@@ -81,10 +97,37 @@ class Tracer:
         if any(spec.shared and spec.endpoint for spec in specs):
             self._end_log = log_also_to(self._decoder.tell_log)
         self._tell_clock()
-        for target in known:
-            self._decoder.tell(Tell(target))
+        said: list[Users | Target] = [*also, *known]
+        for context in said:
+            self._decoder.tell(Tell(context))
         self._decoder.send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
         log.info("ready: watching %s", _count(known))
+
+    def _watch(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
+        """Load and attach; what is watched."""
+        settings = self._settings
+        tracing = self._load()
+        attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
+        self._images = images = Images()
+        first = attach_first(attacher, images, targets, demanded=bool(settings.files))
+        known = [target for _, target in first]
+        if not settings.files:  # else just these files are meant
+            self._arrivals = self._expect(library, images, attacher, first)
+            known += self._arrivals.mapped()
+        return tracing, known
+
+    def _watch_shells(self, probe: ShellProbe, shells: list[ShellFile]) -> tuple[Watching, list[Target]]:
+        """Load and attach; what is watched."""
+        with self._filter() as who:
+            ring = ring_bytes(self._settings.mapsize)
+            self._tracing = tracing = ShellTracing(SHELL_OBJECT, ring, who, probe)
+        tracing.attach_tracepoints()
+        self._follow(tracing)
+        known = []
+        for number, shell in enumerate(shells, start=1):
+            tracing.attach(shell, number)
+            known.append(Target(number, probe.name, shell.display, "entry"))
+        return tracing, known
 
     def _expect(
         self, library: Library, images: Images, attacher: Attacher, first: list[tuple[FoundTarget, Target]]
@@ -98,9 +141,21 @@ class Tracer:
         return arrivals
 
     def _load(self) -> Tracing:
+        with self._filter() as who:
+            self._tracing = tracing = Tracing(OBJECT, ring_bytes(self._settings.mapsize), who)
+        missing = tracing.attach_tracepoints()
+        if missing:
+            log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
+        self._follow(tracing)
+        self._attach_hello(tracing)
+        return tracing
+
+    @contextmanager
+    def _filter(self) -> Iterator[Filter]:
+        """Who is watched, for as long as an object is being loaded."""
         settings = self._settings
         with cgroup(settings.cgroup_path) as cgroup_fd:
-            who = Filter(
+            yield Filter(
                 pid=settings.pid,
                 follow=settings.follow,
                 uid=settings.uid,
@@ -108,15 +163,11 @@ class Tracer:
                 cgroup_fd=cgroup_fd,
                 ends=ends(settings.port, settings.host),
             )
-            self._tracing = tracing = Tracing(OBJECT, ring_bytes(settings.mapsize), who)
-        missing = tracing.attach_tracepoints()
-        if missing:
-            log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
-        if settings.follow and settings.pid is not None:
-            number = tracing.follow(settings.pid)
-            log.debug("following process %d, with %d descendants so far", settings.pid, number)
-        self._attach_hello(tracing)
-        return tracing
+
+    def _follow(self, tracing: Watching) -> None:
+        pid = self._settings.pid
+        if self._settings.follow and pid is not None:
+            log.debug("following process %d, with %d descendants so far", pid, tracing.follow(pid))
 
     def _attach_hello(self, tracing: Tracing) -> None:
         """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""
@@ -158,7 +209,7 @@ class Tracer:
         if clock is not None:
             self._decoder.tell(Tell(clock))
 
-    def _tell_unsaid_ends(self, tracing: Tracing) -> None:
+    def _tell_unsaid_ends(self, tracing: Watching) -> None:
         for some in _groups(tracing.unsaid_ends(), OFFSETS_PER_MESSAGE):
             self._decoder.tell(Tell(Offsets(boot_ns(), some, closed=True)))
 
@@ -190,7 +241,7 @@ class Tracer:
         overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
         return overwrites | (self._arrivals.filenos() if self._arrivals else set())
 
-    def _leave_overwritten(self, tracing: Tracing) -> None:
+    def _leave_overwritten(self, tracing: Watching) -> None:
         left = tracing.detach_overwritten()
         for path in left.values():
             log.warning(
@@ -232,7 +283,7 @@ class Tracer:
         if self._decoder.failure is not None:
             raise PellucidError(self._decoder.failure)
 
-    def _end_stream(self, tracing: Tracing) -> None:
+    def _end_stream(self, tracing: Watching) -> None:
         asked = boot_ns()
         while tracing.writes_since_before(asked) and boot_ns() < asked + LAST_WRITES_NS:
             select.select([], [], [], 0.002)

@@ -5,6 +5,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef int s32;
 
 #define SEC(name) __attribute__((section(name), used))
 #define TAG(type) __builtin_btf_type_id(*(type *)0, 0) // bpf_core_type_id_local
@@ -77,6 +78,40 @@ struct closed {
 	u64 written;
 };
 
+struct prompted {
+	struct head head;
+	u32 pid;
+	s32 status;
+	u8 more;
+};
+
+struct line {
+	struct head head;
+	u32 pid;
+	u32 ppid;
+	u32 uid;
+	u8 shell;
+	u8 kind;
+	char comm[16];
+	char tty[64];
+	u8 directory[];
+};
+
+struct typed {
+	struct head head;
+	u32 pid;
+	u32 offset;
+	u8 last;
+	u8 bytes[];
+};
+
+struct left {
+	struct head head;
+	u32 pid;
+	s32 status;
+	u8 replaced;
+};
+
 typedef const volatile u16 port;
 typedef signed char bytes4[4];
 
@@ -143,7 +178,7 @@ const volatile u64 cgroups[8] SEC(".rodata");
 const volatile struct head start SEC(".rodata");
 
 u64 tags[] SEC(".data");
-u64 tags[6];
+u64 tags[10];
 
 SEC("uprobe")
 int emit(void *context)
@@ -154,5 +189,9 @@ int emit(void *context)
 	tags[3] = TAG(struct closed);
 	tags[4] = TAG(struct process);
 	tags[5] = TAG(struct gone);
+	tags[6] = TAG(struct prompted);
+	tags[7] = TAG(struct line);
+	tags[8] = TAG(struct typed);
+	tags[9] = TAG(struct left);
 	return only_pid;
 }

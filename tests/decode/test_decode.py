@@ -13,11 +13,25 @@ from hypothesis import strategies as st
 from pellucid.decode import Decode
 from pellucid.decode.btf import Btf
 from pellucid.errors import FormatError
-from pellucid.model import RECORDS, Clock, Closed, Context, Data, Drops, End, Envelope, Kind, Offsets, Target
+from pellucid.model import (
+    RECORDS,
+    Clock,
+    Closed,
+    Context,
+    Data,
+    Drops,
+    End,
+    Envelope,
+    Kind,
+    Offsets,
+    Target,
+    Users,
+)
 
 CONTEXTS = [
     Clock(boot=1, wall=2),
     Target(id=1, library="libssl.so.3", path="/usr/lib/libssl.so.3", site="inner"),
+    Users(names={0: "root", 1000: "ada"}),
     Drops(seen_bytes=10, lost={"ring_full": 3}, untracked_calls=2),
     Offsets(boot=1, connections=[(1, 2, 3)]),
     End(boot=4),

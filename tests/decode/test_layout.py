@@ -12,10 +12,24 @@ from hypothesis import strategies as st
 from pellucid.decode.btf import Btf
 from pellucid.decode.layout import c_fields, c_name, decoder, decoders
 from pellucid.errors import FormatError
-from pellucid.model import RECORDS, Closed, Data, Gone, Missed, Opened, Process, u64
+from pellucid.model import (
+    RECORDS,
+    Closed,
+    Data,
+    Gone,
+    Left,
+    Line,
+    Missed,
+    Opened,
+    Process,
+    Prompted,
+    Typed,
+    u64,
+)
 
 LOCAL, REMOTE = bytes(range(16)), bytes(range(16, 32))
 COMM = b"nginx".ljust(16, b"\0")
+TERMINAL = b"pts3".ljust(64, b"\0")
 
 # By hand from records.bpf.c: (the record, its bytes), with 0xEE where the compiler leaves a hole.
 SAMPLES = [
@@ -33,10 +47,19 @@ SAMPLES = [
     (Data(1, 2, 3, 4, 1, b"GET /"), struct.pack("<II3QIB", 0, 42, 1, 2, 3, 4, 1) + b"GET /"),
     (Data(1, 2, 3, 4, 0, b""), struct.pack("<II3QIB", 0, 37, 1, 2, 3, 4, 0)),
     (Missed(1, 2, 3, 2**40, 1, 2), struct.pack("<II4QBB", 0, 48, 1, 2, 3, 2**40, 1, 2) + b"\xee" * 6),
+    (Prompted(1, 2, -3, 1), struct.pack("<IIQIiB", 0, 32, 1, 2, -3, 1) + b"\xee" * 7),
+    (
+        Line(1, 2, 3, 4, 1, 3, COMM, TERMINAL, b"/home"),
+        struct.pack("<IIQ3I2B", 0, 115, 1, 2, 3, 4, 1, 3) + COMM + TERMINAL + b"/home",
+    ),
+    (Typed(1, 2, 3, 1, b"ls"), struct.pack("<IIQIIB", 0, 27, 1, 2, 3, 1) + b"ls"),
+    (Left(1, 2, 256, 1), struct.pack("<IIQIiB", 0, 32, 1, 2, 256, 1) + b"\xee" * 7),
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
-FIXED = {Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40}
+FIXED = {
+    Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
+}  # fmt: skip
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.
 OTHER_SIZE = {
@@ -44,8 +67,10 @@ OTHER_SIZE = {
     "u16": "u32",
     "u32": "u64",
     "u64": "u32",
+    "s32": "s64",
     "u8[16]": "u8[8]",
     "char[16]": "char[17]",
+    "char[64]": "char[63]",
     "u8[]": "u8[4]",
 }
 
@@ -59,7 +84,8 @@ def resized(fields, at):
 def retyped(fields, at):
     """The field has the same size, and another sign or element."""
     name, spec = fields[at]
-    return [*fields[:at], (name, f"s{spec[1:]}" if spec[0] == "u" else f"u8{spec[4:]}"), *fields[at + 1 :]]
+    element = {"u": "s", "s": "u"}.get(spec[0])
+    return [*fields[:at], (name, f"{element}{spec[1:]}" if element else f"u8{spec[4:]}"), *fields[at + 1 :]]
 
 
 def reordered(fields, at):

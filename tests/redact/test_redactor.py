@@ -15,7 +15,7 @@ from pellucid import plugins
 from pellucid.model import Grpc, Message, Query, QueryError, Request, ServerSentEvent, WebSocket
 from pellucid.redact import Redactor, Rules
 from pellucid.sink import Output, SinkOptions
-from tests.sink.messages import WHO, answer, connection, http, lost, messages, raw, summary
+from tests.sink.messages import WHO, answer, command, connection, http, lost, messages, raw, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,8 @@ OTHERS = [
     Grpc(**INSIDE, number=0, message={"password": SECRET}, data=f"\n\x0b{SECRET}", size=13),
     query(query=f"ALTER USER x IDENTIFIED BY '{SECRET}'", parameters=[f"password={SECRET}"]),
     query(failure=QueryError(code="1", message=f"bad password='{SECRET}'")),
+    command(line=f"mysql --password {SECRET}"),
+    command(line=f"curl -H 'Authorization: Bearer {SECRET}' \xff".encode("latin-1"), encoding="base64"),
     Shell(ts=WHO["ts"], line=f"mysql --password {SECRET}", arguments=[{"password": SECRET}]),
 ]
 

@@ -21,6 +21,7 @@ from pellucid.model import (
     Request,
     Response,
     ServerSentEvent,
+    Shell,
     Summary,
     WebSocket,
 )
@@ -72,6 +73,15 @@ def raw(data: str | bytes, **changes: Any) -> RawData:
 def connection(**changes: Any) -> ConnectionEvent:
     """Return the opening of a connection."""
     return ConnectionEvent(**{**WHO, "event": "opened", "started": "new", **changes})
+
+
+def command(**changes: Any) -> Shell:
+    """Return a command of bash that failed."""
+    fields = {
+        "ts": TS, "pid": 42, "ppid": 41, "uid": 1000, "user": "ada", "comm": "bash", "shell": "bash", "tty": "pts/3",
+        "cwd": "/home/ada", "line": "ls x |\n  wc", "exit_code": 2, "duration_ms": 1.25, "ended": "done",
+    }  # fmt: skip
+    return Shell(**{**fields, **changes})
 
 
 def lost(**changes: Any) -> Lost:

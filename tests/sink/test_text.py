@@ -27,6 +27,7 @@ from pellucid.sink.text import TextSink
 from .messages import (
     WHO,
     answer,
+    command,
     connection,
     exchanges,
     http,
@@ -217,6 +218,24 @@ def test_queries(render: Render) -> None:
         parameters=["a\n", 7, None], failure=QueryError(code="1146", message="no table"), rows=None
     )
     assert '\n[parameters: "a\\n", 7, null]\n[refused: 1146 no table]\n\n' in render(TextSink, failed)
+
+
+def test_commands(render: Render) -> None:
+    """A command of a shell is who, at which terminal, status, time and place, then its lines; or all of it in one."""
+    who = "02:57:42.123 bash[42] ada pts/3 2 1.2ms"
+    assert render(TextSink, command()) == f"{who} in /home/ada\n  ls x |\n    wc\n\n"
+    assert render(TextSink, command(), view="quiet") == f"{who} ls x | wc\n"
+    assert render(TextSink, command(), view="body") == "ls x |\n  wc\n"
+
+
+def test_commands_without_an_end(render: Render) -> None:
+    """What is not known is a dash, how it ended is said where it was not as usual, and a cut text is marked."""
+    open_ = command(
+        exit_code=None, duration_ms=None, ended="exec", tty=None, user=None, cwd=None, truncated=True
+    )
+    shown = render(TextSink, open_)
+    assert "02:57:42.123 bash[42] 1000 - - - exec in ?\n" in shown
+    assert "[truncated: the command is longer than what was kept]" in shown
 
 
 def test_shapes(render: Render) -> None:

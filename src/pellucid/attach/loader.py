@@ -32,7 +32,7 @@ from pellucid.libbpf import (
 from pellucid.model import LOSS_REASONS, RECORDS, Direction, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
@@ -91,16 +91,10 @@ class Tracing:
             "sender_known": int(self.sender_known),
             **self._who.constants(),
         }
-        for name, value in constants.items():
-            self._set_constant(name, value)
+        set_constants(self._object, self._types, constants)
         if self._multi:
             for name in PROGRAMS:
                 self._object.program(name).for_uprobe_multi()
-
-    def _set_constant(self, name: str, value: int) -> None:
-        variable = self._types.variables(".rodata")[name]
-        area = self._object.map(".rodata").initial()
-        area[variable.offset : variable.offset + variable.size] = value.to_bytes(variable.size, "little")
 
     def attach_tracepoints(self) -> list[str]:
         """Attach what belongs to no library; the names of optional tracepoints that this kernel lacks."""
@@ -179,19 +173,7 @@ class Tracing:
 
     def drops(self) -> Drops:
         """What was seen and lost since the start, over all CPUs."""
-        totals, cpus = MapValue(self._types, "totals"), possible_cpus()
-        raw = self._object.map("totals").lookup(_KEY.pack(0), cpus) or b""
-        stride = len(raw) // cpus
-        each = [raw[at : at + stride] for at in range(0, len(raw), stride)]
-        lost = [
-            sum(column) & _U64 for column in zip(*(totals.read(cpu, "lost") for cpu in each), strict=True)
-        ]
-        return Drops(
-            seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
-            lost=dict(zip(LOSS_REASONS, lost, strict=True)),
-            untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
-            unfollowed_forks=sum(totals.read(cpu, "unfollowed")[0] for cpu in each),
-        )
+        return drops_of(self._object, self._types)
 
     def offsets(self) -> Iterator[tuple[int, int, int]]:
         """(connection, bytes read, bytes written) of every connection that is still open."""
@@ -240,6 +222,29 @@ class Tracing:
         self.detach()
         self.overwrites.close()
         self._object.close()
+
+
+def set_constants(bpf: BpfObject, types: Btf, constants: Mapping[str, int]) -> None:
+    """Set what the programs may not change, by name, before the object is loaded."""
+    variables, area = types.variables(".rodata"), bpf.map(".rodata").initial()
+    for name, value in constants.items():
+        variable = variables[name]
+        area[variable.offset : variable.offset + variable.size] = value.to_bytes(variable.size, "little")
+
+
+def drops_of(bpf: BpfObject, types: Btf) -> Drops:
+    """What the object's programs have seen and lost (bpf/record.h) since the start, over all CPUs."""
+    totals, cpus = MapValue(types, "totals"), possible_cpus()
+    raw = bpf.map("totals").lookup(_KEY.pack(0), cpus) or b""
+    stride = len(raw) // cpus
+    each = [raw[at : at + stride] for at in range(0, len(raw), stride)]
+    lost = [sum(column) & _U64 for column in zip(*(totals.read(cpu, "lost") for cpu in each), strict=True)]
+    return Drops(
+        seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
+        lost=dict(zip(LOSS_REASONS, lost, strict=True)),
+        untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
+        unfollowed_forks=sum(totals.read(cpu, "unfollowed")[0] for cpu in each),
+    )
 
 
 def attach_points(

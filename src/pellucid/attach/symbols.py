@@ -39,7 +39,7 @@ _RELOCATION = Struct("<QIIq")  # offset, type, symbol, addend
 _DYNAMIC = Struct("<QQ")  # tag, value
 _VERSION = Struct("<H")
 
-_STT_FUNC = 2
+_STT_OBJECT, _STT_FUNC = 1, 2
 _VERSYM_HIDDEN = 0x8000
 _DT_NEEDED, _DT_SONAME = 1, 14
 
@@ -79,6 +79,18 @@ class Elf(ElfFile):
         wanted = set(names)
         found = self._find(SHT_DYNSYM, wanted)
         return found | self._find(SHT_SYMTAB, wanted - found.keys())
+
+    def variables(self, names: Iterable[str]) -> dict[str, int]:
+        """The virtual addresses of those of the variables `names` that the file exports (.dynsym), by name."""
+        section = self._first(SHT_DYNSYM)
+        wanted = self._places(section, names) if section else {}
+        if section is None or not wanted:
+            return {}
+        return {
+            wanted[position]: value
+            for position, info, index, value, _ in self._entries(section, _SYMBOL)
+            if position in wanted and info & 0xF == _STT_OBJECT and index != 0
+        }
 
     def imports(self, names: Iterable[str]) -> set[str]:
         """Those of `names` that the file takes from other libraries (undefined in .dynsym)."""

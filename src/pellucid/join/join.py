@@ -9,6 +9,7 @@ from pellucid.errors import FormatError
 from pellucid.join.addresses import endpoint
 from pellucid.join.processes import path_of
 from pellucid.join.sessions import session_of
+from pellucid.join.shells import Shells
 from pellucid.model import (
     LOSS_REASONS,
     ROLES,
@@ -16,6 +17,7 @@ from pellucid.model import (
     Clock,
     Close,
     Closed,
+    Command,
     Connection,
     Context,
     Data,
@@ -25,15 +27,20 @@ from pellucid.model import (
     Flow,
     Gap,
     Gone,
+    Left,
+    Line,
     Missed,
     Offsets,
     Open,
     Opened,
     Process,
     Program,
+    Prompted,
     Record,
     Target,
     Totals,
+    Typed,
+    Users,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +74,7 @@ class Join:
         self._streams: dict[int, _Stream] = {}
         self._targets: dict[int, Target] = {}
         self._programs: dict[int, Program] = {}
+        self._shells = Shells()
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -81,6 +89,11 @@ class Join:
             Opened: self._opened,
             Missed: self._missed,
             Closed: self._closed,
+            Prompted: lambda record: self._commands(self._shells.prompted(record)),
+            Line: lambda record: self._commands(self._shells.line(record)),
+            Typed: lambda record: self._commands(self._shells.typed(record)),
+            Left: lambda record: self._commands(self._shells.left(record)),
+            Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
             Drops: self._set_drops,
@@ -181,6 +194,12 @@ class Join:
             stream.expected[direction] = until
             yield Gap(stream.connection, direction, start, time, until - start, reason)
 
+    def _commands(self, commands: Iterable[Command]) -> Iterator[Flow]:
+        """Commands of shells, by the wall clock."""
+        for command in commands:
+            ended = None if command.ended is None else command.ended + self._boot_to_wall
+            yield command._replace(time=command.time + self._boot_to_wall, ended=ended)
+
     def _clock(self, clock: Clock) -> Iterator[Flow]:
         self._boot_to_wall = clock.wall - clock.boot
         self._last = clock.boot
@@ -212,6 +231,7 @@ class Join:
 
     def _end(self, end: End) -> Iterator[Flow]:
         self._ended = True
+        yield from self._commands(self._shells.finish())
         boot = end.boot
         began = boot if self._began is None else self._began
         lost = {reason: size for reason, size in self._drops.lost.items() if size}

@@ -1,49 +1,62 @@
 """The values that the stages hand to each other; the only package that every stage may import.
 
     capture --Envelope--> decode --Record, Context--> join --Flow, Context--> parse --Message--> sink
-      envelopes.py        records.py, context.py       flow.py               messages.py, http.py, query.py
+      envelopes.py        records.py, context.py       flow.py               messages.py, http.py,
+                                                                                query.py, shell.py
 
 All times between the kernel and `join` are nanoseconds of the boot clock; from `join` on they are
 nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
 """
 
-from pellucid.model.context import Clock, Context, Drops, End, Offsets, Target
+from pellucid.model.context import Clock, Context, Drops, End, Offsets, Target, Users
 from pellucid.model.envelopes import Envelope, Kind
-from pellucid.model.flow import Chunk, Close, Connection, Flow, Gap, Open, Program, Session, Totals
+from pellucid.model.flow import Chunk, Close, Command, Connection, Flow, Gap, Open, Program, Session, Totals
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
 from pellucid.model.query import Query, QueryError, QueryShape
 from pellucid.model.records import (
+    LINES,
     LOSS_REASONS,
     RECORDS,
     ROLES,
+    SHELLS,
     Address,
     Closed,
     Comm,
     Data,
     Direction,
     Gone,
+    Left,
+    Line,
     Missed,
     Opened,
     Process,
+    Prompted,
     Record,
     Tail,
+    Terminal,
+    Typed,
+    s32,
     u8,
     u16,
     u32,
     u64,
 )
+from pellucid.model.shell import Shell
 
 __all__ = [
+    "LINES",
     "LOSS_REASONS",
     "RECORDS",
     "ROLES",
+    "SHELLS",
     "Address",
     "Chunk",
     "Clock",
     "Close",
     "Closed",
     "Comm",
+    "Command",
     "Connection",
     "ConnectionEvent",
     "Context",
@@ -60,6 +73,8 @@ __all__ = [
     "Http",
     "Inside",
     "Kind",
+    "Left",
+    "Line",
     "Lost",
     "Message",
     "Missed",
@@ -69,6 +84,7 @@ __all__ = [
     "Opened",
     "Process",
     "Program",
+    "Prompted",
     "Query",
     "QueryError",
     "QueryShape",
@@ -78,12 +94,17 @@ __all__ = [
     "Response",
     "ServerSentEvent",
     "Session",
+    "Shell",
     "Summary",
     "Tail",
     "Target",
+    "Terminal",
     "Text",
     "Totals",
+    "Typed",
+    "Users",
     "WebSocket",
+    "s32",
     "u8",
     "u16",
     "u32",

@@ -31,6 +31,13 @@ class Target(Context, frozen=True, omit_defaults=True):
     """False takes back what was said of it: it could not be attached to, so it has no records."""
 
 
+class Users(Context, frozen=True):
+    """The users of this machine."""
+
+    names: dict[int, str]
+    """By number."""
+
+
 class Drops(Context, frozen=True):
     """Totals of the kernel since the start: what was passed to the library, and what was lost."""
 

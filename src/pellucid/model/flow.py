@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pellucid.model.records import Direction
+    from pellucid.model.records import Direction, Line
 
 
 class Program(NamedTuple):
@@ -93,6 +93,25 @@ class Close(NamedTuple):
     time: int
 
 
+class Command(NamedTuple):
+    """What somebody typed into a shell, one line or several, and what became of it."""
+
+    time: int
+    """When it was complete, so that it began to run."""
+    line: Line
+    """Its last line: who typed it, and where."""
+    text: bytes
+    user: str | None
+    """The name of that user."""
+    status: int | None
+    """None where the shell has not said."""
+    ended: int | None
+    """When it ended; None while it runs, or the shell has become another program."""
+    how: str
+    """As in `Shell.ended`."""
+    truncated: bool
+
+
 class Totals(NamedTuple):
     """The end of the stream, for the closing summary."""
 
@@ -108,4 +127,4 @@ class Totals(NamedTuple):
     """As in `Summary`; None where connections are not selected."""
 
 
-Flow = Open | Chunk | Gap | Close | Totals
+Flow = Open | Chunk | Gap | Close | Command | Totals

@@ -14,7 +14,9 @@ u8 = Annotated[int, "u8"]
 u16 = Annotated[int, "u16"]
 u32 = Annotated[int, "u32"]
 u64 = Annotated[int, "u64"]
+s32 = Annotated[int, "s32"]
 Comm = Annotated[bytes, "char[16]"]
+Terminal = Annotated[bytes, "char[64]"]
 Address = Annotated[bytes, "u8[16]"]
 Tail = Annotated[bytes, "u8[]"]
 """The variable end of a record: whatever follows the fixed fields, `head.size` long in all."""
@@ -111,8 +113,68 @@ class Closed(NamedTuple):
     written: u64
 
 
-Record = Process | Gone | Opened | Data | Missed | Closed
-RECORDS: tuple[type[Record], ...] = (Process, Gone, Opened, Data, Missed, Closed)
+class Prompted(NamedTuple):
+    """A shell asks for a line, so what it ran before has ended."""
+
+    time: u64
+    pid: u32
+    status: s32
+    """Of the last command."""
+    more: u8
+    """1 where the line is to continue a command that is not complete: then nothing has ended."""
+
+
+class Line(NamedTuple):
+    """A line was typed into a shell; `Typed` with its text follows, if it has any."""
+
+    time: u64
+    pid: u32
+    ppid: u32
+    uid: u32
+    shell: u8
+    """An index into `SHELLS`."""
+    kind: u8
+    """An index into `LINES`."""
+    comm: Comm
+    tty: Terminal
+    directory: Tail
+    """The working directory, as the shell calls it."""
+
+
+class Typed(NamedTuple):
+    """Text of the last line, or a piece of it."""
+
+    time: u64
+    pid: u32
+    offset: u32
+    """Bytes of the line before these."""
+    last: u8
+    """1 in the last piece."""
+    bytes: Tail
+
+
+class Left(NamedTuple):
+    """A shell that was seen has ended, or its process runs another program."""
+
+    time: u64
+    pid: u32
+    status: s32
+    """As wait(2) has it."""
+    replaced: u8
+    """1 after exec."""
+
+
+Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left
+RECORDS: tuple[type[Record], ...] = (
+    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left,
+)  # fmt: skip
+
+SHELLS = ("bash", "zsh")
+"""The order of `enum shell` in bpf/typed.h."""
+
+LINES = ("first", "more", "given up", "earlier")
+"""The order of `enum kind` in bpf/typed.h: the first of a command, its continuation, one that Ctrl-C or
+the end of the input has ended, and the first line of a shell that asked for it before the capture began."""
 
 ROLES = (None, "client", "server")
 """The order of `enum role` in bpf/connection.h."""

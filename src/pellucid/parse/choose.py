@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import UNSET
 
-from pellucid.model import Chunk, Close, Connection, Flow, Gap, Message, Open, Summary, Totals
+from pellucid.model import Chunk, Close, Command, Connection, Flow, Gap, Message, Open, Summary, Totals
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST, GROWTH, Budget
+from pellucid.parse.commands import shell_message
 from pellucid.parse.evict import make_room
 from pellucid.parse.failures import Failures
 from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
@@ -68,6 +69,8 @@ class Parse:
                 return [connection_event(flow.connection, flow.time, "opened")]
             case Close():
                 return self._close(flow)
+            case Command():
+                return [shell_message(flow)]
             case Totals():
                 return self._totals(flow)
             case _:

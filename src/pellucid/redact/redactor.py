@@ -20,6 +20,7 @@ from pellucid.model import (
     Request,
     Response,
     ServerSentEvent,
+    Shell,
     Summary,
     WebSocket,
 )
@@ -53,6 +54,7 @@ class Redactor:
             ServerSentEvent: self._event,
             Grpc: self._grpc,
             Query: self._query,
+            Shell: self._shell,
             RawData: self._raw,
             ConnectionEvent: self._connection,
             Lost: _same,
@@ -129,6 +131,9 @@ class Redactor:
         unread = message.message is None and message.compression is not UNSET
         same = hidden.message == message.message and hidden.data == message.data
         return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
+
+    def _shell(self, message: Shell) -> Shell:
+        return _replaced(message, line=self._content.body)
 
     def _query(self, message: Query) -> Query:
         if not self._sql:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.model import Grpc, Http, Query, Summary
+from pellucid.model import Grpc, Http, Query, Shell, Summary
 from pellucid.sink.inside import grpc_payload
 from pellucid.sink.page import header
 from pellucid.sink.payload import INDENT, payload_lines
@@ -39,6 +39,8 @@ def _payloads(message: Message) -> Iterator[tuple[Text, str | None]]:
     elif isinstance(message, Query):
         if message.query:
             yield message.query, "application/sql"
+    elif isinstance(message, Shell):
+        yield message.line, None
     elif isinstance(message, Grpc):
         yield grpc_payload(message)
     elif data := getattr(message, "data", None):

@@ -22,6 +22,7 @@ from pellucid.model import (
     QueryShape,
     RawData,
     ServerSentEvent,
+    Shell,
     Summary,
     WebSocket,
 )
@@ -33,6 +34,7 @@ from pellucid.sink.json import encode_into
 from pellucid.sink.page import Page
 from pellucid.sink.payload import count
 from pellucid.sink.quiet import quiet_line
+from pellucid.sink.shells import quiet_command, shell_lines
 from pellucid.sink.totals import lost_size, summary_lines
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class TextSink(Sink):
             ServerSentEvent: event_lines,
             Grpc: grpc_lines,
             Query: query_lines,
+            Shell: shell_lines,
             QueryShape: shape_lines,
             RawData: _data_lines,
             Lost: _lost_lines,
@@ -95,10 +98,12 @@ class TextSink(Sink):
 
     def _lines(self, message: Message) -> Iterable[str]:
         view = self._options.view
+        if view == "quiet" and isinstance(message, Shell):
+            return [quiet_command(self._page, message)]
         if view == "quiet" and isinstance(message, OnConnection) and not isinstance(message, ConnectionEvent):
             line = quiet_line(self._page, message)
             return _other_lines(self._page, message) if line is None else [line]
-        if view == "body" and isinstance(message, OnConnection | Summary):
+        if view == "body" and isinstance(message, OnConnection | Shell | Summary):
             return body_lines(self._page, message)
         return self._paragraphs.get(type(message), _other_lines)(self._page, message)
 

@@ -19,6 +19,7 @@ _NOUNS = {
     "websocket": "WebSocket message",
     "event": "server-sent event",
     "grpc": "gRPC message",
+    "shell": "command",
     "query": "database command",
 }
 _ASIDES = {"connection", "lost"}

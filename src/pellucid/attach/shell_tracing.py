@@ -1,0 +1,128 @@
+"""Load shell.bpf.o and attach it to shells: what `Tracing` is for libraries."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pellucid.attach import follow
+from pellucid.attach.loader import drops_of, set_constants
+from pellucid.attach.overwrites import Overwrites
+from pellucid.attach.values import MapValue
+from pellucid.decode.btf import Btf
+from pellucid.decode.layout import decoders
+from pellucid.libbpf import (
+    BpfObject,
+    Link,
+    Site,
+    attach_raw_tracepoint,
+    attach_uprobes,
+    close_links,
+    has_uprobe_multi,
+)
+from pellucid.model import RECORDS, SHELLS, Drops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pellucid.attach.filters import Filter
+    from pellucid.attach.shells import ShellFile
+    from pellucid.probes.shell.probe import ShellProbe
+
+_TRACEPOINTS = (("process_exit", "sched_process_exit"), ("process_exec", "sched_process_exec"))
+_KEY = struct.Struct("<I")
+
+
+class ShellTracing:
+    """The loaded object and its links. Everything ends with `close`, or with this process."""
+
+    def __init__(self, path: Path, ring_size: int, who: Filter, probe: ShellProbe) -> None:
+        self._object = BpfObject(path)
+        self.btf = self._object.btf()
+        self._types = Btf(self.btf)
+        decoders(self._types, RECORDS)  # refuses an object whose records are not those of pellucid.model
+        self._who = who
+        self._probe = probe
+        self._multi = has_uprobe_multi()
+        self.overwrites = Overwrites()
+        """Of the files that were attached to."""
+        self._links: list[Link] = []
+        self._attached: dict[int, tuple[str, list[Link]]] = {}
+        self._object.map("ring").resize(ring_size)
+        who.size_maps(self._object)
+        set_constants(self._object, self._types, who.constants())
+        if self._multi:
+            for name in ("readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken"):
+                self._object.program(name).for_uprobe_multi()
+        self._object.load()
+        who.fill(self._object)
+        self.ring = self._object.map("ring")
+
+    def attach_tracepoints(self) -> None:
+        """Attach what belongs to no shell: the ends of processes, and with `--follow` their beginnings."""
+        fork = (("process_fork", "sched_process_fork"),) if self._who.follow else ()
+        for program, tracepoint in (*_TRACEPOINTS, *fork):
+            self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
+
+    def follow(self, pid: int) -> int:
+        """As in `Tracing`."""
+        return len(follow.seed(self._object.map("followed"), pid)) - 1
+
+    def follows_anybody(self) -> bool:
+        """As in `Tracing`."""
+        return any(self._object.map("followed").values())
+
+    def attach(self, shell: ShellFile, number: int) -> None:
+        """Attach to one shell, the target of that number. BpfError where the kernel refuses, and where there is no
+        room for its variables.
+        """
+        self.overwrites.watch(shell.path, number)
+        values = {"shell": SHELLS.index(self._probe.name), **shell.variables}
+        described = MapValue(self._types, "variables").write(**values)
+        self._object.map("shells").update(_KEY.pack(number), described)
+        links: list[Link] = []
+        self._attached[number] = shell.display, links
+        for program, offset in shell.sites:
+            links += attach_uprobes(
+                self._object.program(program),
+                str(shell.path),
+                [Site(offset, number)],
+                pid=self._who.only_pid or 0,
+                at_return=program.endswith("_returned"),
+                multi=self._multi,
+            )
+
+    def detach_overwritten(self) -> dict[int, str]:
+        """Remove the probes of the files that somebody writes into; their names by number."""
+        written = {number: self._attached.pop(number) for number in self.overwrites.take()}
+        close_links([link for _, links in written.values() for link in links])
+        return {number: name for number, (name, _) in written.items()}
+
+    def stop(self) -> None:
+        """From now on nothing is recorded: the ring holds all there is, and the totals are final."""
+        close_links([*self._links, *(link for _, links in self._attached.values() for link in links)])
+        self._links.clear()
+        self._attached.clear()
+
+    def drops(self) -> Drops:
+        """What was seen and lost since the start."""
+        return drops_of(self._object, self._types)
+
+    def close(self) -> None:
+        """Remove every probe and free the object."""
+        self.stop()
+        self.overwrites.close()
+        self._object.close()
+
+    # --- what a capture of connections has to tell -------------------------------------------------
+
+    def writes_since_before(self, _boot: int) -> bool:
+        """Lines are read, not written: nothing is waited for."""
+        return False
+
+    def offsets(self) -> Iterator[tuple[int, int, int]]:
+        """There are no connections."""
+        return iter(())
+
+    unsaid_ends = offsets

@@ -1,0 +1,134 @@
+"""Lines of shells become commands, each with how it ended.
+
+asked for a first line --Line--> PENDING --Prompted, not for more--> a command that is done
+                                  |  ^ |
+                 Prompted for more+--+ +--Left, or the end of the capture--> one without a next prompt
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.errors import FormatError
+from pellucid.model import LINES, SHELLS, Command, Left, Line, Prompted, Typed, Users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_BYTES = 1 << 20
+"""Kept of one command, however many lines it has; the kernel sends as much of one line."""
+
+_META = 0x83
+"""zsh keeps in its strings this byte before each of those that it has a use for, with its bit 5 changed (Meta in
+Src/zsh.h)."""
+
+
+class _Pending:
+    """A command that has not ended."""
+
+    __slots__ = ("given_up", "line", "open", "text", "time", "truncated")
+
+    def __init__(self) -> None:
+        self.line: Line | None = None
+        self.time = 0
+        self.text = bytearray()
+        self.open = False
+        """More pieces of its last line follow."""
+        self.given_up = False
+        self.truncated = False
+
+
+class Shells:
+    """The shells of a capture. Each method takes what its name says, and yields the commands that end with it."""
+
+    def __init__(self) -> None:
+        self._pending: dict[int, _Pending] = {}
+        self._names: dict[int, str] = {}
+
+    def users(self, users: Users) -> Iterator[Command]:
+        """The names of users."""
+        self._names.update(users.names)
+        return iter(())
+
+    def prompted(self, record: Prompted) -> Iterator[Command]:
+        """The shell is ready for the next command."""
+        if not record.more:
+            yield from self._end(record.pid, record.status, record.time, "done")
+
+    def line(self, record: Line) -> Iterator[Command]:
+        """Somebody has pressed Enter, or given up."""
+        if record.kind >= len(LINES) or record.shell >= len(SHELLS):
+            raise FormatError(
+                f"a line of shell {record.shell} is of kind {record.kind}, which does not exist"
+            )
+        kind = LINES[record.kind]
+        if kind in {"first", "earlier"}:
+            yield from self._end(record.pid, None, None, "unknown")
+        pending = self._pending.setdefault(record.pid, _Pending())
+        if pending.text:
+            pending.text += b"\n"
+        pending.line, pending.time, pending.open = record, record.time, kind != "given up"
+        pending.given_up = kind == "given up"
+
+    def typed(self, record: Typed) -> Iterator[Command]:
+        """The text of that line."""
+        pending = self._pending.get(record.pid)
+        if pending is not None:
+            room = max(MOST_BYTES - len(pending.text), 0)
+            pending.text += record.bytes[:room]
+            pending.open = not record.last
+            pending.truncated |= len(record.bytes) > room
+            if record.last and _shell(pending) == "zsh" and pending.text.endswith(b"\n"):
+                del pending.text[-1:]  # bash's line has none
+        return iter(())
+
+    def left(self, record: Left) -> Iterator[Command]:
+        """The shell is no more."""
+        if record.replaced:
+            yield from self._end(record.pid, None, None, "exec")
+        else:
+            yield from self._end(record.pid, _status(record.status), record.time, "exit")
+
+    def finish(self) -> Iterator[Command]:
+        """The capture ends."""
+        for pid in tuple(self._pending):
+            yield from self._end(pid, None, None, "capture")
+
+    def _end(self, pid: int, status: int | None, ended: int | None, how: str) -> Iterator[Command]:
+        pending = self._pending.pop(pid, None)
+        if pending is None or pending.line is None:
+            return
+        text = bytes(pending.text).rstrip(b"\n")
+        line = pending.line
+        if _shell(pending) == "zsh":
+            text, line = unmetafied(text), line._replace(directory=unmetafied(line.directory))
+        if not text.strip() and not pending.truncated:
+            return  # an empty line is no command
+        how = "interrupted" if pending.given_up and how == "done" else how
+        truncated = pending.truncated or pending.open
+        yield Command(pending.time, line, text, self._names.get(line.uid), status, ended, how, truncated)
+
+
+def _shell(pending: _Pending) -> str | None:
+    return None if pending.line is None else SHELLS[pending.line.shell]
+
+
+def unmetafied(text: bytes) -> bytes:
+    """Undo what zsh does to its strings (unmetafy() in Src/utils.c)."""
+    if _META not in text:
+        return text
+    plain = bytearray()
+    meta = False
+    for byte in text:
+        if byte == _META and not meta:
+            meta = True
+        else:
+            plain.append(byte ^ 32 if meta else byte)
+            meta = False
+    return bytes(plain)
+
+
+def _status(waited: int) -> int:
+    """What a shell calls the end of a program: 128 and the signal's number where one has ended it (wait(2))."""
+    signal = waited & 0x7F
+    return 128 + signal if signal else waited >> 8 & 0xFF

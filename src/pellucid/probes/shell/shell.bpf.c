@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Lines that people type into a shell, and what became of them.
+ *
+ * The function that reads a line tells both: its return is the line, and its next call for a new command, not
+ * for the rest of one, is the end of the command before, whose status the shell keeps in a variable.
+ */
+
+#include "filter.h"
+#include "stack.h"
+#include "typed.h"
+#include <bpf/bpf_tracing.h>
+
+/* A shell that was seen. */
+struct reader {
+	u64 sp; /* of the call that waits for a line; 0: none does */
+	u8 more;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32); /* tgid */
+	__type(value, struct reader);
+} readers SEC(".maps");
+
+/* A line is asked for; `more`: it is to continue what was typed before. */
+static __always_inline void asked(struct pt_regs *ctx, const struct variables *shell, u8 more)
+{
+	struct reader now = {.sp = PT_REGS_SP(ctx), .more = more}, *before;
+	struct prompted *r;
+	u32 pid = this_process();
+
+	before = bpf_map_lookup_elem(&readers, &pid);
+	if (before && before->sp) /* left by longjmp */
+		say_line(shell, GIVEN_UP);
+	if (bpf_map_update_elem(&readers, &pid, &now, BPF_ANY))
+		untracked();
+	r = RECORD(prompted, sizeof(*r));
+	if (!r) {
+		lose(RING_FULL, 1);
+		return;
+	}
+	r->pid = pid;
+	r->status = variable(shell->status, sizeof(u32));
+	r->more = more;
+	submit(r);
+}
+
+/* The line that `asked` was about is there; other calls of the same function are not meant. */
+static __always_inline void answered(struct pt_regs *ctx, const struct variables *shell)
+{
+	u32 pid = this_process();
+	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
+
+	if (!reader || reader->sp != PT_REGS_SP(ctx) - RETURN_ADDRESS)
+		return;
+	reader->sp = 0;
+	if (PT_REGS_RC(ctx))
+		say(shell, reader->more ? MORE : FIRST, PT_REGS_RC(ctx));
+	else /* Ctrl-D; zsh: Ctrl-C too */
+		say_line(shell, GIVEN_UP);
+}
+
+static __always_inline void left(u8 replaced)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u32 pid = this_process();
+	struct left *r;
+
+	if (bpf_map_delete_elem(&readers, &pid))
+		return;
+	r = RECORD(left, sizeof(*r));
+	if (!r) {
+		lose(RING_FULL, 1);
+		return;
+	}
+	r->pid = pid;
+	r->status = BPF_CORE_READ(task, exit_code);
+	r->replaced = replaced;
+	submit(r);
+}
+
+/* bash: readline(prompt). `read -e` calls it too, with a prompt of its own. */
+SEC("uprobe")
+int readline_entered(struct pt_regs *ctx)
+{
+	struct variables *shell = this_shell(ctx);
+
+	if (shell && wanted() && PT_REGS_PARM1(ctx) == variable(shell->asked, sizeof(u64)))
+		asked(ctx, shell,
+		      variable(shell->prompt, sizeof(u64)) != variable(shell->first_prompt, sizeof(u64)));
+	return 0;
+}
+
+/* zsh: zleentry(ZLE_CMD_READ, &prompt, &right_prompt, flags, context, ...), see Src/zsh.h there. */
+SEC("uprobe")
+int zle_entered(struct pt_regs *ctx)
+{
+	const u32 zle_cmd_read = 1, line_start = 0, line_continued = 1;
+	struct variables *shell = this_shell(ctx);
+	u32 context = PT_REGS_PARM5(ctx);
+
+	if (shell && wanted() && (u32)PT_REGS_PARM1(ctx) == zle_cmd_read && context <= line_continued)
+		asked(ctx, shell, context != line_start);
+	return 0;
+}
+
+SEC("uprobe")
+int line_returned(struct pt_regs *ctx)
+{
+	struct variables *shell = this_shell(ctx);
+
+	if (shell && wanted())
+		answered(ctx, shell);
+	return 0;
+}
+
+/* bash: throw_to_top_level(), when Ctrl-C has ended the line, and before readline forgets it. */
+SEC("uprobe")
+int line_given_up(struct pt_regs *ctx)
+{
+	struct variables *shell = this_shell(ctx);
+	u32 pid = this_process();
+	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
+
+	if (!shell || !wanted() || !reader || !reader->sp)
+		return 0;
+	reader->sp = 0;
+	say(shell, GIVEN_UP, variable(shell->buffer, sizeof(u64)));
+	return 0;
+}
+
+/*
+ * bash: pre_process_line(line, ...), which history expansion begins with. It tells the line of a shell that
+ * has waited for it since before the probes were there.
+ */
+SEC("uprobe")
+int line_taken(struct pt_regs *ctx)
+{
+	struct variables *shell = this_shell(ctx);
+	struct reader reader = {};
+	u32 pid = this_process();
+
+	if (!shell || !wanted() || !(u32)variable(shell->interactive, sizeof(u32)))
+		return 0;
+	if (bpf_map_update_elem(&readers, &pid, &reader, BPF_NOEXIST) == 0)
+		say(shell, EARLIER, PT_REGS_PARM1(ctx));
+	return 0;
+}
+
+SEC("raw_tp")
+int process_exit(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	unfollow(this_process());
+	left(0);
+	return 0;
+}
+
+SEC("raw_tp")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	follow_child((void *)ctx->args[0], (void *)ctx->args[1]);
+	return 0;
+}
+
+SEC("raw_tp")
+int process_exec(void *ctx)
+{
+	left(1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,48 @@
+"""Which shells are watched, and where their variables are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from pellucid.attach.shells import examine, find_shells
+from pellucid.errors import PellucidError
+from pellucid.probes.shell.probe import BASH
+
+HERE = Path(shutil.which("bash") or "bash is missing")
+
+
+def test_installed_shells_are_found_once() -> None:
+    """Without a name the installed bash is found, once, though several names lead to it."""
+    found = [shell.path.stat().st_ino for shell in find_shells(BASH, (), None)]
+    assert found.count(HERE.stat().st_ino) == 1
+
+
+def test_one_file_under_two_names(tmp_path: Path) -> None:
+    """A file that is named twice would tell each command twice: it is watched once."""
+    link = tmp_path / "sh"
+    link.symlink_to(HERE)
+    (shell,) = find_shells(BASH, [HERE, link], None)
+    assert shell == examine(BASH, HERE)
+
+
+def test_a_process_names_its_shell() -> None:
+    """With a process its own executable is meant; one that is no shell is told by its name."""
+    with pytest.raises(PellucidError, match=r"python.* does not export readline"):
+        find_shells(BASH, (), os.getpid())
+
+
+def test_variables_are_distances() -> None:
+    """A variable is as far from the first executable segment as another reader of ELF files says."""
+    with HERE.open("rb") as file:
+        elf = ELFFile(file)
+        start = min(each["p_vaddr"] for each in elf.iter_segments("PT_LOAD") if each["p_flags"] & 1)
+        symbols = elf.get_section_by_name(".dynsym")
+        told = {
+            name: symbols.get_symbol_by_name(there)[0]["st_value"] for name, there in BASH.variables.items()
+        }
+    assert examine(BASH, HERE).variables == {name: value - start for name, value in told.items()}
