@@ -11,11 +11,11 @@ NO_SOCKET_TRACEPOINTS = (
     "import pellucid.attach.loader as loader; loader.SOCKET_TRACEPOINTS = ('no_such_tracepoint',)"
 )
 NO_NEWER_HELPERS = """
-from pellucid.attach.loader import Tracing
+from pellucid.attach.loader import Tracing, set_constants
 configure = Tracing._configure
 def without(self, ring_size):
     configure(self, ring_size)
-    self._set_constant("newer_helpers", 0)
+    set_constants(self._object, self._types, {"newer_helpers": 0})
 Tracing._configure = without
 """
 
