@@ -31,7 +31,7 @@ _SHAPES = [
         (["bearer"], r"\b(?i:bearer)(?:[ +]|%20){1,4}(?![A-Za-z_]{1,40}=[\"\w])([A-Za-z0-9._~+/=-]{4,})"),
         # The userinfo of a URL (RFC 3986 section 3.2.1)
         (["://"], r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"<>]{1,1000})@"),
-        (["private key"], r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[^-]++|-(?!----END))*+)"),
+        (["private key"], r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----((?s:.*?))(?=-----END|\Z)"),
         # Ids of AWS access keys; GitHub, GitLab; Slack, Stripe, Google, OpenAI
         (["akia", "asia"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
         (["gh", "glpat-"], r"\bgh[oprsu]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20,}"),
@@ -75,15 +75,16 @@ _NAMED = re.compile(
 
 _OPENING = re.compile(r"(\\{0,7})([\"'])")
 _QUOTES = re.compile(r"(?<!\\)(\\*+)([\"'])")
-_WORD = re.compile(r"(?:[^\s&;\"'<>]++|[\"'](?=\w))*+", re.ASCII)
-_PHRASE = re.compile(r"(?:[^\r\n,;}<>\"'&]++|[\"'](?=\w))*+")
-"""A quote within a word is an apostrophe, or part of the value."""
+_WORD = re.compile(r"(?:[^\s&;\"'<>]++|(?=[\"']\w)[\"'])*+", re.ASCII)
+_PHRASE = re.compile(r"(?:[^\r\n,;}<>\"'&]++|(?=[\"']\w)[\"'])*+")
+"""A quote within a word is an apostrophe, or part of the value. (A possessive group must not fail behind its first
+character: Python before 3.11.5 then goes on from there, gh-106052.)"""
 _LINE = re.compile(r"[^\r\n]*")
 
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,99}) ([^\s-][^\s\"']*)", re.ASCII)
 """Of a command line."""
 _ELEMENT = re.compile(
-    r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>((?:<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+(?:\]\]>)?)|[^<]+)",
+    r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>(<!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|[^<]+)",
     re.ASCII,
 )
 

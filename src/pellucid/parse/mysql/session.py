@@ -44,7 +44,9 @@ _NO_CODE_ESCAPED = re.compile(
     rb"%b|'[^'\\]*+(?:\\.[^'\\]*+)*+'?|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"?" % _COMMENT, re.DOTALL
 )
 """The same where a backslash hides the quote behind it: a setting of the session (NO_BACKSLASH_ESCAPES) decides."""
-_CHANGES = re.compile(rb"(?:\A|;)(?:\s|/\*M?!\d*+|\*/)*+use\b|\bdrop\s++(?:database|schema)\b", re.IGNORECASE)
+_CHANGES = re.compile(
+    rb"(?:\A|;)(?:\s|(?=/\*M?!)/\*M?!\d*+|\*/)*+use\b|\bdrop\s++(?:database|schema)\b", re.IGNORECASE
+)
 
 
 def database_after(text: bytes, before: str | None, *, failed: bool) -> str | None:
