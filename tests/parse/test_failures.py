@@ -130,6 +130,7 @@ def test_each_kind_is_logged_once(caplog):
     assert "failed 1000 times" in caplog.records[-1].getMessage()
 
 
+@pytest.mark.interpreted
 def test_what_was_pending_is_shown(monkeypatch, caplog):
     """A request whose response breaks its parser is shown without one, and says why."""
     stage = parse()
