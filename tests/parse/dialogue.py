@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 
 READ, WRITE = Direction.READ, Direction.WRITE
 LOCAL, REMOTE = "10.0.0.1:50000", "10.0.0.2:443"
+WHO = {
+    "pid": 41, "tid": 42, "uid": 1000, "comm": "curl", "executable": None, "container": None,
+    "library": "libssl.so.3", "conn": 7, "src": LOCAL, "dst": REMOTE, "role": "client",
+}  # fmt: skip
+"""What every message of a client's dialogue says of its connection."""
+
 START = 1_700_000_000_000_000_000
 STEP = 1_000_000
 WHOLE = (1 << 30,)

@@ -9,7 +9,7 @@ import zlib
 import brotli
 import pytest
 import zstandard
-from dialogue import READ, START, STEP, Dialogue, connection
+from dialogue import READ, START, STEP, WHO, Dialogue, connection
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -50,17 +50,7 @@ def test_one_event_fills_every_field():
 
     assert event == ServerSentEvent(
         ts="2023-11-14T22:13:20.003000Z",
-        pid=41,
-        tid=42,
-        uid=1000,
-        comm="curl",
-        executable=None,
-        container=None,
-        library="libssl.so.3",
-        conn=7,
-        src="10.0.0.1:50000",
-        dst="10.0.0.2:443",
-        role="client",
+        **WHO,
         url="/feed",
         direction="read",
         event="price",

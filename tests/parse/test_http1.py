@@ -6,7 +6,7 @@ import gzip
 import hashlib
 
 import pytest
-from dialogue import LOCAL, READ, REMOTE, WRITE, Dialogue
+from dialogue import LOCAL, READ, REMOTE, WHO, WRITE, Dialogue
 from msgspec import UNSET
 
 from pellucid.model import Http, Lost, RawData, Request, Response
@@ -58,17 +58,7 @@ def test_one_exchange_fills_every_field():
     )
     expected = Http(
         ts="2023-11-14T22:13:20.001000Z",
-        pid=41,
-        tid=42,
-        uid=1000,
-        comm="curl",
-        executable=None,
-        container=None,
-        library="libssl.so.3",
-        conn=7,
-        src=LOCAL,
-        dst=REMOTE,
-        role="client",
+        **WHO,
         protocol="HTTP/1.1",
         request=Request(
             method="POST",

@@ -7,7 +7,7 @@ import hashlib
 import struct
 
 import pytest
-from dialogue import LOCAL, READ, REMOTE, WRITE, Dialogue, raw_bytes
+from dialogue import LOCAL, READ, REMOTE, WHO, WRITE, Dialogue, raw_bytes
 from frames import (
     END_HEADERS,
     END_STREAM,
@@ -76,17 +76,7 @@ def test_one_exchange_fills_every_field(pair):
     )
     expected = Http(
         ts="2023-11-14T22:13:20.003000Z",
-        pid=41,
-        tid=42,
-        uid=1000,
-        comm="curl",
-        executable=None,
-        container=None,
-        library="libssl.so.3",
-        conn=7,
-        src=LOCAL,
-        dst=REMOTE,
-        role="client",
+        **WHO,
         protocol="HTTP/2",
         stream=1,
         request=Request(

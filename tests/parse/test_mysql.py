@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from dialogue import LOCAL, READ, REMOTE, START, WRITE, Dialogue, charged, connection, run
+from dialogue import LOCAL, READ, REMOTE, START, WHO, WRITE, Dialogue, charged, connection, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -114,17 +114,7 @@ def test_a_query_fills_every_field():
     (shown,) = after_login(session() >> query("SELECT a FROM b") << packets(1, *rows(2, old=True)))
     expected = Query(
         ts="2023-11-14T22:13:20.003000Z",
-        pid=41,
-        tid=42,
-        uid=1000,
-        comm="curl",
-        executable=None,
-        container=None,
-        library="libssl.so.3",
-        conn=7,
-        src=LOCAL,
-        dst=REMOTE,
-        role="client",
+        **WHO,
         server="mysql",
         user="anna",
         database="shop",

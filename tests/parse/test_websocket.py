@@ -7,7 +7,7 @@ import hashlib
 import random
 
 import pytest
-from dialogue import READ, START, WRITE, Dialogue, connection, raw_bytes, run
+from dialogue import READ, START, WHO, WRITE, Dialogue, connection, raw_bytes, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -74,17 +74,7 @@ def test_one_message_fills_every_field():
     assert isinstance(http, Http)
     assert message == WebSocket(
         ts="2023-11-14T22:13:20.003000Z",
-        pid=41,
-        tid=42,
-        uid=1000,
-        comm="curl",
-        executable=None,
-        container=None,
-        library="libssl.so.3",
-        conn=7,
-        src="10.0.0.1:50000",
-        dst="10.0.0.2:443",
-        role="client",
+        **WHO,
         url="/chat?room=1",
         direction="read",
         opcode="text",

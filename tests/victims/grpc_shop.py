@@ -7,7 +7,6 @@ sent and received, how the call ended, and who the server says had called.
 
 import json
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
@@ -114,8 +113,8 @@ def plain(messages):
 def talk(received):
     """Send an order, and the next when that is answered and the test has looked."""
     yield order(1, "one")
-    while received.empty():
-        time.sleep(0.001)
+    with received.not_empty:
+        received.not_empty.wait_for(lambda: received.queue)
     sys.stdout.write("waiting\n")
     sys.stdout.flush()
     sys.stdin.readline()
