@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.parse.bodies.body import Body
+from pellucid.parse.protocol import Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pellucid.model import Message
     from pellucid.parse.bodies.carried import Live
     from pellucid.parse.limits import Limits
@@ -75,3 +78,19 @@ class LiveBody(Body):
         """Keep no more than `most` bytes, one half of them of the body, the other of the message that arrives."""
         super().shorten(most // 2)
         self._live.shorten(most // 2)
+
+
+def body_problems(body: Body | None, name: str, cut: str | None) -> Sequence[str]:
+    """Say in words what is missing of the body of a half called `name`; `cut` is what happened before its end."""
+    if not cut and (body is None or body.sound):
+        return ()
+    problems = []
+    if body and body.lost:
+        problems.append(f"{body.lost} bytes of the {name} body were lost")
+    if cut:
+        problems.append(f"the {name} body was incomplete when {cut}")
+    if isinstance(body, LiveBody) and body.problem:
+        problems.append(f"the {name} body was read no further: {body.problem}")
+    if body and body.shortened:
+        problems.append(f"the {name} body is cut: {Ending.MEMORY}")
+    return problems

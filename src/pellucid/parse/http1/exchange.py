@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pellucid.model import Request, Response
-from pellucid.parse.bodies.live import LiveBody
+from pellucid.parse.bodies.live import LiveBody, body_problems
 from pellucid.parse.http1.framing import Chunked, Framing
 from pellucid.parse.http1.head import RequestHead, ResponseHead
 from pellucid.parse.protocol import Ending, Held, Upgrade
@@ -75,19 +75,7 @@ class Part(Generic[H]):
 
     def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of this half."""
-        body = self.framing.body if self.framing else None
-        if not self.cut and (body is None or body.sound):
-            return ()
-        problems = []
-        if body and body.lost:
-            problems.append(f"{body.lost} bytes of the {name} body were lost")
-        if self.cut:
-            problems.append(f"the {name} body was incomplete when {self.cut}")
-        if self.live and self.live.problem:
-            problems.append(f"the {name} body was read no further: {self.live.problem}")
-        if body and body.shortened:
-            problems.append(f"the {name} body is cut: {Ending.MEMORY}")
-        return problems
+        return body_problems(self.framing.body if self.framing else None, name, self.cut)
 
 
 AnyPart = Part[RequestHead] | Part[ResponseHead]

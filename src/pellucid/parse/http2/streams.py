@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pellucid.model import Headers, Http, Message, Request, Response
-from pellucid.parse.bodies.live import LiveBody
+from pellucid.parse.bodies.live import LiveBody, body_problems
 from pellucid.parse.budget import FIELD_COST
-from pellucid.parse.protocol import Ending, Held, Upgrade
+from pellucid.parse.protocol import Held, Upgrade
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
@@ -100,20 +100,8 @@ class Half:
 
     def problems(self, name: str) -> Sequence[str]:
         """Say in words what is missing of it."""
-        if not (self.cut or self.head.problem) and (self.body is None or self.body.sound):
-            return ()
-        problems = []
-        if self.head.problem:
-            problems.append(f"of the {name} {self.head.problem}")
-        if self.body and self.body.lost:
-            problems.append(f"{self.body.lost} bytes of the {name} body were lost")
-        if self.cut:
-            problems.append(f"the {name} body was incomplete when {self.cut}")
-        if isinstance(self.body, LiveBody) and self.body.problem:
-            problems.append(f"the {name} body was read no further: {self.body.problem}")
-        if self.body and self.body.shortened:
-            problems.append(f"the {name} body is cut: {Ending.MEMORY}")
-        return problems
+        problems = body_problems(self.body, name, self.cut)
+        return [f"of the {name} {self.head.problem}", *problems] if self.head.problem else problems
 
 
 class Exchange:
