@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from pellucid.model import (
     Grpc,
     Message,
     Query,
     QueryError,
-    QueryShape,
     Request,
     ServerSentEvent,
     WebSocket,
@@ -27,7 +25,6 @@ from pellucid.sink.text import TextSink
 from .messages import (
     WHO,
     answer,
-    command,
     connection,
     exchanges,
     http,
@@ -218,43 +215,6 @@ def test_queries(render: Render) -> None:
         parameters=["a\n", 7, None], failure=QueryError(code="1146", message="no table"), rows=None
     )
     assert '\n[parameters: "a\\n", 7, null]\n[refused: 1146 no table]\n\n' in render(TextSink, failed)
-
-
-def test_commands(render: Render) -> None:
-    """A command of a shell is who, at which terminal, status, time and place, then its lines; or all of it in one."""
-    who = "02:57:42.123 bash[42] ada pts/3 2 1.2ms"
-    assert render(TextSink, command()) == f"{who} in /home/ada\n  ls x |\n    wc\n\n"
-    assert render(TextSink, command(), view="quiet") == f"{who} ls x | wc\n"
-    assert render(TextSink, command(), view="body") == "ls x |\n  wc\n"
-
-
-def test_commands_without_an_end(render: Render) -> None:
-    """What is not known is a dash, how it ended is said where it was not as usual, and a cut text is marked."""
-    open_ = command(
-        exit_code=None, duration_ms=None, ended="exec", tty=None, user=None, cwd=None, truncated=True
-    )
-    shown = render(TextSink, open_)
-    assert "02:57:42.123 bash[42] 1000 - - - exec in ?\n" in shown
-    assert "[truncated: the command is longer than what was kept]" in shown
-
-
-def test_shapes(render: Render) -> None:
-    """Queries of one shape are how many they were and what they took, then the shape; what is not known is left out."""
-    shape = QueryShape(
-        ts=WHO["ts"],
-        server="mysql",
-        shape="SELECT ?",
-        count=2,
-        total_ms=3.04,
-        p50_ms=1.3,
-        p99_ms=2.5,
-        rows=7,
-        errors=1,
-    )
-    facts = "mysql 2 times, 3.0 ms in all, p50 1.3 ms, p99 2.5 ms, 7 rows, 1 error"
-    assert f"02:57:42.123 {facts}\n  SELECT ?\n\n" == render(TextSink, shape)
-    rest = structs.replace(shape, shape=None, p50_ms=None, p99_ms=None, errors=0)
-    assert "3.0 ms in all, 7 rows\n  (further shapes)\n" in render(TextSink, rest)
 
 
 def test_what_is_partial_or_pushed(render: Render) -> None:
