@@ -8,7 +8,17 @@ All times between the kernel and `join` are nanoseconds of the boot clock; from 
 nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
 """
 
-from pellucid.model.context import Clock, Context, Drops, End, Offsets, Target, Users
+from pellucid.model.context import (
+    Clock,
+    Context,
+    Drops,
+    End,
+    Interface,
+    Interfaces,
+    Offsets,
+    Target,
+    Users,
+)
 from pellucid.model.envelopes import Envelope, Kind
 from pellucid.model.flow import Chunk, Close, Command, Connection, Flow, Gap, Open, Program, Session, Totals
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
@@ -26,6 +36,7 @@ from pellucid.model.records import (
     Data,
     Direction,
     Gone,
+    Keyed,
     Left,
     Line,
     Missed,
@@ -72,6 +83,9 @@ __all__ = [
     "Headers",
     "Http",
     "Inside",
+    "Interface",
+    "Interfaces",
+    "Keyed",
     "Kind",
     "Left",
     "Line",

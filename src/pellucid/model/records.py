@@ -164,9 +164,16 @@ class Left(NamedTuple):
     """1 after exec."""
 
 
-Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left
+class Keyed(NamedTuple):
+    """The secrets of a flow have all been seen, and come before this: its packets wait no longer."""
+
+    time: u64
+    flow: u64
+
+
+Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left | Keyed
 RECORDS: tuple[type[Record], ...] = (
-    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left,
+    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Keyed,
 )  # fmt: skip
 
 SHELLS = ("bash", "zsh")
