@@ -17,6 +17,7 @@ from pellucid.model import (
     Closed,
     Data,
     Gone,
+    Keyed,
     Left,
     Line,
     Missed,
@@ -54,11 +55,13 @@ SAMPLES = [
     ),
     (Typed(1, 2, 3, 1, b"ls"), struct.pack("<IIQIIB", 0, 27, 1, 2, 3, 1) + b"ls"),
     (Left(1, 2, 256, 1), struct.pack("<IIQIiB", 0, 32, 1, 2, 256, 1) + b"\xee" * 7),
+    (Keyed(1, 2), struct.pack("<II2Q", 0, 24, 1, 2)),
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
 FIXED = {
     Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
+    Keyed: 24,
 }  # fmt: skip
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.
