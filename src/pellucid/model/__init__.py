@@ -25,6 +25,7 @@ from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, 
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
 from pellucid.model.query import Query, QueryError, QueryShape
 from pellucid.model.records import (
+    LABELS,
     LINES,
     LOSS_REASONS,
     RECORDS,
@@ -43,7 +44,9 @@ from pellucid.model.records import (
     Opened,
     Process,
     Prompted,
+    Random,
     Record,
+    Secret,
     Tail,
     Terminal,
     Typed,
@@ -56,6 +59,7 @@ from pellucid.model.records import (
 from pellucid.model.shell import Shell
 
 __all__ = [
+    "LABELS",
     "LINES",
     "LOSS_REASONS",
     "RECORDS",
@@ -102,10 +106,12 @@ __all__ = [
     "Query",
     "QueryError",
     "QueryShape",
+    "Random",
     "RawData",
     "Record",
     "Request",
     "Response",
+    "Secret",
     "ServerSentEvent",
     "Session",
     "Shell",
