@@ -78,7 +78,6 @@ volatile u64 wall_less_boot SEC(".data.clock") = 0;
 
 /* What is known of a packet when it is written down. */
 struct sighting {
-	const struct options *options;
 	u64 flow;
 	u64 time;
 	u32 place;
@@ -106,13 +105,13 @@ static __always_inline bool load_packet(struct __sk_buff *skb, u8 *to, u32 size,
 }
 
 /* Write the packet down in a record of `room` bytes, a constant; false without room in the ring. */
-static __always_inline bool put(struct __sk_buff *skb, const struct sighting *seen, u32 size, u32 original,
-				const u32 room)
+static __always_inline bool put(struct __sk_buff *skb, const struct sighting *seen,
+				const struct options *options, u32 size, const u32 room)
 {
 	const u32 most = room - sizeof(struct packet) - TAIL_ROOM;
 	struct packet *r = bpf_ringbuf_reserve(&ring, room, 0);
 	u64 time = seen->time + wall_less_boot;
-	u32 padded;
+	u32 original = size, padded;
 	u32 *tail;
 
 	if (!r)
@@ -134,8 +133,8 @@ static __always_inline bool put(struct __sk_buff *skb, const struct sighting *se
 	tail = (u32 *)(r->data + padded);
 	tail[0] = OPTION_FLAGS | 4 << 16;
 	tail[1] = seen->direction;
-	__builtin_memcpy(tail + 2, &seen->options->bytes, sizeof(seen->options->bytes));
-	padded += seen->options->size & 127;
+	__builtin_memcpy(tail + 2, &options->bytes, sizeof(options->bytes));
+	padded += options->size & 127;
 	r->head = (struct head){.type = bpf_core_type_id_local(struct packet), .time = seen->time};
 	r->flow = seen->flow;
 	r->place = seen->place;
@@ -160,28 +159,29 @@ static __always_inline bool put(struct __sk_buff *skb, const struct sighting *se
 }
 
 /* Write the packet down in the smallest record that holds it. */
-static __noinline int put_packet(struct __sk_buff *skb, const struct sighting *seen)
+static __noinline int put_packet(struct __sk_buff *skb, const struct sighting *seen,
+				 const struct options *options)
 {
 	const u32 more = sizeof(struct packet) + TAIL_ROOM + 3;
 	u32 size = skb->len + (seen->link && skb->vlan_present ? TAG_SIZE : 0);
 
 	if (size <= 256 - more)
-		return put(skb, seen, size, size, 256);
+		return put(skb, seen, options, size, 256);
 	if (size <= 512 - more)
-		return put(skb, seen, size, size, 512);
+		return put(skb, seen, options, size, 512);
 	if (size <= 1024 - more)
-		return put(skb, seen, size, size, 1024);
+		return put(skb, seen, options, size, 1024);
 	if (size <= 1792 - more)
-		return put(skb, seen, size, size, 1792);
+		return put(skb, seen, options, size, 1792);
 	if (size <= 4096 - more)
-		return put(skb, seen, size, size, 4096);
+		return put(skb, seen, options, size, 4096);
 	if (size <= 9216 - more)
-		return put(skb, seen, size, size, 9216);
+		return put(skb, seen, options, size, 9216);
 	if (size <= (16 << 10) - more)
-		return put(skb, seen, size, size, 16 << 10);
+		return put(skb, seen, options, size, 16 << 10);
 	if (size <= (32 << 10) - more)
-		return put(skb, seen, size, size, 32 << 10);
+		return put(skb, seen, options, size, 32 << 10);
 	if (size <= (48 << 10) - more)
-		return put(skb, seen, size, size, 48 << 10);
-	return put(skb, seen, size > LARGEST ? LARGEST : size, size, LARGEST + 256);
+		return put(skb, seen, options, size, 48 << 10);
+	return put(skb, seen, options, size, LARGEST + 256);
 }

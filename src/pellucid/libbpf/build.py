@@ -55,6 +55,7 @@ bool has_uprobe_multi(void);
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
                         int pid, bool at_return);
 int iterator(int prog_fd, uint32_t tid);
+int tcx(int prog_fd, int ifindex, bool egress);
 bool wait_for_programs(void);
 void log_collect(void);
 const char *log_take(void);
