@@ -1,6 +1,7 @@
 """The way a datum takes, on one screen.
 
     capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (audit) --> (redact) --> sink
+                                                                               +-------- the same Flow --------> (tap)
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -17,9 +18,9 @@ from pellucid.capture.envelope import HEADER, split
 from pellucid.decode import Decode
 from pellucid.errors import PellucidError
 from pellucid.join import Join
-from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary
+from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary, Totals
 from pellucid.parse import Limits, Parse
-from pellucid.sink import OutputClosed
+from pellucid.sink import OutputClosed, Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +55,7 @@ class Pipeline:
         self._redact = redact
         self._audit = audit
         self._sinks = list(sinks)
+        self._taps = [sink for sink in sinks if isinstance(sink, Tap)]
         self._left = count
         self._rest: Counter[str] = Counter()
         self._enough = enough
@@ -100,8 +102,17 @@ class Pipeline:
 
     def _show(self, flows: Iterable[Flow]) -> None:
         for flow in self._select(flows) if self._select else flows:
-            for message in self._parse(flow):
+            wanted = self._left != 0 or isinstance(flow, Totals)
+            for message in self._parse(flow):  # first: a parser finds out who is the client
                 self._deliver(message)
+            for tap in self._taps if wanted else ():
+                self._tap(tap, flow)
+
+    def _tap(self, tap: Tap, flow: Flow) -> None:
+        try:
+            tap.tap(flow)
+        except OutputClosed:
+            self._leave(tap)
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):
@@ -151,6 +162,7 @@ class Pipeline:
     def _leave(self, sink: Sink) -> None:
         """The reader of one output is gone (`| head`): the capture ends, the other sinks get the rest."""
         self._sinks.remove(sink)
+        self._taps = [tap for tap in self._taps if tap is not sink]
         self._left_early = True
         self._enough()
 

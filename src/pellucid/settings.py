@@ -27,7 +27,7 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text, json, har or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        help="Where messages go: text, json, har, pcapng or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
         "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
     rotate_size: float = setting(
@@ -105,6 +105,11 @@ class Show:
         "-l", "--logaddr", default=None, metavar="PLACE",
         help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
     )  # fmt: skip
+
+    @property
+    def masks(self) -> bool:
+        """Whether credentials are masked."""
+        return bool(self.redact or self.redact_sql or self.redact_rules)
 
 
 @dataclass(frozen=True)

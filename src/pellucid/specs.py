@@ -10,7 +10,8 @@ from pellucid.channel import MAX_FDS
 from pellucid.errors import UsageError
 from pellucid.outputs import name_of
 from pellucid.places import rotates
-from pellucid.sink import STDOUT, SinkSpec, parse_spec
+from pellucid.settings import Shell
+from pellucid.sink import STDOUT, SinkSpec, Tap, parse_spec
 from pellucid.sink.log import LogSink
 
 if TYPE_CHECKING:
@@ -67,7 +68,21 @@ def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: 
             raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
         if sinks[spec.format].needs_file and spec.compressed:
             raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+        if sinks[spec.format].has_head and spec.endpoint:
+            raise UsageError(f"{spec.format} needs a file or -: it cannot go to {spec.place}")
+        if issubclass(sinks[spec.format], Tap):
+            _check_tap(spec.format, settings)
     if rotates(settings) and not any(spec.may_rotate for spec in specs):
         raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
     if settings.rotate_keep and not rotates(settings):
         raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")
+
+
+def _check_tap(format: str, settings: Show) -> None:
+    """UsageError where the bytes of connections are not to be shown as they are, or there are none."""
+    if settings.masks:
+        raise UsageError(
+            f"{format} holds every byte as it was, which --redact cannot mask: leave out one of them"
+        )
+    if isinstance(settings, Shell):
+        raise UsageError(f"{format} is about connections: what is typed into a shell has none")
