@@ -113,6 +113,12 @@ def attach_cgroup(program: Program, cgroup_fd: int) -> Link:
     return Link(lambda: lib.bpf_link__destroy(link))
 
 
+def attach_tcx(program: Program, ifindex: int, *, egress: bool) -> Link:
+    """Attach to packets that arrive at an interface, or leave it, beside whatever else is attached there."""
+    fd = check(lib.tcx(program.fd, ifindex, egress), f"cannot attach {program.name} to interface {ifindex}")
+    return Link(lambda: os.close(fd))
+
+
 def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:
     offsets = ffi.new("unsigned long[]", [site.offset for site in sites])
     cookies = ffi.new("uint64_t[]", [site.cookie for site in sites])

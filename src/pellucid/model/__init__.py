@@ -8,13 +8,24 @@ All times between the kernel and `join` are nanoseconds of the boot clock; from 
 nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
 """
 
-from pellucid.model.context import Clock, Context, Drops, End, Offsets, Target, Users
+from pellucid.model.context import (
+    Clock,
+    Context,
+    Drops,
+    End,
+    Interface,
+    Interfaces,
+    Offsets,
+    Target,
+    Users,
+)
 from pellucid.model.envelopes import Envelope, Kind
 from pellucid.model.flow import Chunk, Close, Command, Connection, Flow, Gap, Open, Program, Session, Totals
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
 from pellucid.model.query import Query, QueryError, QueryShape
 from pellucid.model.records import (
+    LABELS,
     LINES,
     LOSS_REASONS,
     RECORDS,
@@ -26,13 +37,16 @@ from pellucid.model.records import (
     Data,
     Direction,
     Gone,
+    Keyed,
     Left,
     Line,
     Missed,
     Opened,
     Process,
     Prompted,
+    Random,
     Record,
+    Secret,
     Tail,
     Terminal,
     Typed,
@@ -45,6 +59,7 @@ from pellucid.model.records import (
 from pellucid.model.shell import Shell
 
 __all__ = [
+    "LABELS",
     "LINES",
     "LOSS_REASONS",
     "RECORDS",
@@ -72,6 +87,9 @@ __all__ = [
     "Headers",
     "Http",
     "Inside",
+    "Interface",
+    "Interfaces",
+    "Keyed",
     "Kind",
     "Left",
     "Line",
@@ -88,10 +106,12 @@ __all__ = [
     "Query",
     "QueryError",
     "QueryShape",
+    "Random",
     "RawData",
     "Record",
     "Request",
     "Response",
+    "Secret",
     "ServerSentEvent",
     "Session",
     "Shell",
