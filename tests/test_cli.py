@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -324,11 +325,11 @@ def test_flags_of_servers_that_cannot_be(words: list[str], expected: str) -> Non
     [
         (
             ["--redact"],
-            "pcapng holds every byte as it was, which --redact cannot mask: leave out one of them",
+            "pcapng: every byte is there as it was, which --redact cannot mask: leave out one of them",
         ),
         (
             ["--redact-sql"],
-            "pcapng holds every byte as it was, which --redact cannot mask: leave out one of them",
+            "pcapng: every byte is there as it was, which --redact cannot mask: leave out one of them",
         ),
         (["-o", "pcapng:tcp://127.0.0.1:1"], "pcapng needs a file or -: it cannot go to tcp://127.0.0.1:1"),
     ],
@@ -344,3 +345,23 @@ def test_pcapng_of_a_shell() -> None:
     """What is typed into a shell has no connection that could be shown as one: wrong usage."""
     line = only_line(pellucid("bash", "-o", "pcapng"), 2)
     assert line == "pcapng is about connections: what is typed into a shell has none"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("-w a.pcapng", "-w a.pcapng is for packets: say -m pcap, or -o pcapng:FILE for plaintext"),
+        ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
+        (
+            "-m pcapng --redact",
+            "packets: every byte is there as it was, which --redact cannot mask: leave out one of them",
+        ),
+        ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
+        ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
+        ("-m pcap -w tcp://127.0.0.1:1", "packets needs a file or -: it cannot go to tcp://127.0.0.1:1"),
+    ],
+)
+def test_packets_that_cannot_be(words: str, expected: str, tmp_path: Path) -> None:
+    """Flags that exclude each other are wrong usage, before anything is opened."""
+    assert only_line(pellucid("tls", *shlex.split(words), cwd=tmp_path), 2) == expected
+    assert not list(tmp_path.iterdir())

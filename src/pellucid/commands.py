@@ -219,7 +219,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
         settings.memory,
         settings.max_body,
         processes,
-        selecting=bool(settings.port or settings.host),
+        selecting=bool(settings.port or settings.host or (isinstance(settings, Tls) and settings.packets)),
         remotes=sum(spec.endpoint is not None for spec in specs),
         compressed=sum(spec.compressed for spec in specs),
     )

@@ -210,11 +210,25 @@ class Tls(Capture):
         help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
     )  # fmt: skip
     model: str = setting(
-        "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
+        "-m",
+        "--model",
+        default="text",
+        choices=("text", "pcap", "pcapng"),
+        help="What to capture: `text` is plaintext, `pcap` (or `pcapng`) packets with their secrets.",
     )
+    pcapfile: str | None = setting(
+        "-w", "--pcapfile", default=None, metavar="FILE",
+        help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
+        "[default: save.pcapng]",
+    )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
+
+    @property
+    def packets(self) -> bool:
+        """Whether packets are what is captured."""
+        return self.model in {"pcap", "pcapng"}
 
     @property
     def files(self) -> tuple[Path, ...]:
