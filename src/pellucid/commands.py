@@ -219,7 +219,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
         settings.memory,
         settings.max_body,
         processes,
-        selecting=bool(settings.port or settings.host),
+        selecting=bool(settings.port or settings.host or (isinstance(settings, Tls) and settings.packets)),
         remotes=sum(spec.endpoint is not None for spec in specs),
         compressed=sum(spec.compressed for spec in specs),
     )
@@ -227,7 +227,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
 
 def _redactor(settings: Show) -> Redactor | None:
     """What masks credentials, if it is asked for. UsageError for rules that are none."""
-    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+    if not settings.masks:
         return None
     if isinstance(settings, Capture) and settings.record is not None:
         raise UsageError(

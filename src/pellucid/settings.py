@@ -27,7 +27,7 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text, json, har or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        help="Where messages go: text, json, har, pcapng or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
         "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
     rotate_size: float = setting(
@@ -105,6 +105,11 @@ class Show:
         "-l", "--logaddr", default=None, metavar="PLACE",
         help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
     )  # fmt: skip
+
+    @property
+    def masks(self) -> bool:
+        """Whether credentials are masked."""
+        return bool(self.redact or self.redact_sql or self.redact_rules)
 
 
 @dataclass(frozen=True)
@@ -205,11 +210,25 @@ class Tls(Capture):
         help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
     )  # fmt: skip
     model: str = setting(
-        "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
+        "-m",
+        "--model",
+        default="text",
+        choices=("text", "pcap", "pcapng"),
+        help="What to capture: `text` is plaintext, `pcap` (or `pcapng`) packets with their secrets.",
     )
+    pcapfile: str | None = setting(
+        "-w", "--pcapfile", default=None, metavar="FILE",
+        help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
+        "[default: save.pcapng]",
+    )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
+
+    @property
+    def packets(self) -> bool:
+        """Whether packets are what is captured."""
+        return self.model in {"pcap", "pcapng"}
 
     @property
     def files(self) -> tuple[Path, ...]:
