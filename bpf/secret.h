@@ -3,9 +3,9 @@
  * TLS secrets, where a library hands them to its own key log.
  *
  * `ssl_log_secret(ssl, label, secret, size)` of OpenSSL, BoringSSL and their kin is called for each secret of
- * each handshake, whether anybody has asked for a log or not (ssl/ssl_lib.c, ssl/ssl_lib.cc). The attach cookie
- * is the target's number, with RSA_HOOK for the other function that logs; `fields` says where its objects keep
- * the client random.
+ * each handshake, whether anybody has asked for a log or not (ssl/ssl_lib.c, ssl/ssl_lib.cc). The attach
+ * cookie is the target's number, with RSA_HOOK for the other function that logs; `fields` says where its
+ * objects keep the client random.
  */
 #pragma once
 
@@ -14,11 +14,11 @@
 #include "member.h"
 #include <bpf/bpf_tracing.h>
 
-#define RANDOM_SIZE 32	   /* RFC 8446 section 4.1.2 */
-#define SECRET_ROOM 64	   /* the longest is a hash of SHA-512's size */
-#define MASTER_SECRET 48   /* RFC 5246 section 8.1 */
-#define ENCRYPTED_SIZE 8	   /* bytes of the encrypted premaster secret that tell its handshake */
-#define LABEL_SIZE 32	   /* the longest label has 31 characters */
+#define RANDOM_SIZE 32	 /* RFC 8446 section 4.1.2 */
+#define SECRET_ROOM 64	 /* the longest is a hash of SHA-512's size */
+#define MASTER_SECRET 48 /* RFC 5246 section 8.1 */
+#define ENCRYPTED_SIZE 8 /* bytes of the encrypted premaster secret that tell its handshake */
+#define LABEL_SIZE 32	 /* the longest label has 31 characters */
 #define RSA_HOOK (1ULL << 32)
 #define NO_LABEL ((u32)-1) /* of no secret that is known */
 
@@ -97,7 +97,8 @@ static __always_inline bool is_secret_size(u32 label, u64 size)
 	return size == 32 || size == 48 || size == 64;
 }
 
-/* ssl_log_rsa_client_key_exchange(ssl, encrypted, its size, premaster, its size): the key of RSA key exchange. */
+/* ssl_log_rsa_client_key_exchange(ssl, encrypted, its size, premaster, its size): the key of RSA key
+ * exchange. */
 static __always_inline bool read_rsa(struct pt_regs *ctx, struct found_secret *found)
 {
 	found->object = PT_REGS_PARM1(ctx);
@@ -115,7 +116,8 @@ static __always_inline bool read_logged(struct pt_regs *ctx, u32 target, struct 
 	found->address = PT_REGS_PARM3(ctx);
 	found->size = PT_REGS_PARM4(ctx);
 	found->label = label_of(PT_REGS_PARM2(ctx));
-	return field && !bpf_probe_read_user(found->random, RANDOM_SIZE, (void *)place_of(field, found->object));
+	return field &&
+	       !bpf_probe_read_user(found->random, RANDOM_SIZE, (void *)place_of(field, found->object));
 }
 
 /*
