@@ -210,12 +210,14 @@ class Tls(Capture):
         help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
     )  # fmt: skip
     model: str = setting(
-        "-m",
-        "--model",
-        default="text",
-        choices=("text", "pcap", "pcapng"),
-        help="What to capture: `text` is plaintext, `pcap` (or `pcapng`) packets with their secrets.",
-    )
+        "-m", "--model", default="text", choices=("text", "key", "keylog", "pcap", "pcapng"),
+        help="What to capture: `text` is plaintext, `keylog` (or `key`) the secrets of handshakes, `pcap` (or `pcapng`) "
+        "packets with these secrets.",
+    )  # fmt: skip
+    keylogfile: str | None = setting(
+        "-k", "--keylogfile", default=None, metavar="FILE",
+        help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
+    )  # fmt: skip
     pcapfile: str | None = setting(
         "-w", "--pcapfile", default=None, metavar="FILE",
         help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
@@ -229,6 +231,11 @@ class Tls(Capture):
     def packets(self) -> bool:
         """Whether packets are what is captured."""
         return self.model in {"pcap", "pcapng"}
+
+    @property
+    def keys(self) -> bool:
+        """Whether secrets of handshakes are what is captured."""
+        return self.model in {"key", "keylog"}
 
     @property
     def files(self) -> tuple[Path, ...]:

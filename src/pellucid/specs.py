@@ -12,7 +12,7 @@ from pellucid.outputs import name_of
 from pellucid.packets import PacketSink
 from pellucid.places import rotates
 from pellucid.settings import Shell, Tls
-from pellucid.sink import STDOUT, SinkSpec, Tap, parse_spec
+from pellucid.sink import STDOUT, ZSTD, SinkSpec, Tap, parse_spec
 from pellucid.sink.log import LogSink
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def sink_specs(
         specs.append(parse_spec(f"text:{also}", sinks))
     sinks = {**sinks, PacketSink.format: PacketSink}
     specs += _packets(settings)
+    specs = [spec._replace(appends=sinks[spec.format].appends) for spec in specs]
     _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
@@ -80,6 +81,12 @@ def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: 
             _check_unmasked(spec.format, settings)
         if issubclass(sinks[spec.format], Tap):
             _check_tap(spec.format, settings)
+        if sinks[spec.format].appends and spec.place.endswith(ZSTD):
+            raise UsageError(
+                f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be"
+            )
+    if rotates(settings) and specs and all(spec.appends for spec in specs):
+        raise UsageError(f"{specs[0].format} does not rotate: leave out --rotate-size and --rotate-time")
     if rotates(settings) and not any(spec.may_rotate for spec in specs):
         raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
     if settings.rotate_keep and not rotates(settings):
