@@ -68,7 +68,10 @@ def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "expected"),
     [
-        (["xml"], "unknown output format 'xml' in 'xml': the formats are har, json, keylog, pcapng, protobuf, text"),
+        (
+            ["xml"],
+            "unknown output format 'xml' in 'xml': the formats are har, json, keylog, pcapng, protobuf, text",
+        ),
         (["json:"], f"cannot write to '' in 'json:': {PLACES}"),
         (["json:tcp://a"], f"cannot write to 'tcp://a': {PLACES}"),
         (["json:tcp://a:1", "text:tcp://a:1"], "cannot write to tcp://a:1: another output is there already"),

@@ -223,9 +223,19 @@ class Tls(Capture):
         help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
         "[default: save.pcapng]",
     )  # fmt: skip
+    ifname: tuple[str, ...] = setting(
+        "-i", "--ifname", default=(), multiple=True, metavar="NAME,...",
+        help="With -m pcap: watch this network interface only. Repeatable. [default: all that are up]",
+    )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """What `-i` names."""
+        names = (name.strip() for each in self.ifname for name in each.split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
 
     @property
     def packets(self) -> bool:

@@ -73,7 +73,6 @@ from pellucid.model.secret import KeyLogLine
 from pellucid.model.shell import Shell
 
 __all__ = [
-    "HOLD_NS",
     "LABELS",
     "LINES",
     "LOSS_REASONS",
