@@ -184,6 +184,7 @@ int socket_there(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
+	struct owner *owner;
 	struct sock *sk;
 	char end = 0;
 
@@ -195,7 +196,10 @@ int socket_there(struct bpf_iter__task_file *ctx)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);
-	if (sk && is_internet(sk))
+	if (!sk || !is_internet(sk))
+		return 0;
+	owner = bpf_map_lookup_elem(&owners, &(u64){(u64)sk});
+	if (!owner || !owner->wanted) /* several processes may share it */
 		own((u64)sk, task);
 	return 0;
 }
