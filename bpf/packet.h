@@ -51,8 +51,9 @@ struct options {
 #define TAIL_ROOM (8 + sizeof(((struct options *)0)->bytes) + 4)
 
 struct interface {
-	u32 id;	  /* its number in the file */
-	u32 link; /* bytes of the link layer's header: 14, or 0 without one */
+	u32 id;		  /* its number in the file */
+	u32 link;	  /* bytes of the link layer's header: 14, or 0 without one */
+	u32 inbound_only; /* loopback: each packet passes twice */
 };
 
 struct interface_counts {

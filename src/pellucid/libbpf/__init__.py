@@ -25,6 +25,7 @@ from pellucid.libbpf.object import (
     possible_cpus,
     wait_for_programs,
 )
+from pellucid.libbpf.programs import RawProgram
 
 __all__ = [
     "BpfError",
@@ -34,6 +35,7 @@ __all__ = [
     "Link",
     "NewMappings",
     "Program",
+    "RawProgram",
     "Site",
     "attach_cgroup",
     "attach_raw_tracepoint",

@@ -37,6 +37,8 @@ int libbpf_num_possible_cpus(void);
 struct bpf_prog_load_opts { size_t sz; uint32_t log_level; uint32_t log_size; char *log_buf; ...; };
 int bpf_prog_load(int type, const char *name, const char *license, const void *code, size_t instructions,
                   const struct bpf_prog_load_opts *opts);
+struct bpf_test_run_opts { size_t sz; const void *data_in; uint32_t data_size_in; uint32_t retval; ...; };
+int bpf_prog_test_run_opts(int prog_fd, struct bpf_test_run_opts *opts);
 int bpf_map_create(int type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries,
                    const void *opts);
 struct btf *btf__load_vmlinux_btf(void);

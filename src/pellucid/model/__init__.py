@@ -59,6 +59,7 @@ from pellucid.model.records import (
 from pellucid.model.shell import Shell
 
 __all__ = [
+    "HOLD_NS",
     "LABELS",
     "LINES",
     "LOSS_REASONS",
