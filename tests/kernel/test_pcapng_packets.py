@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel import debian_node
-from tests.kernel.networks import Network, alone, joined
-from tests.kernel.running import PATIENCE, Capture, Programs, Tls
+from pellucid.pcapng import whole_blocks
+from tests.kernel import debian_node, packages
+from tests.kernel.networks import alone, joined
+from tests.kernel.processes import decoder_of
+from tests.kernel.running import PATIENCE, Capture, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
+from tests.kernel.victims import SOURCES
 from tests.wireshark import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from tests.kernel.networks import Network
+    from tests.kernel.running import Programs, Tls
 
 pytestmark = pytest.mark.kernel
 
@@ -162,3 +170,147 @@ def test_fifty_of_fifty(
 ) -> None:
     """The same, fifty times each."""
     asked_and_decrypted(ends, MANY, tls, programs, pcap, tmp_path)
+
+
+def test_servers_by_python_and_node(
+    tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path
+) -> None:
+    """What curl posts to Python's server and to Node's is decrypted, each time."""
+    node = debian_node.unpack()
+    python_port, node_port = 4433, 4434
+    with alone() as network, network.entered():
+        python = (
+            "/usr/bin/python3",
+            SOURCES / "https_server.py",
+            "threads",
+            str(python_port),
+            tls.cert,
+            tls.key,
+        )
+        programs.start(*python)
+        script = (SOURCES / "https_server.js", str(node_port), tls.cert, tls.key)
+        programs.start(*debian_node.command(node), *script, env=debian_node.environment(node, tls.libssl))
+        for port in (python_port, node_port):
+            wait_for_port(port)
+        run = pcap(tmp_path / "a.pcapng", "-i", "lo")
+        for port in (python_port, node_port):
+            for number in range(RUNS):
+                programs.run("curl", "-sk", "-d", "tea", f"https://127.0.0.1:{port}/{port}/{number}")
+        log = end(run)
+    paths, answers = decrypted(tmp_path / "a.pcapng")
+    asked = [f"/{port}/{number}" for port in (python_port, node_port) for number in range(RUNS)]
+    assert paths == sorted(asked), log
+    assert answers == len(asked)
+
+
+def test_http3(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
+    """What curl's HTTP/3 (BoringSSL) asks, another maker's server answers, and tshark decrypts, each time."""
+    client, server = packages.wheels("curl-cffi", "certifi"), packages.wheels(*AIOQUIC)
+    (library,) = (client / "curl_cffi").glob("_wrapper*.so")
+    with alone() as network, network.entered():
+        words = (sys.executable, SOURCES / "http3_server.py", "127.0.0.1", "4433", tls.cert, tls.key)
+        programs.start(*words, env={**os.environ, "PYTHONPATH": str(server)})
+        wait_for(lambda: ":1151 " in _udp_sockets(), "the server to listen")
+        run = pcap(tmp_path / "a.pcapng", "-i", "lo", libssl=library)
+        for number in range(RUNS):
+            words = (sys.executable, SOURCES / "http3_client.py", f"https://127.0.0.1:4433/tea/{number}")
+            answer = programs.run(*words, env={**os.environ, "PYTHONPATH": str(client)}).stdout
+            assert answer == b"200 /tea/%d\n" % number
+        log = end(run)
+    found = fields(
+        tmp_path / "a.pcapng", "http3.frame_type", "http3.frame_payload", only="http3.frame_payload"
+    )
+    payloads = {payload for _, cell in found for payload in cell.split(",")}
+    assert {f"/tea/{number}".encode().hex() for number in range(RUNS)} <= payloads, log
+
+
+def _udp_sockets() -> str:
+    """Those of this thread's network, as the kernel lists them; ports are in hex."""
+    return Path("/proc/thread-self/net/udp").read_text()
+
+
+def test_live(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
+    """`-w - | tshark -r -` shows a decrypted request while the capture runs, and ends with it."""
+    with alone() as network, network.entered():
+        nginx = Nginx(programs, tls, tmp_path / "nginx")
+        words = [
+            sys.executable,
+            "-m",
+            "pellucid",
+            "tls",
+            "-m",
+            "pcap",
+            "-w",
+            "-",
+            "-i",
+            "lo",
+            "--libssl",
+            str(tls.libssl),
+        ]
+        ready, shown = tmp_path / "ready", tmp_path / "shown"
+        with shown.open("wb") as output:
+            run = subprocess.Popen(
+                [*words, "--ready-file", ready], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            reader = [
+                "tshark",
+                "-l",
+                "-r",
+                "-",
+                "-Y",
+                "http.request",
+                "-T",
+                "fields",
+                "-e",
+                "http.request.uri",
+            ]
+            tshark = subprocess.Popen(reader, stdin=run.stdout, stdout=output, stderr=subprocess.DEVNULL)
+        assert run.stdout is not None
+        run.stdout.close()
+        try:
+            wait_for(lambda: ready.exists() or run.poll() is not None, "the capture to begin")
+            programs.run("curl", "-sk", f"{nginx.url}/tea")
+            wait_for(lambda: shown.read_text() == "/tea\n", "tshark to show the request")
+            run.send_signal(signal.SIGINT)
+            assert run.wait(PATIENCE) == 0
+            assert tshark.wait(PATIENCE) == 0
+        finally:
+            for process in (run, tshark):
+                process.kill()
+                process.wait()
+
+
+def test_after_kill(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
+    """After `kill -9` of both processes the file has what came until then, decrypted."""
+    file = tmp_path / "a.pcapng"
+    with alone() as network, network.entered():
+        nginx = Nginx(programs, tls, tmp_path / "nginx")
+        run = pcap(file, "-i", "lo")
+        programs.run("curl", "-sk", f"{nginx.url}/tea")
+        wait_for(lambda: decrypted(file) == (["/tea"], 1), "the exchange to be in the file")
+        for pid in (decoder_of(run.process.pid), run.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        run.process.wait(PATIENCE)
+    data = file.read_bytes()
+    assert whole_blocks(data) == len(data)
+    assert decrypted(file) == (["/tea"], 1)
+
+
+def test_a_full_disk(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
+    """The capture ends with one line and status 1, and the file with its last whole block."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], check=True)
+    try:
+        with alone() as network, network.entered():
+            nginx = Nginx(programs, tls, tmp_path / "nginx")
+            (nginx.files / "long").write_bytes(bytes(1 << 20))
+            run = pcap(disk / "a.pcapng", "-i", "lo")
+            programs.run("curl", "-sk", "-o", "/dev/null", f"{nginx.url}/file/long")
+            assert run.process.wait(PATIENCE) == 1
+        assert f"pellucid: cannot write to {disk}/a.pcapng: No space left on device" in run.log.read_text()
+        data = (disk / "a.pcapng").read_bytes()
+        assert whole_blocks(data) == len(data) > 200_000
+        assert decrypted(disk / "a.pcapng")[0] == ["/file/long"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
