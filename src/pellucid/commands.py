@@ -14,6 +14,7 @@ from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement,
 from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
+from pellucid.attach.pcap_filter import compile_filters
 from pellucid.attach.pids import check_process
 from pellucid.attach.shells import find_shells
 from pellucid.attach.targets import find_targets
@@ -25,6 +26,7 @@ from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.helper import opened_by_helper
 from pellucid.join.select import Select
+from pellucid.keys import with_key_log
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
@@ -35,6 +37,7 @@ from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.redact import Redactor, Rules, load_rules
 from pellucid.settings import Capture, Sql, Tls
 from pellucid.signals import interruptions
+from pellucid.sink.keylog import KeyLogSink
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
 
@@ -51,12 +54,17 @@ if TYPE_CHECKING:
     from pellucid.settings import Shell, Show
     from pellucid.sink import Sink, SinkSpec
 
+    Begin = Callable[[Tracer, list[SinkSpec], Library, list[FoundTarget]], None]
 
 C = TypeVar("C", bound=Capture)
 
 
-def capture(settings: Capture) -> None:
-    """Watch the library that the settings name, until the end that they name."""
+def capture(settings: Capture, begin: Begin | None = None) -> None:
+    """Watch the library that the settings name, until the end that they name. `begin` is what the tracer does for
+    that, where the settings do not say it.
+    """
+    if isinstance(settings, Tls):
+        settings = with_key_log(settings)
     prepared = _prepared(settings)
     library: Library = plugins.load(plugins.PROBES)[settings.probe]
     given = _addresses(library, settings)
@@ -65,7 +73,24 @@ def capture(settings: Capture) -> None:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
-    _carry_out(settings, prepared, lambda run: run.begin(prepared.specs, library, targets))
+    keys = isinstance(settings, Tls) and settings.keys
+    start = begin or (Tracer.begin_keys if keys else Tracer.begin)
+    _carry_out(settings, prepared, lambda run: start(run, prepared.specs, library, targets))
+
+
+def capture_tls(settings: Tls, words: Sequence[str]) -> None:
+    """Watch TLS libraries for what `--model` names: with packets, those that pass the filter of these words."""
+    if not settings.packets:
+        if words:
+            raise UsageError(
+                f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m {settings.model} --port and --host"
+            )
+        if settings.ifname:
+            raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")
+        capture(settings)
+        return
+    filters = compile_filters(words)
+    capture(settings, lambda run, *what: run.begin_packets(*what, settings.interfaces, filters))
 
 
 def capture_shell(settings: Shell) -> None:
@@ -233,6 +258,10 @@ def _redactor(settings: Show) -> Redactor | None:
         raise UsageError(
             "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
             "and give it to pellucid replay"
+        )
+    if any(text.partition(":")[0] == KeyLogSink.format for text in settings.output):
+        raise UsageError(
+            "--redact masks credentials, and a key log holds nothing else: leave one of them out"
         )
     rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
     return Redactor(rules, sql=settings.redact_sql)

@@ -210,25 +210,42 @@ class Tls(Capture):
         help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
     )  # fmt: skip
     model: str = setting(
-        "-m",
-        "--model",
-        default="text",
-        choices=("text", "pcap", "pcapng"),
-        help="What to capture: `text` is plaintext, `pcap` (or `pcapng`) packets with their secrets.",
-    )
+        "-m", "--model", default="text", choices=("text", "key", "keylog", "pcap", "pcapng"),
+        help="What to capture: `text` is plaintext, `keylog` (or `key`) the secrets of handshakes, `pcap` (or `pcapng`) "
+        "packets with these secrets.",
+    )  # fmt: skip
+    keylogfile: str | None = setting(
+        "-k", "--keylogfile", default=None, metavar="FILE",
+        help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
+    )  # fmt: skip
     pcapfile: str | None = setting(
         "-w", "--pcapfile", default=None, metavar="FILE",
         help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
         "[default: save.pcapng]",
+    )  # fmt: skip
+    ifname: tuple[str, ...] = setting(
+        "-i", "--ifname", default=(), multiple=True, metavar="NAME,...",
+        help="With -m pcap: watch this network interface only. Repeatable. [default: all that are up]",
     )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
 
     @property
+    def interfaces(self) -> tuple[str, ...]:
+        """What `-i` names."""
+        names = (name.strip() for each in self.ifname for name in each.split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
+
+    @property
     def packets(self) -> bool:
         """Whether packets are what is captured."""
         return self.model in {"pcap", "pcapng"}
+
+    @property
+    def keys(self) -> bool:
+        """Whether secrets of handshakes are what is captured."""
+        return self.model in {"key", "keylog"}
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from pellucid.outputs import name_of
 from pellucid.packets import PacketSink
 from pellucid.places import rotates
 from pellucid.settings import Shell, Tls
-from pellucid.sink import STDOUT, SinkSpec, Tap, parse_spec
+from pellucid.sink import STDOUT, ZSTD, SinkSpec, Tap, parse_spec
 from pellucid.sink.log import LogSink
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def sink_specs(
         specs.append(parse_spec(f"text:{also}", sinks))
     sinks = {**sinks, PacketSink.format: PacketSink}
     specs += _packets(settings)
+    specs = [spec._replace(appends=sinks[spec.format].appends) for spec in specs]
     _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
@@ -70,20 +71,29 @@ def _default_specs(settings: Show, *, asked: bool) -> list[SinkSpec]:
 def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
     """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
     for spec in specs:
-        if sinks[spec.format].needs_file and not spec.is_file:
-            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
-        if sinks[spec.format].needs_file and spec.compressed:
-            raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
-        if sinks[spec.format].has_head and spec.endpoint:
-            raise UsageError(f"{spec.format} needs a file or -: it cannot go to {spec.place}")
-        if issubclass(sinks[spec.format], Tap | PacketSink):
-            _check_unmasked(spec.format, settings)
-        if issubclass(sinks[spec.format], Tap):
-            _check_tap(spec.format, settings)
+        _check_kind(spec, sinks[spec.format], settings)
+    if rotates(settings) and specs and all(spec.appends for spec in specs):
+        raise UsageError(f"{specs[0].format} does not rotate: leave out --rotate-size and --rotate-time")
     if rotates(settings) and not any(spec.may_rotate for spec in specs):
         raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
     if settings.rotate_keep and not rotates(settings):
         raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")
+
+
+def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
+    """UsageError for a format that cannot go where it should."""
+    if sink.needs_file and not spec.is_file:
+        raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
+    if sink.needs_file and spec.compressed:
+        raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+    if sink.has_head and spec.endpoint:
+        raise UsageError(f"{spec.format} needs a file or -: it cannot go to {spec.place}")
+    if issubclass(sink, Tap | PacketSink):
+        _check_unmasked(spec.format, settings)
+    if issubclass(sink, Tap):
+        _check_tap(spec.format, settings)
+    if sink.appends and spec.place.endswith(ZSTD):
+        raise UsageError(f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be")
 
 
 def _packets(settings: Show) -> list[SinkSpec]:

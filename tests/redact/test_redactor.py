@@ -15,7 +15,7 @@ from pellucid import plugins
 from pellucid.model import Grpc, Message, Query, QueryError, Request, ServerSentEvent, WebSocket
 from pellucid.redact import Redactor, Rules
 from pellucid.sink import Output, SinkOptions
-from tests.sink.messages import WHO, answer, command, connection, http, lost, messages, raw, summary
+from tests.sink.messages import WHO, answer, command, connection, http, lost, messages, raw, secret, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,7 @@ EXCHANGES = [
     http(response=answer(f'{{"a": [1, {{"password": "{SECRET}', [("Content-Type", "application/json")])),
 ]
 OTHERS = [
+    secret(secret=SECRET),
     raw(f"EHLO x\r\nAUTH PLAIN {SECRET}\r\n"),
     raw(f"\xff*2\r\n$4\r\nAUTH\r\n$11\r\n{SECRET}\r\n".encode("latin-1")),
     WebSocket(**INSIDE, opcode="text", data=f'{{"token":"{SECRET}"}}', size=20, sha256="ab" * 32),
@@ -73,6 +74,7 @@ OTHERS = [
     command(line=f"mysql --password {SECRET}"),
     command(line=f"curl -H 'Authorization: Bearer {SECRET}' \xff".encode("latin-1"), encoding="base64"),
     Shell(ts=WHO["ts"], line=f"mysql --password {SECRET}", arguments=[{"password": SECRET}]),
+    secret(secret=SECRET),
 ]
 
 

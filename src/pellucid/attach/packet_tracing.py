@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
+from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.interfaces import NetworkInterfaces, check_names, wanted
 from pellucid.attach.key_tracing import KeyTracing
 from pellucid.attach.packet_hooks import PacketHooks
 from pellucid.attach.values import MapValue
 from pellucid.clock import boot_ns
 from pellucid.errors import PellucidError
-from pellucid.libbpf import BpfError, attach_raw_tracepoint, close_links, possible_cpus
+from pellucid.libbpf import (
+    BpfError,
+    attach_cgroup,
+    attach_raw_tracepoint,
+    close_links,
+    iterate,
+    possible_cpus,
+)
 from pellucid.log import log
-from pellucid.model import HOLD_NS, Interface, Interfaces
+from pellucid.model import Interface, Interfaces
+from pellucid.packets import WAIT_NS
 from pellucid.probes.packets import OBJECT
 
 if TYPE_CHECKING:
@@ -43,19 +53,27 @@ class PacketTracing(KeyTracing):
     def __init__(
         self, ring_size: int, who: Filter, names: Sequence[str], filters: Mapping[int, Sequence[Classic]]
     ) -> None:
-        super().__init__(OBJECT, ring_size, who, {"hold_time": HOLD_NS, "only_owned": int(who.of_some)})
+        constants = {"hold_time": WAIT_NS, "only_owned": int(who.of_some)}
+        if who.cgroup_fd is not None:
+            constants["filter_cgroup_id"] = os.fstat(who.cgroup_fd).st_ino
+        super().__init__(OBJECT, ring_size, who, constants)
         self._names = names
         self._interfaces = NetworkInterfaces()
         self._watched: dict[int, tuple[Interface, list[Link]]] = {}
         """By the kernel's number for an interface."""
         self._told: list[Interface] = []
+        self._untold = False
+        """Whether one waits to be told."""
         self._hooks = PacketHooks(self._object, filters)
         self._interface = MapValue(self._types, "interface")
         self._counts = MapValue(self._types, "interface_counts")
         check_names(self._interfaces.all(), names)
 
     def attach_owners(self) -> None:
-        """Learn whose sockets are. A kernel that lacks a tracepoint knows fewer owners."""
+        """Learn whose sockets are, of those that are there as well. Where the kernel lacks something, fewer are known."""
+        with cgroup(root()) as top:
+            if top is not None:
+                self._links.append(attach_cgroup(self._object.program("socket_created"), top))
         missing = []
         for program, tracepoint in _TRACEPOINTS:
             try:
@@ -66,13 +84,17 @@ class PacketTracing(KeyTracing):
             program, tracepoint = _OLDER
             self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
             log.debug("this kernel lacks %s: fewer packets will say whose they are", " and ".join(missing))
+        iterate(self._object.program("socket_there"), end=b"\0")
 
     def fileno(self) -> int:
         """Readable when interfaces have come, gone or changed: `meet` them."""
         return self._interfaces.fileno()
 
-    def meet(self, tell: Callable[[Interface], None]) -> None:
-        """Watch interfaces that are wanted and not watched yet, each after it was told; leave those that are gone."""
+    def meet(self, tell: Callable[[Interface], bool]) -> None:
+        """Watch interfaces that are wanted and not watched yet, each once it was told; leave those that are gone.
+
+        One that could not be told waits for the next call.
+        """
         found = self._interfaces.all()
         there = {each.number for each in found}
         for number in self._watched.keys() - there:
@@ -83,19 +105,21 @@ class PacketTracing(KeyTracing):
             if each.number not in self._watched:
                 self._watch(each, tell)
 
-    def meet_news(self, tell: Callable[[Interface], None]) -> None:
+    def meet_news(self, tell: Callable[[Interface], bool]) -> None:
         """The same, if anything has changed."""
-        if self._interfaces.heard():
+        if self._interfaces.heard() or self._untold:
             self.meet(tell)
 
-    def _watch(self, each: NetworkInterface, tell: Callable[[Interface], None]) -> None:
+    def _watch(self, each: NetworkInterface, tell: Callable[[Interface], bool]) -> None:
         if each.link_type is None or not self._hooks.knows(each.link_type):
             return
         interface = Interface(len(self._told), each.name, each.link_type, each.number)
         value = self._interface.write(
             id=interface.id, link=_LINK_HEADER[each.link_type], inbound_only=int(each.loopback)
         )
-        tell(interface)
+        self._untold = not tell(interface)
+        if self._untold:
+            return
         self._told.append(interface)
         self._object.map("interfaces").update(_KEY.pack(each.number), value)
         try:

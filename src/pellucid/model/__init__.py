@@ -2,7 +2,8 @@
 
     capture --Envelope--> decode --Record, Context--> join --Flow, Context--> parse --Message--> sink
       envelopes.py        records.py, context.py       flow.py               messages.py, http.py,
-                                                                                query.py, shell.py
+                                                                                query.py, shell.py,
+                                                                                secret.py
 
 All times between the kernel and `join` are nanoseconds of the boot clock; from `join` on they are
 nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
@@ -20,7 +21,19 @@ from pellucid.model.context import (
     Users,
 )
 from pellucid.model.envelopes import Envelope, Kind
-from pellucid.model.flow import Chunk, Close, Command, Connection, Flow, Gap, Open, Program, Session, Totals
+from pellucid.model.flow import (
+    Chunk,
+    Close,
+    Command,
+    Connection,
+    Flow,
+    Gap,
+    Logged,
+    Open,
+    Program,
+    Session,
+    Totals,
+)
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
 from pellucid.model.query import Query, QueryError, QueryShape
@@ -57,10 +70,10 @@ from pellucid.model.records import (
     u32,
     u64,
 )
+from pellucid.model.secret import KeyLogLine
 from pellucid.model.shell import Shell
 
 __all__ = [
-    "HOLD_NS",
     "LABELS",
     "LINES",
     "LOSS_REASONS",
@@ -91,10 +104,12 @@ __all__ = [
     "Inside",
     "Interface",
     "Interfaces",
+    "KeyLogLine",
     "Keyed",
     "Kind",
     "Left",
     "Line",
+    "Logged",
     "Lost",
     "Message",
     "Missed",

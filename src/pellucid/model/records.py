@@ -185,10 +185,6 @@ class Secret(NamedTuple):
     bytes: Tail
 
 
-HOLD_NS = 5_000_000_000
-"""How long packets of a flow wait for its secrets, from its hello on."""
-
-
 class Keyed(NamedTuple):
     """The secrets of a flow have all been seen, and come before this: its packets wait no longer."""
 

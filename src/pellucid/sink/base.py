@@ -47,6 +47,9 @@ class Sink(ABC):
     has_head: ClassVar[bool] = False
     """Whether nothing can be read without what a file begins with: no connection, which may be made anew in the middle."""
 
+    appends: ClassVar[bool] = False
+    """Whether a file keeps what it holds, and goes on behind it: such a file neither rotates nor is compressed."""
+
     def __init__(self, output: Output, options: SinkOptions) -> None:
         self._output = output
         self._options = options

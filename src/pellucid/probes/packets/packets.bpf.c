@@ -7,7 +7,6 @@
 #include "secret.h"
 
 #include "flow.h"
-#include "sock.h"
 
 #define NEXT (-1)	  /* TC_ACT_UNSPEC, TCX_NEXT: whoever comes after us decides */
 #define PACKET_OUTGOING 4 /* linux/if_packet.h */
@@ -62,7 +61,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	struct sighting seen = {};
 	struct flow *flow = NULL;
 
-	if (!interface || stopped)
+	if (!interface || stopped || (interface->inbound_only && direction != INBOUND))
 		return;
 	seen.time = bpf_ktime_get_boot_ns();
 	seen.interface = interface->id;
@@ -101,6 +100,14 @@ int egress(struct __sk_buff *skb)
 	return NEXT;
 }
 
+/* Where TC is not to be had: as the filter of a packet socket, whose queue stays empty. */
+SEC("socket")
+int packet_socket(struct __sk_buff *skb)
+{
+	capture(skb, skb->pkt_type == PACKET_OUTGOING ? OUTBOUND : INBOUND, (u64)skb->sk);
+	return 0;
+}
+
 SEC("uprobe")
 int secret_logged(struct pt_regs *ctx)
 {
@@ -120,9 +127,40 @@ int socket_changed(struct bpf_raw_tracepoint_args *ctx)
 	u32 before = ctx->args[1], now = ctx->args[2];
 
 	if (now == TCP_SYN_SENT || now == TCP_LISTEN)
-		own(sock, (void *)bpf_get_current_task(), wanted());
+		own(sock, (void *)bpf_get_current_task());
 	else if (now == TCP_CLOSE || before == TCP_SYN_RECV)
 		bpf_map_delete_elem(&owners, &sock); /* whatever had its address before */
+	return 0;
+}
+
+/* A socket is made: the first datagram leaves before anybody has told that it was sent. */
+SEC("cgroup/sock_create")
+int socket_created(struct bpf_sock *sock)
+{
+	own((u64)sock, (void *)bpf_get_current_task());
+	return 1; /* allow it */
+}
+
+/* Sockets that are older than the capture. */
+SEC("iter/task_file")
+int socket_there(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+	char end = 0;
+
+	if (!file || !task) {
+		bpf_seq_write(ctx->meta->seq, &end, 1);
+		return 0;
+	}
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (sk && is_internet(sk))
+		own((u64)sk, task);
 	return 0;
 }
 
