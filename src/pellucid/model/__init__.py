@@ -38,7 +38,6 @@ from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, 
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
 from pellucid.model.query import Query, QueryError, QueryShape
 from pellucid.model.records import (
-    HOLD_NS,
     LABELS,
     LINES,
     LOSS_REASONS,

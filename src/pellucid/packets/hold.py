@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.model import HOLD_NS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PATIENCE_NS = HOLD_NS + 2_000_000_000
-"""The kernel waits for `HOLD_NS`; afterwards nothing is waited for here either: what it had to say may have been lost."""
+WAIT_NS = 5_000_000_000
+"""How long the kernel holds packets of a flow back: a handshake across the world, with a lost packet sent again, takes less."""
+
+_PATIENCE_NS = WAIT_NS + 2_000_000_000
+"""Afterwards nothing is waited for here either: what the kernel had to say may have been lost."""
 
 _COST = 96
 """What a packet takes beside its bytes: an object, and a place in a list (sys.getsizeof)."""
