@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
-RUNS = 5
-MANY = 50
+often = pytest.mark.parametrize("runs", [5, pytest.param(50, marks=pytest.mark.long)])
+"""How often each program runs."""
 
 PYTHON = """
 import ssl, sys, urllib.request
@@ -135,45 +135,32 @@ def ends(request: pytest.FixtureRequest) -> Iterator[tuple[Network, Network]]:
             yield stack.enter_context(joined())
 
 
-def asked_and_decrypted(
-    ends: tuple[Network, Network],
+@often
+def test_clients_of_nginx(
     runs: int,
+    ends: tuple[Network, Network],
     tls: Tls,
     programs: Programs,
     pcap: Callable[..., Capture],
-    folder: Path,
+    tmp_path: Path,
 ) -> None:
-    """Every request and every answer of every client is there."""
+    """What curl, Python and Node ask nginx for in HTTP/1.1 and HTTP/2, with TLS 1.2 and 1.3, is decrypted every time."""
     client, server = ends
     with server.entered():
-        nginx = Nginx(programs, tls, folder / "nginx", http2=True, address=server.address)
+        nginx = Nginx(programs, tls, tmp_path / "nginx", http2=True, address=server.address)
     with client.entered():
-        run = pcap(folder / "a.pcapng", "-i", client.interface)
+        run = pcap(tmp_path / "a.pcapng", "-i", client.interface)
         asked = ask(programs, tls, nginx.url, runs)
         log = end(run)
-    paths, answers = decrypted(folder / "a.pcapng")
+    paths, answers = decrypted(tmp_path / "a.pcapng")
     assert paths == sorted(asked), log
     assert answers == len(asked)
     assert "lost: nothing" in log
 
 
-def test_clients_of_nginx(
-    ends: tuple[Network, Network], tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path
-) -> None:
-    """What curl, Python and Node ask nginx for in HTTP/1.1 and HTTP/2, with TLS 1.2 and 1.3, is decrypted every time."""
-    asked_and_decrypted(ends, RUNS, tls, programs, pcap, tmp_path)
-
-
-@pytest.mark.big
-def test_fifty_of_fifty(
-    ends: tuple[Network, Network], tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path
-) -> None:
-    """The same, fifty times each."""
-    asked_and_decrypted(ends, MANY, tls, programs, pcap, tmp_path)
-
-
+@often
 def test_servers_by_python_and_node(
-    tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path
+    runs: int, tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path
 ) -> None:
     """What curl posts to Python's server and to Node's is decrypted, each time."""
     node = debian_node.unpack()
@@ -194,16 +181,17 @@ def test_servers_by_python_and_node(
             wait_for_port(port)
         run = pcap(tmp_path / "a.pcapng", "-i", "lo")
         for port in (python_port, node_port):
-            for number in range(RUNS):
+            for number in range(runs):
                 programs.run("curl", "-sk", "-d", "tea", f"https://127.0.0.1:{port}/{port}/{number}")
         log = end(run)
     paths, answers = decrypted(tmp_path / "a.pcapng")
-    asked = [f"/{port}/{number}" for port in (python_port, node_port) for number in range(RUNS)]
+    asked = [f"/{port}/{number}" for port in (python_port, node_port) for number in range(runs)]
     assert paths == sorted(asked), log
     assert answers == len(asked)
 
 
-def test_http3(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
+@often
+def test_http3(runs: int, tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
     """What curl's HTTP/3 (BoringSSL) asks, another maker's server answers, and tshark decrypts, each time."""
     client, server = packages.wheels("curl-cffi", "certifi"), packages.wheels(*AIOQUIC)
     (library,) = (client / "curl_cffi").glob("_wrapper*.so")
@@ -212,7 +200,7 @@ def test_http3(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_p
         programs.start(*words, env={**os.environ, "PYTHONPATH": str(server)})
         wait_for(lambda: ":1151 " in _udp_sockets(), "the server to listen")
         run = pcap(tmp_path / "a.pcapng", "-i", "lo", libssl=library)
-        for number in range(RUNS):
+        for number in range(runs):
             words = (sys.executable, SOURCES / "http3_client.py", f"https://127.0.0.1:4433/tea/{number}")
             answer = programs.run(*words, env={**os.environ, "PYTHONPATH": str(client)}).stdout
             assert answer == b"200 /tea/%d\n" % number
@@ -221,7 +209,7 @@ def test_http3(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_p
         tmp_path / "a.pcapng", "http3.frame_type", "http3.frame_payload", only="http3.frame_payload"
     )
     payloads = {payload for _, cell in found for payload in cell.split(",")}
-    assert {f"/tea/{number}".encode().hex() for number in range(RUNS)} <= payloads, log
+    assert {f"/tea/{number}".encode().hex() for number in range(runs)} <= payloads, log
 
 
 def _udp_sockets() -> str:
@@ -250,7 +238,7 @@ def test_live(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_pa
         ready, shown = tmp_path / "ready", tmp_path / "shown"
         with shown.open("wb") as output:
             run = subprocess.Popen(
-                [*words, "--ready-file", ready], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                [*words, "--ready-file", ready], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
             reader = [
                 "tshark",
