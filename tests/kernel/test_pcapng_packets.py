@@ -88,32 +88,24 @@ def decrypted(file: Path) -> tuple[list[str], int]:
     return paths, sum(cell.split(",").count("200") for row in rows for cell in row[2:])
 
 
+def started(tls: Tls, folder: Path, file: Path, *flags: str, libssl: Path | None = None) -> Capture:
+    """A capture of packets and of the private library's secrets, where this thread is."""
+    words = [sys.executable, "-m", "pellucid", "tls", "-m", "pcap", "-w", str(file)]
+    words += ["--libssl", str(libssl or tls.libssl), *flags, "-o", f"json:{file}.ndjson"]
+    return Capture(words, folder / f"{file.name}.run").wait_until_ready()
+
+
 @pytest.fixture
 def pcap(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`pcap(file, *flags)` starts a capture of packets and of the private library's secrets, where this thread is."""
-    started: list[Capture] = []
+    """`pcap(file, *flags)` is `started`, and ended after the test."""
+    captures: list[Capture] = []
 
-    def start(file: Path | str, *flags: str, libssl: Path = tls.libssl) -> Capture:
-        words = [
-            sys.executable,
-            "-m",
-            "pellucid",
-            "tls",
-            "-m",
-            "pcap",
-            "-w",
-            str(file),
-            "--libssl",
-            str(libssl),
-        ]
-        run = Capture(
-            [*words, *flags, "-o", f"json:{tmp_path}/{len(started)}.ndjson"], tmp_path / f"pcap{len(started)}"
-        )
-        started.append(run)
-        return run.wait_until_ready()
+    def start(file: Path, *flags: str, libssl: Path | None = None) -> Capture:
+        captures.append(started(tls, tmp_path, file, *flags, libssl=libssl))
+        return captures[-1]
 
     yield start
-    for run in started:
+    for run in captures:
         run.kill()
 
 
