@@ -27,7 +27,7 @@ ENOUGH = 64 << 20
     [
         (["tsl"], "tsl", "pellucid --help"),
         (["tls", "--hexx"], "--hexx", "pellucid tls --help"),
-        (["tls", "443"], "443", "pellucid tls --help"),
+        (["postgres", "443"], "443", "pellucid postgres --help"),
         (["tls", "--pid"], "--pid", "--help"),
         (["replay"], "FILE", "pellucid replay --help"),
     ],
@@ -357,7 +357,7 @@ def test_pcapng_of_a_shell() -> None:
         ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
         (
             "-m pcapng --redact",
-            "packets: every byte is there as it was, which --redact cannot mask: leave out one of them",
+            "--redact masks credentials, and -m pcapng captures nothing else: leave one of them out",
         ),
         ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
