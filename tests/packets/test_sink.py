@@ -168,7 +168,7 @@ def test_keys_that_come_late_are_said(file: File, caplog: pytest.LogCaptureFixtu
         file.then(secret("CLIENT_RANDOM", content=bytes(48), time=7_250_000_001))
     assert (file.sink.keyless, file.sink.late) == (0, 1)
     assert caplog.messages == [
-        "keys of curl[41] came 7.2 s after its first packet: Wireshark decrypts only what follows them"
+        "keys of curl[41] came 7.2 s after its hello, behind packets that need them: that connection stays encrypted"
     ]
 
 
