@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.kernel import libraries, packages, victims
 from tests.kernel.private import LIBSSL
+from tests.kernel.running import wait_for
 from tests.kernel.servers import s_server
+from tests.kernel.test_quic import WHEEL as QUIC_WHEEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,3 +184,46 @@ def test_stripped_boringssl(
     captured = keys.stop()
     assert captured
     assert set(captured) == truth(log)
+
+
+def test_quic(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+    """OpenSSL's own QUIC, at both ends: the set is what it has logged."""
+    folder, log = tmp_path / "libraries", tmp_path / "truth.log"
+    shutil.copytree(packages.wheels(QUIC_WHEEL) / "psycopg2_binary.libs", folder)
+    (libssl,), (libcrypto,) = folder.glob("libssl-*"), folder.glob("libcrypto-*")
+    program = victims.build("quic/quic", tmp_path, f"-Wl,-rpath,{folder}", libraries=(libssl, libcrypto))
+    keys = Keys(capture, tmp_path, libssl)
+    programs.run(program, tls.cert, tls.key, log)
+    assert set(keys.stop()) == truth(log)
+
+
+def test_one_process(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+    """With --pid the secrets are those of that process, though its clients and another server use the same library."""
+    meant, other = ((tmp_path / name) for name in ("meant.log", "other.log"))
+    server, port = s_server(programs, tls, "-www", "-keylogfile", meant)
+    _, other_port = s_server(programs, tls, "-www", "-keylogfile", other)
+    keys = Keys(capture, tmp_path, tls.libssl, "--pid", str(server.pid))
+    for number in (port, other_port):
+        programs.run("openssl", "s_client", "-connect", f"127.0.0.1:{number}", stdin=subprocess.DEVNULL)
+    assert truth(other)
+    assert set(keys.stop()) == truth(meant)
+
+
+def test_what_begins_later(everything: Callable[..., Any], tls: Tls, tmp_path: Path) -> None:
+    """A library that nobody had used before is watched from then on, and who logged a secret is said with it."""
+    log = tmp_path / "truth.log"
+
+    def act(programs: Programs, run: Capture) -> None:
+        _, port = s_server(programs, tls, "-www", "-keylogfile", log)
+        wait_for(lambda: f"watching {tls.libssl}" in run.log.read_text(), "the library to be watched")
+        programs.run("openssl", "s_client", "-connect", f"127.0.0.1:{port}", stdin=subprocess.DEVNULL)
+
+    _, messages = everything(act, "-m", "keylog")
+    secrets = [message for message in messages if message["type"] == "secret"]
+    assert {f"{one['label']} {one['client_random']} {one['secret']}" for one in secrets} == truth(log)
+    assert {(one["executable"], one["library"], one["started"]) for one in secrets} == {
+        (os.path.realpath(shutil.which("openssl") or ""), LIBSSL, "new")
+    }
+    assert len({one["pid"] for one in secrets}) == 2
+    assert messages[-1]["captured"] == {"secret": len(secrets)}
+    assert messages[-1]["lost"] == {}
