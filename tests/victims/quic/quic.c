@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Three streams of one QUIC connection, at both ends: QUIC CERT KEY [LOG]. It prints the pids of client and server;
- * what either logs of its secrets is appended to LOG.
+ * Three streams of one QUIC connection, at both ends: QUIC CERT KEY [LOG]. It prints the pids of client and
+ * server; what either logs of its secrets is appended to LOG.
  *
  * What came after the OpenSSL whose headers are installed is declared here (include/openssl/ssl.h of 3.5).
  */
