@@ -86,6 +86,28 @@ def test_outputs_that_cannot_be(outputs: list[str], expected: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (
+            ("-k", "x", "--rotate-size", "1"),
+            "keylog does not rotate: leave out --rotate-size and --rotate-time",
+        ),
+        (("-k", "x.zst"), "keylog is appended to: it cannot be compressed, as x.zst would be"),
+    ],
+)
+def test_what_a_key_log_cannot_be(flags: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    """A file that is appended to is one, and plain: refused before any is touched."""
+    assert only_line(pellucid("tls", "-m", "keylog", *flags, cwd=tmp_path), 2) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redacting_a_key_log(tmp_path: Path) -> None:
+    """Nothing would be left of it: refused, for a replay too."""
+    line = only_line(pellucid("replay", RECORDING, "--redact", "-o", "keylog:x", cwd=tmp_path), 2)
+    assert line == "--redact masks credentials, and a key log holds nothing else: leave one of them out"
+
+
 def test_capturing_into_the_recording() -> None:
     """What is shown cannot go where the recording or the log goes, however it is spelled."""
     recording = only_line(pellucid("tls", "--record", "/tmp/both", "-o", "json:/tmp/../tmp/both"), 2)
