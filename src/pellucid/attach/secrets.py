@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_MODE_64, Cs
+from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
 from capstone.x86 import X86_OP_IMM
 
 from pellucid.attach.accessors import FUNCTIONS, Field, find_accessors
@@ -43,6 +43,7 @@ _FEWEST_LABELS = 3  # that lead to one function; the compiler passes some of the
 _PASSED = tuple(label for label in LABELS if label != "RSA")
 """The labels that the function is called with."""
 _LONGEST_TEXT = 256  # bytes
+_BY_CHANCE = 1  # label that leads elsewhere; if there are more, what they lead to might log secrets as well
 _NEAR = 48  # bytes from where a label is loaded to the call
 _ENCRYPTED_SIZE = 8  # bytes of the encrypted premaster secret that tell one handshake from another
 
@@ -56,6 +57,9 @@ class KeyLog(NamedTuple):
     """`ssl_log_rsa_client_key_exchange`, where there is one."""
     random: Field
     """Where the objects that `function` is given keep the client random."""
+    jump: int | None
+    """Where it hands everything on to its inner function and does nothing else: the address of that jump, which the
+    kernel emulates, while it has to single-step the `mov` that such a function begins with."""
     how: str
     """`symbols` where the file names the function, else `code`."""
 
@@ -78,6 +82,7 @@ def find_key_log(elf: Elf, functions: Mapping[str, Symbol]) -> KeyLog:
         function._replace(name=_NAME),
         named.get(_RSA_NAME) or (None if inner is None else _rsa(elf, inner)),
         _random(elf, functions, does),
+        None if inner is None else _jump(elf, function, inner),
         "symbols" if _NAME in named else "code",
     )
 
@@ -101,7 +106,7 @@ def _called_with_labels(elf: Elf) -> Symbol:
         raise _refusal("it writes no key log, or not as OpenSSL and BoringSSL do")
     first, *others = sorted(votes, key=lambda callee: -len(votes[callee]))
     most, next_most = len(votes[first]), len(votes[others[0]]) if others else 0
-    if most < _FEWEST_LABELS or most == next_most:
+    if most < _FEWEST_LABELS or next_most > _BY_CHANCE:
         raise _refusal(
             f"{most} and {next_most} labels of a key log lead to two functions, so neither is proven"
         )
@@ -122,13 +127,12 @@ def _labels(elf: Elf) -> dict[int, str]:
 
 def _called_next(elf: Elf, place: int) -> int | None:
     """Where the first call from here on leads."""
-    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
-    decoder.detail = True
-    for insn in decoder.disasm(elf.code(place, _NEAR), place):
+    for insn in _disassembled(elf.code(place, _NEAR), place):
         if CS_GRP_CALL in insn.groups:
-            operand = insn.operands[0]
-            leads = operand.type == X86_OP_IMM and elf.executable(operand.imm)
-            return int(operand.imm) if leads else None
+            callee = _leads_to(insn)
+            return callee if callee is not None and elf.executable(callee) else None
+        if insn.mnemonic == "jmp":
+            return None  # what follows is reached from elsewhere
     return None
 
 
@@ -144,6 +148,28 @@ def _inner(does: Conduct) -> int | None:
         == (Argument(1), Argument(0), Constant(_RANDOM_SIZE), Argument(2), Argument(3))
     }
     return found.pop() if len(found) == 1 else None
+
+
+def _jump(elf: Elf, function: Symbol, inner: int) -> int | None:
+    """The jump to the inner function, if no other way leads through this one."""
+    for insn in _disassembled(elf.code(function.address, function.size), function.address):
+        if CS_GRP_JUMP in insn.groups:
+            return int(insn.address) if insn.mnemonic == "jmp" and _leads_to(insn) == inner else None
+        if CS_GRP_CALL in insn.groups or CS_GRP_RET in insn.groups:
+            return None
+    return None
+
+
+def _disassembled(code: bytes, address: int) -> Iterator[Any]:
+    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
+    decoder.detail = True
+    return iter(decoder.disasm(code, address))
+
+
+def _leads_to(insn: Any) -> int | None:
+    """Where a call or jump leads; None where that is known at run time only."""
+    operand = insn.operands[0]
+    return int(operand.imm) if operand.type == X86_OP_IMM else None
 
 
 def _rsa(elf: Elf, inner: int) -> Symbol | None:

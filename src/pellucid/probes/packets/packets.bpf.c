@@ -121,7 +121,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 			look_for_quic(skb, &place, flow, seen.time);
 		if (only_owned && !from->wanted && !to->wanted)
 			return;
-		seen.place = place_now(flow, seen.time);
+		seen.place = place_now(flow, seen.time, skb->len);
 		seen.flow = flow->id;
 		options = from->sock ? &from->options : &to->options;
 	} else if (only_owned || (interface->inbound_only && direction != INBOUND)) {
