@@ -8,8 +8,7 @@
  */
 #pragma once
 
-#include "process.h"
-#include "record.h"
+#include "member.h"
 #include "sock.h"
 
 enum direction { READ, WRITE };
@@ -49,18 +48,6 @@ struct {
 	__type(value, struct connection);
 } connections SEC(".maps");
 
-struct member {
-	u64 open; /* connections: only the exit of a process that has any walks their map */
-	u8 said;  /* user space knows who it is */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, u32);
-	__type(value, struct member);
-} processes SEC(".maps");
-
 struct ended {
 	u64 read, written;
 };
@@ -93,25 +80,11 @@ static __always_inline struct connection *find_connection(u64 handle)
 /* False where there is no room to know the process, and so to close its connections when it ends. */
 static __always_inline bool count_connection(u32 pid, s64 change)
 {
-	struct member *member = bpf_map_lookup_elem(&processes, &pid), fresh = {};
+	struct member *member = member_of(pid);
 
-	if (!member) {
-		bpf_map_update_elem(&processes, &pid, &fresh, BPF_NOEXIST);
-		member = bpf_map_lookup_elem(&processes, &pid);
-	}
 	if (member)
 		__sync_fetch_and_add(&member->open, change);
 	return member;
-}
-
-/* Say who the current process is, once, before the first of its connections; false without room for it. */
-static __always_inline bool introduce(u32 pid)
-{
-	struct member *member = bpf_map_lookup_elem(&processes, &pid);
-
-	if (member && !member->said)
-		member->said = say_process();
-	return member && member->said;
 }
 
 /* Say that it is over, where anybody knows of it. */
@@ -194,7 +167,5 @@ static __always_inline void close_all_of(u32 pid)
 	if (member->open && newer_helpers &&
 	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_for_each_map_elem))
 		bpf_for_each_map_elem(&connections, close_if_of, &pid, 0);
-	if (member->said)
-		say_gone(pid);
-	bpf_map_delete_elem(&processes, &pid);
+	forget_process(pid);
 }

@@ -112,6 +112,18 @@ struct left {
 	u8 replaced;
 };
 
+struct secret {
+	struct head head;
+	u64 object;
+	u32 target;
+	u32 pid, tid, uid;
+	u8 label;
+	u8 mid;
+	char comm[16];
+	u8 random[32];
+	u8 bytes[];
+};
+
 typedef const volatile u16 port;
 typedef signed char bytes4[4];
 
@@ -178,7 +190,7 @@ const volatile u64 cgroups[8] SEC(".rodata");
 const volatile struct head start SEC(".rodata");
 
 u64 tags[] SEC(".data");
-u64 tags[10];
+u64 tags[11];
 
 SEC("uprobe")
 int emit(void *context)
@@ -193,5 +205,6 @@ int emit(void *context)
 	tags[7] = TAG(struct line);
 	tags[8] = TAG(struct typed);
 	tags[9] = TAG(struct left);
+	tags[10] = TAG(struct secret);
 	return only_pid;
 }

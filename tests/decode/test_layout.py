@@ -23,6 +23,7 @@ from pellucid.model import (
     Opened,
     Process,
     Prompted,
+    Secret,
     Typed,
     u64,
 )
@@ -54,11 +55,16 @@ SAMPLES = [
     ),
     (Typed(1, 2, 3, 1, b"ls"), struct.pack("<IIQIIB", 0, 27, 1, 2, 3, 1) + b"ls"),
     (Left(1, 2, 256, 1), struct.pack("<IIQIiB", 0, 32, 1, 2, 256, 1) + b"\xee" * 7),
+    (
+        Secret(1, 2, 3, 4, 5, 6, 7, 1, b"comm".ljust(16, b"\0"), bytes(range(32)), b"key"),
+        struct.pack("<II2Q4I2B16s", 0, 93, 1, 2, 3, 4, 5, 6, 7, 1, b"comm") + bytes(range(32)) + b"key",
+    ),
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
 FIXED = {
     Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
+    Secret: 90,
 }  # fmt: skip
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.
@@ -68,6 +74,7 @@ OTHER_SIZE = {
     "u32": "u64",
     "u64": "u32",
     "s32": "s64",
+    "u8[32]": "u8[16]",
     "u8[16]": "u8[8]",
     "char[16]": "char[17]",
     "char[64]": "char[63]",

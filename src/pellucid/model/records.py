@@ -18,6 +18,7 @@ s32 = Annotated[int, "s32"]
 Comm = Annotated[bytes, "char[16]"]
 Terminal = Annotated[bytes, "char[64]"]
 Address = Annotated[bytes, "u8[16]"]
+Random = Annotated[bytes, "u8[32]"]
 Tail = Annotated[bytes, "u8[]"]
 """The variable end of a record: whatever follows the fixed fields, `head.size` long in all."""
 
@@ -164,10 +165,46 @@ class Left(NamedTuple):
     """1 after exec."""
 
 
-Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left
+class Secret(NamedTuple):
+    """A secret of a TLS handshake: one line of a key log."""
+
+    time: u64
+    object: u64
+    """The library's connection object: its address in the process."""
+    target: u32
+    pid: u32
+    tid: u32
+    uid: u32
+    label: u8
+    """An index into `LABELS`."""
+    mid: u8
+    """1 where it was read from a connection that is older than the probe."""
+    comm: Comm
+    random: Random
+    """The client's; of `RSA` the first 8 bytes of the encrypted premaster secret, and zeros."""
+    bytes: Tail
+
+
+Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left | Secret
 RECORDS: tuple[type[Record], ...] = (
-    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left,
+    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Secret,
 )  # fmt: skip
+
+LABELS = (
+    "CLIENT_RANDOM",
+    "CLIENT_EARLY_TRAFFIC_SECRET",
+    "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    "CLIENT_TRAFFIC_SECRET_0",
+    "SERVER_TRAFFIC_SECRET_0",
+    "EARLY_EXPORTER_SECRET",
+    "EXPORTER_SECRET",
+    "CLIENT_TRAFFIC_SECRET_N",
+    "SERVER_TRAFFIC_SECRET_N",
+    "RSA",
+)
+"""The order of `enum label` in bpf/secret.h, in the words of a key log (draft-ietf-tls-keylogfile): what OpenSSL and
+its kin write."""
 
 SHELLS = ("bash", "zsh")
 """The order of `enum shell` in bpf/typed.h."""
