@@ -1,5 +1,6 @@
 """What the paths lead to in a running library is what its own accessors say, in every family and release; and the
-secrets that lie there are those of its own key log."""
+secrets that lie there are those of its own key log.
+"""
 
 from __future__ import annotations
 

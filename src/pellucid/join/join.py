@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.container import container_id
 from pellucid.errors import FormatError
 from pellucid.join.addresses import endpoint
+from pellucid.join.established import Objects
 from pellucid.join.processes import path_of
 from pellucid.join.sessions import session_of
 from pellucid.join.shells import Shells
@@ -75,6 +77,8 @@ class Join:
         self._targets: dict[int, Target] = {}
         self._programs: dict[int, Program] = {}
         self._shells = Shells()
+        self._objects = Objects()
+        self._older: Counter[str] = Counter()
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -248,7 +252,15 @@ class Join:
             self._drops.seen_bytes or self._bytes,
             lost,
             end.complete,
+            older=self._older_connections(),
         )
+
+    def _older_connections(self) -> dict[str, int] | None:
+        """As in `Summary`."""
+        unread = self._drops.unread_older
+        if unread is None and not self._older:
+            return None
+        return {**self._older, "unread": unread or 0}
 
     def finish(self) -> Iterator[Flow]:
         """What is still to be said when the stream had begun and broke off without an `End`."""
