@@ -64,8 +64,8 @@ static __always_inline void know_end(const struct end *end)
 }
 
 /*
- * ssl_log_secret was called: whatever else the handshake brings will be seen there as well. OpenSSL logs the server's
- * secret of the handshake before all others of TLS 1.3 that a full handshake has (ssl/tls13_enc.c).
+ * ssl_log_secret was called: whatever else the handshake brings will be seen there as well. OpenSSL logs the
+ * server's secret of the handshake before all others of TLS 1.3 that a full handshake has (ssl/tls13_enc.c).
  */
 static __always_inline void know_logged(const struct found_secret *found)
 {

@@ -145,8 +145,8 @@ static void tell(void *ssl, const char *end, int resumed)
 	printf("\"cipher\": %d, \"server_name\": \"%s\", ",
 	       CALL(unsigned int, "SSL_CIPHER_get_id", cipher) & 0xffff, name ? name : "");
 	printf("\"cipher_object\": %lu, \"session\": %lu, \"rbio\": %lu, \"wbio\": %lu}\n",
-	       (unsigned long)cipher, (unsigned long)session,
-	       CALL(unsigned long, "SSL_get_rbio", ssl), CALL(unsigned long, "SSL_get_wbio", ssl));
+	       (unsigned long)cipher, (unsigned long)session, CALL(unsigned long, "SSL_get_rbio", ssl),
+	       CALL(unsigned long, "SSL_get_wbio", ssl));
 }
 
 /* A handshake; `session` is one to resume, or null. Returns the client. */

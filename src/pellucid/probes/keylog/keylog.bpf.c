@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The secrets of TLS handshakes, and nothing else: reads and writes pass no probe, but for a while at the start. */
+/* The secrets of TLS handshakes, and nothing else: reads and writes pass no probe, but for a while at the
+ * start. */
 #include "established.h"
 
 /* Set by user space when the capture ends: what is in the ring by then is all there is. */
