@@ -3,8 +3,9 @@
  * TLS secrets, where a library hands them to its own key log.
  *
  * `ssl_log_secret(ssl, label, secret, size)` of OpenSSL, BoringSSL and their kin is called for each secret of
- * each handshake, whether anybody has asked for a log or not (ssl/ssl_lib.c, ssl/ssl_lib.cc). A target's
- * number is the attach cookie, and `fields` says where its objects keep the client random.
+ * each handshake, whether anybody has asked for a log or not (ssl/ssl_lib.c, ssl/ssl_lib.cc). The attach
+ * cookie is the target's number, with RSA_HOOK for the other function that logs; `fields` says where its
+ * objects keep the client random.
  */
 #pragma once
 
@@ -13,10 +14,12 @@
 #include "member.h"
 #include <bpf/bpf_tracing.h>
 
-#define RANDOM_SIZE 32	   /* RFC 8446 section 4.1.2 */
-#define SECRET_ROOM 64	   /* the longest is a hash of SHA-512's size */
-#define MASTER_SECRET 48   /* RFC 5246 section 8.1 */
-#define LABEL_SIZE 32	   /* the longest label has 31 characters */
+#define RANDOM_SIZE 32	 /* RFC 8446 section 4.1.2 */
+#define SECRET_ROOM 64	 /* the longest is a hash of SHA-512's size */
+#define MASTER_SECRET 48 /* RFC 5246 section 8.1 */
+#define ENCRYPTED_SIZE 8 /* bytes of the encrypted premaster secret that tell its handshake */
+#define LABEL_SIZE 32	 /* the longest label has 31 characters */
+#define RSA_HOOK (1ULL << 32)
 #define NO_LABEL ((u32)-1) /* of no secret that is known */
 
 /* The order is LABELS in model/records.py. */
@@ -66,7 +69,7 @@ struct secret {
 struct found_secret {
 	u64 object;
 	u64 address;
-	u32 size;
+	u64 size;
 	u32 label;
 	u8 random[RANDOM_SIZE];
 };
@@ -94,21 +97,38 @@ static __always_inline bool is_secret_size(u32 label, u64 size)
 	return size == 32 || size == 48 || size == 64;
 }
 
-/*
- * What a call of ssl_log_secret tells. False where it is not what that function is called with, which is
- * counted: a label that nobody knows, a length that no secret has, an object without a client random.
- */
+/* ssl_log_rsa_client_key_exchange(ssl, encrypted, its size, premaster, its size): the key of RSA key
+ * exchange. */
+static __always_inline bool read_rsa(struct pt_regs *ctx, struct found_secret *found)
+{
+	found->object = PT_REGS_PARM1(ctx);
+	found->address = PT_REGS_PARM4(ctx);
+	found->size = PT_REGS_PARM5(ctx);
+	found->label = RSA_LABEL;
+	return !bpf_probe_read_user(found->random, ENCRYPTED_SIZE, (void *)PT_REGS_PARM2(ctx));
+}
+
 static __always_inline bool read_logged(struct pt_regs *ctx, u32 target, struct found_secret *found)
 {
 	const struct field *field = field_of(target, CLIENT_RANDOM);
-	u64 size = PT_REGS_PARM4(ctx);
 
 	found->object = PT_REGS_PARM1(ctx);
 	found->address = PT_REGS_PARM3(ctx);
+	found->size = PT_REGS_PARM4(ctx);
 	found->label = label_of(PT_REGS_PARM2(ctx));
-	found->size = size;
-	if (field && found->label != NO_LABEL && is_secret_size(found->label, size) &&
-	    !bpf_probe_read_user(found->random, RANDOM_SIZE, (void *)place_of(field, found->object)))
+	return field &&
+	       !bpf_probe_read_user(found->random, RANDOM_SIZE, (void *)place_of(field, found->object));
+}
+
+/*
+ * What a probed call tells. False, and counted, where it is not what such a function is called with: a label
+ * that nobody knows, a length that no secret has, an object without a client random.
+ */
+static __always_inline bool read_secret(struct pt_regs *ctx, u64 cookie, struct found_secret *found)
+{
+	bool read = cookie & RSA_HOOK ? read_rsa(ctx, found) : read_logged(ctx, cookie, found);
+
+	if (read && found->label != NO_LABEL && is_secret_size(found->label, found->size))
 		return true;
 	untracked();
 	return false;
@@ -117,7 +137,8 @@ static __always_inline bool read_logged(struct pt_regs *ctx, u32 target, struct 
 /* Hand on one secret, and before the first of a process who that is. False where it is lost, and counted. */
 static __always_inline bool say_secret(const struct found_secret *found, u32 target, u8 mid)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32, size = found->size;
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u64 size = found->size;
 	struct secret *r;
 
 	see(size);

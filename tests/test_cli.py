@@ -54,7 +54,7 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
         ("--max-body", str(2**63 - 1), "is too large: at most 1073741824"),
         ("--mapsize", "1.5", "'1.5' is not a whole number"),
         ("--sites", "everywhere", "'everywhere' is not one of 'auto', 'entry'"),
-        ("--model", "pcap", "'pcap' is not 'text'"),
+        ("--model", "packets", "'packets' is not one of 'text', "),
     ],
 )
 def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
@@ -67,7 +67,7 @@ def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "expected"),
     [
-        (["xml"], "unknown output format 'xml' in 'xml': the formats are har, json, protobuf, text"),
+        (["xml"], "unknown output format 'xml' in 'xml': the formats are har, json, keylog, protobuf, text"),
         (["json:"], f"cannot write to '' in 'json:': {PLACES}"),
         (["json:tcp://a"], f"cannot write to 'tcp://a': {PLACES}"),
         (["json:tcp://a:1", "text:tcp://a:1"], "cannot write to tcp://a:1: another output is there already"),

@@ -79,6 +79,20 @@ _MADE: tuple[model.Message, ...] = (
         rows=1840,
         errors=1,
     ),
+    model.KeyLogLine(
+        ts=_TS,
+        pid=4711,
+        tid=4712,
+        uid=1000,
+        comm="client",
+        executable="/usr/bin/client",
+        container=None,
+        library="libssl.so.3",
+        started="new",
+        label="CLIENT_TRAFFIC_SECRET_0",
+        client_random="5c2cc8ccbbc37022c1b4b9031f6ca6f75dd6425aa5abeb990b7b20b3b7a03147",
+        secret="3f0d25bd45377570d7851decba9a19eb0e12269cf640d1948949a06d5d3195db",
+    ),
     model.Lost(ts=_TS, conn=7, direction="read", offset=16384, size=4096, reason="ring_full"),
 )
 

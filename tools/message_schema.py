@@ -34,6 +34,7 @@ MESSAGES = (
     model.QueryShape,
     model.RawData,
     model.ConnectionEvent,
+    model.KeyLogLine,
     model.Lost,
     model.Summary,
 )

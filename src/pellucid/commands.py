@@ -25,6 +25,7 @@ from pellucid.ends import ends, resolved
 from pellucid.errors import FormatError, PellucidError, UsageError
 from pellucid.helper import opened_by_helper
 from pellucid.join.select import Select
+from pellucid.keys import with_key_log
 from pellucid.libbpf import BpfError
 from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
@@ -35,6 +36,7 @@ from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.redact import Redactor, Rules, load_rules
 from pellucid.settings import Capture, Sql, Tls
 from pellucid.signals import interruptions
+from pellucid.sink.keylog import KeyLogSink
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
 
@@ -57,6 +59,8 @@ C = TypeVar("C", bound=Capture)
 
 def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
+    if isinstance(settings, Tls):
+        settings = with_key_log(settings)
     prepared = _prepared(settings)
     library: Library = plugins.load(plugins.PROBES)[settings.probe]
     given = _addresses(library, settings)
@@ -65,7 +69,9 @@ def capture(settings: Capture) -> None:
         log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
-    _carry_out(settings, prepared, lambda run: run.begin(prepared.specs, library, targets))
+    keys = isinstance(settings, Tls) and settings.keys
+    begin = Tracer.begin_keys if keys else Tracer.begin
+    _carry_out(settings, prepared, lambda run: begin(run, prepared.specs, library, targets))
 
 
 def capture_shell(settings: Shell) -> None:
@@ -233,6 +239,10 @@ def _redactor(settings: Show) -> Redactor | None:
         raise UsageError(
             "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
             "and give it to pellucid replay"
+        )
+    if any(text.partition(":")[0] == KeyLogSink.format for text in settings.output):
+        raise UsageError(
+            "--redact masks credentials, and a key log holds nothing else: leave one of them out"
         )
     rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
     return Redactor(rules, sql=settings.redact_sql)

@@ -40,8 +40,8 @@ class Places:
         self._redact = False
         self._files: dict[int, RotatedFile] = {}
         self._dialers: dict[int, Dialer] = {}
-        self._shared: set[int] = set()
-        """Files that the log is appended to."""
+        self._staying: set[int] = set()
+        """Files that are appended to, by the log as well or by their own format."""
         self._wake = select.epoll()
         self._answers: list[tuple[Anything, int | None]] = []
 
@@ -64,9 +64,9 @@ class Places:
             self._files[number] = file = RotatedFile(spec.place, _limits(settings))
             return file.open()
         fd = open_output(spec.place)
-        if spec.shared:
+        if spec.stays:
             fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
-            self._shared.add(number)
+            self._staying.add(number)
         return fd
 
     def empty(self) -> None:
@@ -81,7 +81,7 @@ class Places:
                         "%s: what an earlier run left there is put aside as it was, not masked",
                         self._names[number],
                     )
-            elif stat.S_ISREG(status.st_mode) and number not in self._shared:
+            elif stat.S_ISREG(status.st_mode) and number not in self._staying:
                 empty_output(fd)
 
     def copies(self) -> list[int]:

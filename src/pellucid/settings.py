@@ -205,11 +205,21 @@ class Tls(Capture):
         help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
     )  # fmt: skip
     model: str = setting(
-        "-m", "--model", default="text", choices=("text",), help="What to capture: plaintext."
-    )
+        "-m", "--model", default="text", choices=("text", "key", "keylog"),
+        help="What to capture: `text` is plaintext, `keylog` (or `key`) the secrets of handshakes.",
+    )  # fmt: skip
+    keylogfile: str | None = setting(
+        "-k", "--keylogfile", default=None, metavar="FILE",
+        help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
+    )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
+
+    @property
+    def keys(self) -> bool:
+        """Whether secrets of handshakes are what is captured."""
+        return self.model in {"key", "keylog"}
 
     @property
     def files(self) -> tuple[Path, ...]:

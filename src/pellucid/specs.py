@@ -10,7 +10,7 @@ from pellucid.channel import MAX_FDS
 from pellucid.errors import UsageError
 from pellucid.outputs import name_of
 from pellucid.places import rotates
-from pellucid.sink import STDOUT, SinkSpec, parse_spec
+from pellucid.sink import STDOUT, ZSTD, SinkSpec, parse_spec
 from pellucid.sink.log import LogSink
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def sink_specs(
     specs = [parse_spec(text, sinks) for text in settings.output]
     if also is not None:
         specs.append(parse_spec(f"text:{also}", sinks))
+    specs = [spec._replace(appends=sinks[spec.format].appends) for spec in specs]
     _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
     places = [(user, str(path)) for user, path in others if path is not None]
@@ -67,6 +68,12 @@ def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: 
             raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
         if sinks[spec.format].needs_file and spec.compressed:
             raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+        if sinks[spec.format].appends and spec.place.endswith(ZSTD):
+            raise UsageError(
+                f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be"
+            )
+    if rotates(settings) and specs and all(spec.appends for spec in specs):
+        raise UsageError(f"{specs[0].format} does not rotate: leave out --rotate-size and --rotate-time")
     if rotates(settings) and not any(spec.may_rotate for spec in specs):
         raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
     if settings.rotate_keep and not rotates(settings):

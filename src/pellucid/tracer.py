@@ -14,6 +14,8 @@ from pellucid.attach.attacher import Attacher, attach_first
 from pellucid.attach.cgroups import cgroup, cgroup_of, root
 from pellucid.attach.filters import Filter, comms
 from pellucid.attach.images import Images
+from pellucid.attach.key_attacher import KeyAttacher
+from pellucid.attach.key_tracing import KeyTracing
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
 from pellucid.attach.shell_tracing import ShellTracing
@@ -27,6 +29,7 @@ from pellucid.model import End, Offsets, Target, Users
 from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
 from pellucid.places import Places
+from pellucid.probes.keylog import OBJECT as KEYLOG_OBJECT
 from pellucid.probes.plaintext import OBJECT
 from pellucid.probes.shell import OBJECT as SHELL_OBJECT
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from pellucid.settings import Capture
     from pellucid.sink import SinkSpec
 
-    Watching = Tracing | ShellTracing
+    Watching = Tracing | KeyTracing | ShellTracing
 
 OBJECT_ID = 1
 TICK_MS = 1000
@@ -69,6 +72,10 @@ class Tracer:
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
         self._begin(specs, lambda: self._watch(library, targets))
+
+    def begin_keys(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
+        """The same for the secrets of handshakes alone."""
+        self._begin(specs, lambda: self._watch_keys(library, targets))
 
     def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[ShellFile]) -> None:
         """The same for shells, with the names of this machine's users."""
@@ -105,16 +112,28 @@ class Tracer:
 
     def _watch(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
         """Load and attach; what is watched."""
-        settings = self._settings
         tracing = self._load()
-        attacher = Attacher(tracing, library, entry_only=settings.sites == "entry")
+        attacher = Attacher(tracing, library, entry_only=self._settings.sites == "entry")
+        return tracing, self._attach(attacher, library, targets)
+
+    def _watch_keys(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
+        """Load and attach; what is watched."""
+        with self._filter() as who:
+            ring = ring_bytes(self._settings.mapsize)
+            self._tracing = tracing = KeyTracing(KEYLOG_OBJECT, ring, who)
+        tracing.attach_tracepoints()
+        self._follow(tracing)
+        return tracing, self._attach(KeyAttacher(tracing, library), library, targets)
+
+    def _attach(self, attacher: Attacher, library: Library, targets: list[FoundTarget]) -> list[Target]:
+        """Attach to these, and to what else is mapped; they are told, and what turns up later will be."""
         self._images = images = Images()
-        first = attach_first(attacher, images, targets, demanded=bool(settings.files))
+        first = attach_first(attacher, images, targets, demanded=bool(self._settings.files))
         known = [target for _, target in first]
-        if not settings.files:  # else just these files are meant
+        if not self._settings.files:  # else just these files are meant
             self._arrivals = self._expect(library, images, attacher, first)
             known += self._arrivals.mapped()
-        return tracing, known
+        return known
 
     def _watch_shells(self, probe: ShellProbe, shells: list[ShellFile]) -> tuple[Watching, list[Target]]:
         """Load and attach; what is watched."""

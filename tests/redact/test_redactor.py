@@ -15,7 +15,7 @@ from pellucid import plugins
 from pellucid.model import Grpc, Message, Query, QueryError, Request, ServerSentEvent, WebSocket
 from pellucid.redact import Redactor, Rules
 from pellucid.sink import Output, SinkOptions
-from tests.sink.messages import WHO, answer, command, connection, http, lost, messages, raw, summary
+from tests.sink.messages import WHO, answer, command, connection, http, lost, messages, raw, secret, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,7 @@ OTHERS = [
     command(line=f"mysql --password {SECRET}"),
     command(line=f"curl -H 'Authorization: Bearer {SECRET}' \xff".encode("latin-1"), encoding="base64"),
     Shell(ts=WHO["ts"], line=f"mysql --password {SECRET}", arguments=[{"password": SECRET}]),
+    secret(secret=SECRET),
 ]
 
 

@@ -13,6 +13,7 @@ from pellucid.model import (
     Grpc,
     Headers,
     Http,
+    KeyLogLine,
     Lost,
     Message,
     Query,
@@ -82,6 +83,16 @@ def command(**changes: Any) -> Shell:
         "cwd": "/home/ada", "line": "ls x |\n  wc", "exit_code": 2, "duration_ms": 1.25, "ended": "done",
     }  # fmt: skip
     return Shell(**{**fields, **changes})
+
+
+def secret(**changes: Any) -> KeyLogLine:
+    """Return a secret of a handshake."""
+    fields = {
+        "ts": TS, "pid": 4711, "tid": 4712, "uid": 1000, "comm": "curl", "executable": "/usr/bin/curl", "container": None,
+        "library": "libssl.so.3", "started": "new", "label": "CLIENT_TRAFFIC_SECRET_0", "client_random": "5c" * 32,
+        "secret": "3f" * 32,
+    }  # fmt: skip
+    return KeyLogLine(**{**fields, **changes})
 
 
 def lost(**changes: Any) -> Lost:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pellucid.attach.facts import Fields
     from pellucid.attach.images import Images
     from pellucid.attach.library import Library
-    from pellucid.attach.loader import Tracing
     from pellucid.attach.points import Point
     from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
@@ -58,10 +57,31 @@ class Plan(NamedTuple):
     content: Content
 
 
+class Attaching(Protocol):
+    """A loaded object, as far as targets are concerned."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is little room for more."""
+        ...
+
+    def attach(self, target: FoundTarget, target_id: int, points: list[Point]) -> None:
+        """Attach to every point of one file, or raise BpfError and to none."""
+        ...
+
+    def describe(self, target_id: int, fields: Fields) -> None:
+        """Tell the programs where the connection objects of a target keep things. BpfError: there is no room."""
+        ...
+
+    def detach_targets(self, target_ids: Collection[int]) -> dict[int, str]:
+        """Remove the probes of these files; the names of those that had any, by number."""
+        ...
+
+
 class Attacher:
     """Plans and attaches, one target after the other."""
 
-    def __init__(self, tracing: Tracing, library: Library, *, entry_only: bool) -> None:
+    def __init__(self, tracing: Attaching, library: Library, *, entry_only: bool = False) -> None:
         self._tracing = tracing
         self._library = library
         self._entry_only = entry_only
@@ -82,15 +102,16 @@ class Attacher:
     def _content(self, found: FoundTarget) -> Content:
         digest = _digest(found.path) if found.how == "symbols" else None
         if digest is None:
-            return self._look_into(found)
+            return self.look_into(found)
         if digest not in self._contents:
-            content = self._look_into(found)
+            content = self.look_into(found)
             if len(self._contents) >= _MOST_KEPT:
                 del self._contents[next(iter(self._contents))]
             self._contents[digest] = content
         return self._contents[digest]
 
-    def _look_into(self, found: FoundTarget) -> Content:
+    def look_into(self, found: FoundTarget) -> Content:
+        """Where the probes of this file go. PellucidError where there is no such place."""
         sites = find_sites(found, self._library, entry_only=self._entry_only)
         _log_sites(found, sites)
         points = find_points(found, self._library, sites, entry_only=self._entry_only)

@@ -38,10 +38,13 @@ def functions_around(elf: Elf, places: Iterable[int]) -> list[Symbol]:
     ]
 
 
-def conduct_of(elf: Elf, symbol: Symbol) -> Conduct | None:
-    """What such a function does; None where that cannot be followed, or where no function begins there."""
+def conduct_of(elf: Elf, symbol: Symbol, *, loops: bool = False) -> Conduct | None:
+    """What such a function does; None where that cannot be followed, or where no function begins there.
+
+    `loops` as for `conduct`.
+    """
     try:
-        found = conduct(elf, symbol)
+        found = conduct(elf, symbol, loops=loops)
     except OpaqueError:
         return None
     return found if found.balanced else None

@@ -65,6 +65,15 @@ def writes_elsewhere(insn: Any, state: State) -> bool:
     )
 
 
+def bytes_read(insn: Any, state: State) -> set[Address]:
+    """The places of single bytes that an instruction moves to a register."""
+    if insn.mnemonic not in {"mov", "movzx"}:
+        return set()
+    source = insn.operands[1]
+    place = _place(insn, source, state) if source.type == X86_OP_MEM and source.size == 1 else None
+    return {place} if isinstance(place, Address) else set()
+
+
 def called(state: State) -> None:
     """A function was called: it may have written to the frame, if it can know where that is."""
     if EXPOSED in state or not isinstance(state.get("rsp"), Stack):

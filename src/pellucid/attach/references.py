@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from pellucid.attach.symbols import Elf
 
-LEA_RCX = b"\x48\x8d\x0d"  # lea place(%rip),%rcx: the fourth argument
-MOV_ECX = b"\xb9"  # mov $place,%ecx: the same in programs that are not relocated
+LEA_RSI = b"\x48\x8d\x35"  # lea place(%rip),%rsi: the second argument
+MOV_ESI = b"\xbe"  # mov $place,%esi: the same in programs that are not relocated
+LEA_RCX = b"\x48\x8d\x0d"  # the fourth
+MOV_ECX = b"\xb9"
 LEA_RDX = b"\x48\x8d\x15"  # the third
 MOV_EDX = b"\xba"
 CALL = b"\xe8"
+JUMP = b"\xe9"
 _DISTANCE = 4  # bytes
 _CHUNK = 1 << 20
 _LONGEST_TEXT = 4096
@@ -46,14 +49,23 @@ def texts_ending_with(elf: Elf, endings: tuple[bytes, ...]) -> list[int]:
     """
     pattern = re.compile(b"|".join(re.escape(ending + b"\0") for ending in endings))
     found: set[int] = set()
-    for address, data in _chunks(elf, executable=False, overlap=_LONGEST_TEXT):
-        for match in pattern.finditer(data):
-            found.add(address + _beginning(data, match.start()))
-            if len(found) > _MOST_TEXTS:
-                raise PellucidError(
-                    f"it has more than {_MOST_TEXTS} texts that end with {endings[0].decode()}"
-                )
+    for executable in (False, True):  # old linkers put constants beside the code
+        for address, data in _chunks(elf, executable=executable, overlap=_LONGEST_TEXT):
+            for match in pattern.finditer(data):
+                found.add(address + _beginning(data, match.start()))
+                if len(found) > _MOST_TEXTS:
+                    raise PellucidError(
+                        f"it has more than {_MOST_TEXTS} texts that end with {endings[0].decode()}"
+                    )
+        if found:
+            break
     return sorted(found)
+
+
+def second_arguments(elf: Elf, targets: Sequence[int]) -> list[Reference]:
+    """Where code loads one of these addresses, which are sorted, as a second argument."""
+    ranges = [range(target, target + 1) for target in targets]
+    return [*relative_references(elf, LEA_RSI, ranges), *absolute_references(elf, MOV_ESI, targets)]
 
 
 def loads(elf: Elf, targets: Sequence[int], relative: bytes, absolute: bytes) -> list[int]:
@@ -66,6 +78,11 @@ def loads(elf: Elf, targets: Sequence[int], relative: bytes, absolute: bytes) ->
 def calls(elf: Elf, function: int) -> list[int]:
     """Where code calls the function at this address."""
     return [place for place, _ in relative_references(elf, CALL, [range(function, function + 1)])]
+
+
+def jumps(elf: Elf, function: int) -> list[int]:
+    """Where code leaves its work to the function at this address (a tail call)."""
+    return [place for place, _ in relative_references(elf, JUMP, [range(function, function + 1)])]
 
 
 def relative_references(elf: Elf, opcode: bytes, targets: Sequence[range]) -> list[Reference]:

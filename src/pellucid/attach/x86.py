@@ -13,6 +13,7 @@ Calling convention: System V ABI, AMD64 supplement, 3.2.1 and 3.2.3.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -21,9 +22,11 @@ from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_
 from capstone.x86 import X86_OP_IMM, X86_OP_MEM
 
 from pellucid.attach.instructions import (
+    EXPOSED,
     ZERO,
     State,
     apply,
+    bytes_read,
     called,
     choose,
     copy,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 _CALLER_SAVED = (*ARGUMENTS, "rax", "r10", "r11", *VECTORS, ZERO)
 _LONGEST_FUNCTION = 4096  # bytes; a wrapper has 20 to 150
 _MOST_STEPS = 5000  # instructions interpreted for one function; a wrapper takes 20 to 200
+_ROUNDS = 8  # of a loop that are looked at one by one
 _ENDS = frozenset({"ud2", "hlt", "int3"})
 _IF_ZERO = {"je": True, "jne": False, "cmove": True, "cmovne": False}
 _COPIES = frozenset({"memcpy", "memmove"})
@@ -87,13 +91,18 @@ class Conduct(NamedTuple):
     """Whether each return finds the stack as it was at the entry: no code does that from its middle on."""
     unknown: str = ""
     """Which call goes wherever a pointer leads, where one does."""
+    bytes: frozenset[Address] = frozenset()
+    """From where it reads single bytes."""
 
 
-def conduct(elf: Elf, function: Symbol) -> Conduct:
-    """What the function does. Where its calls lead need not be known, unlike for `callees`."""
-    walk = _Walk(elf, function).run()
+def conduct(elf: Elf, function: Symbol, *, loops: bool = False) -> Conduct:
+    """What the function does. Where its calls lead need not be known, unlike for `callees`.
+
+    With `loops` it may go round: of what changes from one time to the next, the first few values are known.
+    """
+    walk = _Walk(elf, function, rounds=_ROUNDS if loops else None).run()
     calls = [(target if isinstance(target, int) else None, arguments) for target, arguments in walk.calls]
-    return Conduct(calls, walk.stores, walk.balanced, walk.unknown)
+    return Conduct(calls, walk.stores, walk.balanced, walk.unknown, frozenset(walk.bytes))
 
 
 def callees(does: Conduct) -> list[Callee]:
@@ -168,7 +177,9 @@ class _Walk:
     With `conditions` paths are kept apart by what decided for them, and their outcomes collected.
     """
 
-    def __init__(self, elf: Elf, function: Symbol, *, conditions: bool = False) -> None:
+    def __init__(
+        self, elf: Elf, function: Symbol, *, conditions: bool = False, rounds: int | None = None
+    ) -> None:
         if not 0 < function.size <= _LONGEST_FUNCTION:
             raise OpaqueError(f"{function.name} is {function.size} bytes long")
         self.calls: list[tuple[Target | None, tuple[Value, ...]]] = []
@@ -176,7 +187,11 @@ class _Walk:
         self.stores = False
         self.balanced = True
         self.unknown = ""
+        self.bytes: set[Address] = set()
         self._conditions = conditions
+        self._rounds = rounds
+        self._last: dict[int, State] = {}
+        self._times: Counter[int] = Counter()
         self._elf = elf
         self._name = function.name
         self._addresses = range(function.address, function.address + function.size)
@@ -190,6 +205,7 @@ class _Walk:
         seen = set()
         while pending:
             point = pending.pop()
+            self._forget_what_varies(point)
             place = self._place(point)
             if point.address == self._addresses.stop or place in seen:
                 continue  # past the end: behind a call that does not return, such as __stack_chk_fail
@@ -198,6 +214,16 @@ class _Walk:
                 raise OpaqueError(f"{self._name} cannot be followed at {point.address:#x}")
             pending += self._step(self._code[point.address], point)
         return self
+
+    def _forget_what_varies(self, point: _Point) -> None:
+        """Where execution has come by `rounds` times, go on with what was the same the last time."""
+        self._times[point.address] += 1
+        if self._rounds is None or self._times[point.address] <= self._rounds:
+            return
+        state, last = point.state, self._last.get(point.address, point.state)
+        for key in [key for key in state if key != EXPOSED and state[key] != last.get(key)]:
+            del state[key]
+        self._last[point.address] = dict(state)
 
     def _place(self, point: _Point) -> tuple[object, ...]:
         """What tells apart the times that execution comes by: nothing more, or paths multiply."""
@@ -229,6 +255,7 @@ class _Walk:
             return [moved, kept]
         else:
             self.stores |= writes_elsewhere(insn, point.state)
+            self.bytes |= bytes_read(insn, point.state)
             apply(insn, point.state)
         return [_Point(following, point.state, point.conditions)]
 

@@ -13,6 +13,7 @@ from pellucid.join.processes import path_of
 from pellucid.join.sessions import session_of
 from pellucid.join.shells import Shells
 from pellucid.model import (
+    LABELS,
     LOSS_REASONS,
     ROLES,
     Chunk,
@@ -31,6 +32,7 @@ from pellucid.model import (
     Gone,
     Left,
     Line,
+    Logged,
     Missed,
     Offsets,
     Open,
@@ -39,6 +41,7 @@ from pellucid.model import (
     Program,
     Prompted,
     Record,
+    Secret,
     Target,
     Totals,
     Typed,
@@ -97,6 +100,7 @@ class Join:
             Line: lambda record: self._commands(self._shells.line(record)),
             Typed: lambda record: self._commands(self._shells.typed(record)),
             Left: lambda record: self._commands(self._shells.left(record)),
+            Secret: self._secret,
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
@@ -203,6 +207,13 @@ class Join:
         for command in commands:
             ended = None if command.ended is None else command.ended + self._boot_to_wall
             yield command._replace(time=command.time + self._boot_to_wall, ended=ended)
+
+    def _secret(self, record: Secret) -> Iterator[Flow]:
+        self._bytes += len(record.bytes)
+        target = self._targets.get(record.target)
+        program = self._programs.get(record.pid, NOBODY)
+        _known(LABELS, record.label, "label")
+        yield Logged(record.time + self._boot_to_wall, record, program, target.library if target else "")
 
     def _clock(self, clock: Clock) -> Iterator[Flow]:
         self._boot_to_wall = clock.wall - clock.boot

@@ -13,7 +13,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pellucid.model import LOSS_REASONS, Chunk, Close, Command, Connection, Direction, Flow, Gap, Open, Totals
+from pellucid.model import (
+    LOSS_REASONS,
+    Chunk,
+    Close,
+    Command,
+    Connection,
+    Direction,
+    Flow,
+    Gap,
+    Logged,
+    Open,
+    Totals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +82,7 @@ class Select:
         for flow in flows:
             if isinstance(flow, Totals):
                 yield from self._end(flow)
-            elif isinstance(flow, Command):  # of no connection
+            elif isinstance(flow, Command | Logged):  # of no connection
                 yield flow
             else:
                 yield from self._take(flow)

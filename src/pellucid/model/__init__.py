@@ -2,7 +2,8 @@
 
     capture --Envelope--> decode --Record, Context--> join --Flow, Context--> parse --Message--> sink
       envelopes.py        records.py, context.py       flow.py               messages.py, http.py,
-                                                                                query.py, shell.py
+                                                                                query.py, shell.py,
+                                                                                secret.py
 
 All times between the kernel and `join` are nanoseconds of the boot clock; from `join` on they are
 nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
@@ -10,7 +11,19 @@ nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 
 
 from pellucid.model.context import Clock, Context, Drops, End, Offsets, Target, Users
 from pellucid.model.envelopes import Envelope, Kind
-from pellucid.model.flow import Chunk, Close, Command, Connection, Flow, Gap, Open, Program, Session, Totals
+from pellucid.model.flow import (
+    Chunk,
+    Close,
+    Command,
+    Connection,
+    Flow,
+    Gap,
+    Logged,
+    Open,
+    Program,
+    Session,
+    Totals,
+)
 from pellucid.model.http import Grpc, Headers, Http, Inside, Request, Response, ServerSentEvent, WebSocket
 from pellucid.model.messages import ConnectionEvent, Lost, Message, OnConnection, RawData, Summary, Text
 from pellucid.model.query import Query, QueryError, QueryShape
@@ -46,6 +59,7 @@ from pellucid.model.records import (
     u32,
     u64,
 )
+from pellucid.model.secret import KeyLogLine
 from pellucid.model.shell import Shell
 
 __all__ = [
@@ -78,9 +92,11 @@ __all__ = [
     "Headers",
     "Http",
     "Inside",
+    "KeyLogLine",
     "Kind",
     "Left",
     "Line",
+    "Logged",
     "Lost",
     "Message",
     "Missed",

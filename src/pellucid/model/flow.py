@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pellucid.model.records import Direction, Line
+    from pellucid.model.records import Direction, Line, Secret
 
 
 class Program(NamedTuple):
@@ -112,6 +112,15 @@ class Command(NamedTuple):
     truncated: bool
 
 
+class Logged(NamedTuple):
+    """A secret of a TLS handshake."""
+
+    time: int
+    secret: Secret
+    program: Program
+    library: str
+
+
 class Totals(NamedTuple):
     """The end of the stream, for the closing summary."""
 
@@ -129,4 +138,4 @@ class Totals(NamedTuple):
     """As in `Summary`; None where nobody has asked for them."""
 
 
-Flow = Open | Chunk | Gap | Close | Command | Totals
+Flow = Open | Chunk | Gap | Close | Command | Logged | Totals

@@ -17,13 +17,26 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import UNSET
 
-from pellucid.model import Chunk, Close, Command, Connection, Flow, Gap, Message, Open, Summary, Totals
+from pellucid.model import (
+    Chunk,
+    Close,
+    Command,
+    Connection,
+    Flow,
+    Gap,
+    Logged,
+    Message,
+    Open,
+    Summary,
+    Totals,
+)
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST, GROWTH, Budget
 from pellucid.parse.commands import shell_message
 from pellucid.parse.evict import make_room
 from pellucid.parse.failures import Failures
 from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
+from pellucid.parse.secrets import key_log_line
 from pellucid.parse.stream import Stream
 from pellucid.parse.times import rfc3339
 
@@ -69,8 +82,8 @@ class Parse:
                 return [connection_event(flow.connection, flow.time, "opened")]
             case Close():
                 return self._close(flow)
-            case Command():
-                return [shell_message(flow)]
+            case Command() | Logged():
+                return [_of_no_connection(flow)]
             case Totals():
                 return self._totals(flow)
             case _:
@@ -190,6 +203,10 @@ class Parse:
                 older=UNSET if totals.older is None else totals.older,
             ),
         ]
+
+
+def _of_no_connection(flow: Command | Logged) -> Message:
+    return shell_message(flow) if isinstance(flow, Command) else key_log_line(flow)
 
 
 def _tag(kind: type[Message]) -> str:

@@ -12,6 +12,7 @@ from pellucid.model import (
     ConnectionEvent,
     Grpc,
     Http,
+    KeyLogLine,
     Lost,
     Message,
     Query,
@@ -57,6 +58,7 @@ class Redactor:
             Shell: self._shell,
             RawData: self._raw,
             ConnectionEvent: self._connection,
+            KeyLogLine: _without_secret,
             Lost: _same,
             QueryShape: _same,  # its values are gone
             Summary: _same,
@@ -185,6 +187,10 @@ def _without_data(message: D) -> D:
 def _header(half: Request | Response, wanted: str) -> str:
     """The first value of a header, empty where there is none."""
     return next((value for name, value in half.headers if name.lower() == wanted), "")
+
+
+def _without_secret(message: KeyLogLine) -> KeyLogLine:
+    return msgspec.structs.replace(message, secret=MASK)
 
 
 def _same(message: Message) -> Message:

@@ -45,6 +45,9 @@ class Sink(ABC):
     needs_file: ClassVar[bool] = False
     """Whether only a regular file will do: the format changes what it has written."""
 
+    appends: ClassVar[bool] = False
+    """Whether a file keeps what it holds, and goes on behind it: such a file neither rotates nor is compressed."""
+
     def __init__(self, output: Output, options: SinkOptions) -> None:
         self._output = output
         self._options = options

@@ -11,7 +11,7 @@ from pellucid.sink.style import painter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pellucid.model import Headers, Message, OnConnection, Shell, Text
+    from pellucid.model import Headers, KeyLogLine, Message, OnConnection, Shell, Text
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.style import Style
 
@@ -27,7 +27,7 @@ class Page:
         """Time of day in UTC, to the millisecond: the same on every machine of an incident."""
         return self.paint("time", message.ts[11:23])
 
-    def who(self, message: OnConnection | Shell) -> str:
+    def who(self, message: OnConnection | Shell | KeyLogLine) -> str:
         """The program and its process."""
         return self.paint("who", escape(f"{message.comm}[{message.pid}]"))
 

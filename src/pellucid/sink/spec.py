@@ -40,7 +40,9 @@ class SinkSpec(NamedTuple):
     place: str
     """A file's path, `-` for standard output, or `tcp://` or `ws://`."""
     shared: bool = False
-    """The log goes there as well: what the file holds stays, and it does not rotate."""
+    """The log goes there as well."""
+    appends: bool = False
+    """What the format writes goes behind what the file holds already."""
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -53,9 +55,14 @@ class SinkSpec(NamedTuple):
         return self.place != STDOUT and not _SCHEME.match(self.place)
 
     @property
+    def stays(self) -> bool:
+        """Whether what the file holds stays, and it does not rotate."""
+        return self.shared or self.appends
+
+    @property
     def may_rotate(self) -> bool:
         """Whether it is a file that can give way to another."""
-        return self.is_file and not self.shared
+        return self.is_file and not self.stays
 
     @property
     def compressed(self) -> bool:

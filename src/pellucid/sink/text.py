@@ -16,6 +16,7 @@ from pellucid.model import (
     ConnectionEvent,
     Grpc,
     Http,
+    KeyLogLine,
     Lost,
     OnConnection,
     Query,
@@ -70,6 +71,7 @@ class TextSink(Sink):
             Query: query_lines,
             Shell: shell_lines,
             QueryShape: shape_lines,
+            KeyLogLine: _secret_lines,
             RawData: _data_lines,
             Lost: _lost_lines,
             ConnectionEvent: _connection_lines if options.verbose else _nothing,
@@ -166,6 +168,11 @@ def _connection_lines(page: Page, message: ConnectionEvent) -> Iterator[str]:
 
 def _nothing(_page: Page, _message: Message) -> Iterable[str]:
     return ()
+
+
+def _secret_lines(page: Page, message: KeyLogLine) -> Iterator[str]:
+    line = f"{message.label} {message.client_random} {message.secret}"
+    yield f"{page.time(message)} {page.who(message)} {line}"
 
 
 def _other_lines(page: Page, message: Message) -> Iterator[str]:

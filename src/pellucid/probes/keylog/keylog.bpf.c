@@ -9,10 +9,10 @@ volatile u32 stopped SEC(".data.stop") = 0;
 SEC("uprobe")
 int secret_logged(struct pt_regs *ctx)
 {
-	u32 target = bpf_get_attach_cookie(ctx);
+	u64 cookie = bpf_get_attach_cookie(ctx);
 	struct found_secret found = {};
 
-	if (!stopped && wanted() && read_logged(ctx, target, &found) && say_secret(&found, target, 0))
+	if (!stopped && wanted() && read_secret(ctx, cookie, &found) && say_secret(&found, cookie, 0))
 		know_logged(&found);
 	return 0;
 }

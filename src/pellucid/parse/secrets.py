@@ -1,0 +1,35 @@
+"""Secrets of handshakes as messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.model import LABELS, KeyLogLine
+from pellucid.parse.times import rfc3339
+
+if TYPE_CHECKING:
+    from pellucid.model import Logged
+
+_ENCRYPTED_SIZE = 8
+"""Bytes of an encrypted premaster secret that a line `RSA` begins with."""
+
+
+def key_log_line(logged: Logged) -> KeyLogLine:
+    """Show a secret."""
+    secret, program = logged.secret, logged.program
+    label = LABELS[secret.label]
+    random = secret.random[:_ENCRYPTED_SIZE] if label == "RSA" else secret.random
+    return KeyLogLine(
+        ts=rfc3339(logged.time),
+        pid=secret.pid,
+        tid=secret.tid,
+        uid=secret.uid,
+        comm=secret.comm.split(b"\0", 1)[0].decode(errors="replace"),
+        executable=program.executable,
+        container=program.container,
+        library=logged.library,
+        started="mid" if secret.mid else "new",
+        label=label,
+        client_random=random.hex(),
+        secret=secret.bytes.hex(),
+    )
