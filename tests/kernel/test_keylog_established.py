@@ -6,14 +6,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+import pytest
 
 from tests.kernel.running import free_port, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
 from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.kernel.running import Capture, Programs, Tls
 
@@ -26,6 +28,8 @@ class Client:
     """tests/victims/keep_alive.py: its connections, and its own key log of them."""
 
     def __init__(self, programs: Programs, tls: Tls, port: int, folder: Path) -> None:
+        self.port = port
+        """The server's."""
         self._log = folder / "own.keys"
         self._process = programs.start(
             sys.executable, SOURCES / "keep_alive.py", str(port), tls.cert, self._log, *KINDS,
@@ -36,6 +40,13 @@ class Client:
         randoms = list(dict.fromkeys(line.split()[1] for line in kept))
         self.lines = [sorted(line for line in kept if line.split()[1] == random) for random in randoms]
         """What it has logged of each connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:  # closes its pipes, which ends it
+            pass
 
     def _wait(self) -> None:
         assert self._process.stdout
@@ -53,6 +64,14 @@ class Client:
         return sorted(line for number in numbers for line in self.lines[number])
 
 
+@pytest.fixture
+def client(programs: Programs, tls: Tls, tmp_path: Path) -> Iterator[Client]:
+    """A client with a connection of each kind to an nginx."""
+    nginx = Nginx(programs, tls, tmp_path / "nginx")
+    with Client(programs, tls, nginx.port, tmp_path) as connected:
+        yield connected
+
+
 def logged(keys: Path) -> list[str]:
     """The lines of a key log, sorted; one that is written twice is there twice."""
     return sorted(line for line in keys.read_text().splitlines() if not line.startswith("#"))
@@ -65,13 +84,13 @@ def probing(run: Capture) -> int:
     return len({found[1] for text in links if (found := re.search(r"^prog_id:\s*(\d+)", text, re.MULTILINE))})
 
 
-def test_both_ends(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+def test_both_ends(
+    client: Client, programs: Programs, capture: Callable[..., Capture], tmp_path: Path
+) -> None:
     """Of TLS 1.2 and 1.3, new and resumed, nginx and Python, the lines are those of the client's own log; when the
     last connection was read no probe is left on reads and writes, and connections to come are logged as ever.
     """
     keys = tmp_path / "keys"
-    nginx = Nginx(programs, tls, tmp_path / "nginx")
-    client = Client(programs, tls, nginx.port, tmp_path)
     run = capture("-m", "keylog", "-k", str(keys))
     client.ask(0, 1, 2, 3)
     client.ask(0, 1, 2, 3)
@@ -81,7 +100,7 @@ def test_both_ends(tls: Tls, programs: Programs, capture: Callable[..., Capture]
     wait_for(lambda: probing(run) == 1, "the temporary probes to go")
     own = tmp_path / "later.keys"
     programs.run(
-        "openssl", "s_client", "-connect", f"127.0.0.1:{nginx.port}", "-keylogfile", own, input=b"Q\n"
+        "openssl", "s_client", "-connect", f"127.0.0.1:{client.port}", "-keylogfile", own, input=b"Q\n"
     )
     expected = sorted([*client.lines_of(*range(len(KINDS))), *logged(own)])
     wait_for(lambda: logged(keys) == expected, "the secrets of all connections")
@@ -90,16 +109,15 @@ def test_both_ends(tls: Tls, programs: Programs, capture: Callable[..., Capture]
     assert logged(keys) == expected
 
 
-def test_idle(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+def test_idle(client: Client, capture: Callable[..., Capture], tmp_path: Path) -> None:
     """After the stated time the probes are gone, and what was idle is counted, at both ends; what it does later
     is not seen.
     """
     keys = tmp_path / "keys"
-    nginx = Nginx(programs, tls, tmp_path / "nginx")
-    client = Client(programs, tls, nginx.port, tmp_path)
     run = capture("-m", "keylog", "-k", str(keys), "--established", "2")
     client.ask(1, 2)
-    wait_for(lambda: probing(run) == 1, "the time to be over")
+    wait_for(lambda: "have been read" in run.log.read_text(), "the time to be over")
+    assert probing(run) == 1
     client.ask(*range(len(KINDS)))
     summary = run.stop()[-1]
     assert logged(keys) == client.lines_of(1, 2)
@@ -107,11 +125,9 @@ def test_idle(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp
     assert f"of {ENDS} connections that were there before, 4 have been read" in run.log.read_text()
 
 
-def test_not_at_all(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+def test_not_at_all(client: Client, capture: Callable[..., Capture], tmp_path: Path) -> None:
     """With --established 0 no probe is ever on reads and writes, and nothing is said of older connections."""
     keys = tmp_path / "keys"
-    nginx = Nginx(programs, tls, tmp_path / "nginx")
-    client = Client(programs, tls, nginx.port, tmp_path)
     run = capture("-m", "keylog", "-k", str(keys), "--established", "0")
     assert probing(run) == 1
     client.ask(*range(len(KINDS)))
@@ -131,20 +147,21 @@ def test_key_updates(tls: Tls, programs: Programs, capture: Callable[..., Captur
         "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256", "-keylogfile", logs[0],
     )  # fmt: skip
     wait_for_port(port)
-    client = programs.start(
+    with programs.start(
         "openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-keylogfile", logs[1],
-        stdin=PIPE, stdout=PIPE, bufsize=0,
-    )  # fmt: skip
-    assert client.stdin
-    assert client.stdout
-    for command in (b"K\n", b"k\n", b"K\n"):  # s_client(1), connected commands
-        client.stdin.write(command)
-        wait_for(lambda: b"KEYUPDATE" in client.stdout.readline(), "a key update")
-    client.stdin.write(b"abc\n")
-    wait_for(lambda: client.stdout.readline() == b"cba\n", "the answer")
-    run = capture("-m", "keylog", "-k", str(keys))
-    client.stdin.write(b"def\n")
-    wait_for(lambda: client.stdout.readline() == b"fed\n", "another answer")
+        stdin=PIPE, stdout=PIPE, stderr=subprocess.STDOUT, bufsize=0,
+    ) as client:  # fmt: skip
+        assert client.stdin
+        said = client.stdout
+        assert said
+        for command in (b"K\n", b"k\n", b"K\n"):  # s_client(1), connected commands
+            client.stdin.write(command)
+            wait_for(lambda: b"KEYUPDATE" in said.readline(), "a key update")
+        client.stdin.write(b"abc\n")
+        wait_for(lambda: said.readline() == b"cba\n", "the answer")
+        run = capture("-m", "keylog", "-k", str(keys))
+        client.stdin.write(b"def\n")
+        wait_for(lambda: said.readline() == b"fed\n", "another answer")
     own = sorted(line for line in logged(logs[1]) if "TRAFFIC_SECRET_N" not in line)
     wait_for(lambda: logged(keys) == own, "the secrets")
     assert set(own) <= set(logged(logs[0]))

@@ -27,6 +27,7 @@ from pellucid.model import (
     Direction,
     Drops,
     End,
+    Established,
     Flow,
     Gap,
     Gone,
@@ -100,7 +101,8 @@ class Join:
             Line: lambda record: self._commands(self._shells.line(record)),
             Typed: lambda record: self._commands(self._shells.typed(record)),
             Left: lambda record: self._commands(self._shells.left(record)),
-            Secret: self._secret,
+            Secret: self._logged,
+            Established: self._established,
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
@@ -207,6 +209,18 @@ class Join:
         for command in commands:
             ended = None if command.ended is None else command.ended + self._boot_to_wall
             yield command._replace(time=command.time + self._boot_to_wall, ended=ended)
+
+    def _logged(self, record: Secret) -> Iterator[Flow]:
+        """A secret from the kernel. Of an older connection it is the only one: the master secret."""
+        if record.mid:
+            self._older["read"] += 1
+        return self._secret(record)
+
+    def _established(self, record: Established) -> Iterator[Flow]:
+        secrets = list(self._objects.secrets(record))
+        self._older["read" if secrets else "unproven"] += 1
+        for secret in secrets:
+            yield from self._secret(secret)
 
     def _secret(self, record: Secret) -> Iterator[Flow]:
         self._bytes += len(record.bytes)
