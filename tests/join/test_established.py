@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.join import Join
 from pellucid.join.established import HASHES, Objects, derive, search
-from pellucid.model import LABELS, Established
+from pellucid.model import LABELS, Clock, Drops, End, Established, Logged, Secret, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pellucid.model import Context, Record
 
 AES_128_GCM_SHA256, AES_256_GCM_SHA384 = 0x1301, 0x1302
 KEPT = [
@@ -105,3 +108,38 @@ def test_other_suites(cipher: int) -> None:
 def test_foreign_memory(held: bytes, algorithm: str) -> None:
     """Whatever else lies in memory, no secret is found in it, and nothing is raised."""
     assert search(algorithm, held) is None
+
+
+def totals(*values: Record | Context) -> dict[str, int] | None:
+    """What a capture with these says of older connections at its end."""
+    join = Join()
+    for value in (Clock(boot=0, wall=0), *values):
+        list(join(value))
+    (last,) = join(End(9))
+    assert isinstance(last, Totals)
+    return last.older
+
+
+def master(*, mid: int) -> Secret:
+    """A master secret of TLS 1.2."""
+    return Secret(5, 0x1000, 1, 7, 8, 9, 0, mid, b"curl", bytes(range(32)), bytes(48))
+
+
+def test_older_connections_are_counted() -> None:
+    """At the end it is told how many ends were read, how many could not be proven, and how many never showed up."""
+    records = record(memory()), record(memory()), master(mid=1), master(mid=0), record(bytes(4096))
+    unread = Drops(seen_bytes=0, lost={}, unread_older=7)
+    assert totals(*records, unread) == {"read": 3, "unproven": 1, "unread": 7}
+
+
+def test_nothing_is_said_where_nobody_looked() -> None:
+    """A capture that does not look for older connections does not count them."""
+    assert totals(master(mid=0), Drops(seen_bytes=0, lost={})) is None
+
+
+def test_flow() -> None:
+    """A record becomes one logged secret for each line of the key log, by the wall clock."""
+    join = Join()
+    list(join(Clock(boot=1, wall=1001)))
+    flows = list(join(record(memory())))
+    assert [flow.time for flow in flows if isinstance(flow, Logged)] == [1005] * len(SECRETS)

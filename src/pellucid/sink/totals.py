@@ -39,7 +39,7 @@ def summary_lines(page: Page, message: Summary) -> Iterator[str]:
     if message.undecided:
         undecided = f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
         yield f"{time} {page.paint('warning', undecided)}"
-    if message.older:
+    if message.older and any(message.older.values()):
         yield f"{time} older connections: {_older(message.older)}"
     if not message.complete:
         yield f"{time} {page.paint('warning', _INCOMPLETE)}"
