@@ -212,6 +212,11 @@ class Tls(Capture):
         "-k", "--keylogfile", default=None, metavar="FILE",
         help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
     )  # fmt: skip
+    established: float = setting(
+        "--established", default=60.0, metavar="SECONDS", most=1 << 20,
+        help="With -m keylog: read the secrets of connections that are there already, as these are used in this time. "
+        "0: not at all.",
+    )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )

@@ -32,6 +32,7 @@ from pellucid.places import Places
 from pellucid.probes.keylog import OBJECT as KEYLOG_OBJECT
 from pellucid.probes.plaintext import OBJECT
 from pellucid.probes.shell import OBJECT as SHELL_OBJECT
+from pellucid.settings import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,7 +115,8 @@ class Tracer:
         """Load and attach; what is watched."""
         tracing = self._load()
         attacher = Attacher(tracing, library, entry_only=self._settings.sites == "entry")
-        return tracing, self._attach(attacher, library, targets)
+        self._images = images = Images()
+        return tracing, self._attach(attacher, library, images, targets)
 
     def _watch_keys(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
         """Load and attach; what is watched."""
@@ -123,11 +125,15 @@ class Tracer:
             self._tracing = tracing = KeyTracing(KEYLOG_OBJECT, ring, who)
         tracing.attach_tracepoints()
         self._follow(tracing)
-        return tracing, self._attach(KeyAttacher(tracing, library), library, targets)
-
-    def _attach(self, attacher: Attacher, library: Library, targets: list[FoundTarget]) -> list[Target]:
-        """Attach to these, and to what else is mapped; they are told, and what turns up later will be."""
         self._images = images = Images()
+        if isinstance(self._settings, Tls) and self._settings.established:
+            tracing.look_back(library, images, self._settings.established)
+        return tracing, self._attach(KeyAttacher(tracing, library), library, images, targets)
+
+    def _attach(
+        self, attacher: Attacher, library: Library, images: Images, targets: list[FoundTarget]
+    ) -> list[Target]:
+        """Attach to these, and to what else is mapped; they are told, and what turns up later will be."""
         first = attach_first(attacher, images, targets, demanded=bool(self._settings.files))
         known = [target for _, target in first]
         if not self._settings.files:  # else just these files are meant
@@ -280,6 +286,8 @@ class Tracer:
             self._tell_unsaid_ends(self._tracing)
         if self._arrivals:
             self._arrivals.renew()
+        if isinstance(self._tracing, KeyTracing) and self._tracing.older:
+            self._tracing.older.renew()
 
     def _all_have_ended(self) -> bool:
         """Whether nobody is left of those that `--follow` means."""

@@ -92,9 +92,38 @@ static void hex(const char *name, const unsigned char *bytes, size_t size)
 	printf("\", ");
 }
 
+/* What the library's own key log has. */
+static struct {
+	const void *ssl;
+	char text[256];
+} lines[64];
+static unsigned int line_count;
+
+static void log_line(const void *ssl, const char *line)
+{
+	must(line_count < sizeof(lines) / sizeof(*lines), "room for the key log");
+	lines[line_count].ssl = ssl;
+	snprintf(lines[line_count++].text, sizeof(lines->text), "%s", line);
+}
+
+static void key_log(const void *ssl)
+{
+	const char *before = "";
+
+	printf("\"key_log\": [");
+	for (unsigned int i = 0; i < line_count; i++) {
+		if (lines[i].ssl != ssl)
+			continue;
+		printf("%s\"%s\"", before, lines[i].text);
+		before = ", ";
+	}
+	printf("], ");
+}
+
 static void tell(void *ssl, const char *end, int resumed)
 {
-	unsigned char client_random[32], server_random[32];
+	unsigned char client_random[32], server_random[32], master_key[48] = {0};
+	void *session = CALL(void *, "SSL_get_session", ssl);
 	const unsigned char *alpn;
 	unsigned int alpn_size;
 	void *cipher = CALL(void *, "SSL_get_current_cipher", ssl);
@@ -103,18 +132,21 @@ static void tell(void *ssl, const char *end, int resumed)
 	must(CALL(int, "SSL_session_reused", ssl) == resumed, "resumption");
 	CALL(size_t, "SSL_get_client_random", ssl, client_random, sizeof(client_random));
 	CALL(size_t, "SSL_get_server_random", ssl, server_random, sizeof(server_random));
+	CALL(size_t, "SSL_SESSION_get_master_key", session, master_key, sizeof(master_key));
 	CALL(void, "SSL_get0_alpn_selected", ssl, &alpn, &alpn_size);
 	printf("{\"ssl\": %lu, \"end\": \"%s\", ", (unsigned long)ssl, end);
 	hex("client_random", client_random, sizeof(client_random));
 	hex("server_random", server_random, sizeof(server_random));
+	hex("master_key", master_key, sizeof(master_key));
 	hex("alpn", alpn, alpn_size);
+	key_log(ssl);
 	printf("\"alpn_length\": %u, \"is_server\": %d, \"version\": %d, ", alpn_size,
 	       CALL(int, "SSL_is_server", ssl), CALL(int, "SSL_version", ssl));
 	printf("\"cipher\": %d, \"server_name\": \"%s\", ",
 	       CALL(unsigned int, "SSL_CIPHER_get_id", cipher) & 0xffff, name ? name : "");
 	printf("\"cipher_object\": %lu, \"session\": %lu, \"rbio\": %lu, \"wbio\": %lu}\n",
-	       (unsigned long)cipher, CALL(unsigned long, "SSL_get_session", ssl),
-	       CALL(unsigned long, "SSL_get_rbio", ssl), CALL(unsigned long, "SSL_get_wbio", ssl));
+	       (unsigned long)cipher, (unsigned long)session, CALL(unsigned long, "SSL_get_rbio", ssl),
+	       CALL(unsigned long, "SSL_get_wbio", ssl));
 }
 
 /* A handshake; `session` is one to resume, or null. Returns the client. */
@@ -166,6 +198,8 @@ static int talk(int argc, char **argv)
 		must(CALL(int, "SSL_CTX_use_certificate_file", server_ctx, argv[3], 1) == 1, argv[3]);
 		must(CALL(int, "SSL_CTX_use_PrivateKey_file", server_ctx, argv[4], 1) == 1, argv[4]);
 		set_name_callback(server_ctx);
+		CALL(void, "SSL_CTX_set_keylog_callback", client_ctx, log_line);
+		CALL(void, "SSL_CTX_set_keylog_callback", server_ctx, log_line);
 		CALL(void, "SSL_CTX_set_alpn_select_cb", server_ctx, select_alpn, NULL);
 		client = shake_hands(client_ctx, server_ctx, NULL);
 		if (version == 0x303) /* 1.3 sends its tickets later */

@@ -124,6 +124,17 @@ struct secret {
 	u8 bytes[];
 };
 
+struct established {
+	struct head head;
+	u64 object;
+	u32 target;
+	u32 pid, tid, uid;
+	u16 cipher;
+	char comm[16];
+	u8 random[32];
+	u8 bytes[];
+};
+
 typedef const volatile u16 port;
 typedef signed char bytes4[4];
 
@@ -190,7 +201,7 @@ const volatile u64 cgroups[8] SEC(".rodata");
 const volatile struct head start SEC(".rodata");
 
 u64 tags[] SEC(".data");
-u64 tags[11];
+u64 tags[12];
 
 SEC("uprobe")
 int emit(void *context)
@@ -206,5 +217,6 @@ int emit(void *context)
 	tags[8] = TAG(struct typed);
 	tags[9] = TAG(struct left);
 	tags[10] = TAG(struct secret);
+	tags[11] = TAG(struct established);
 	return only_pid;
 }

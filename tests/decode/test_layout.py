@@ -16,6 +16,7 @@ from pellucid.model import (
     RECORDS,
     Closed,
     Data,
+    Established,
     Gone,
     Left,
     Line,
@@ -59,12 +60,16 @@ SAMPLES = [
         Secret(1, 2, 3, 4, 5, 6, 7, 1, b"comm".ljust(16, b"\0"), bytes(range(32)), b"key"),
         struct.pack("<II2Q4I2B16s", 0, 93, 1, 2, 3, 4, 5, 6, 7, 1, b"comm") + bytes(range(32)) + b"key",
     ),
+    (
+        Established(1, 2, 3, 4, 5, 6, 0x1302, b"comm".ljust(16, b"\0"), bytes(range(32)), b"memory"),
+        struct.pack("<II2Q4IH16s", 0, 96, 1, 2, 3, 4, 5, 6, 0x1302, b"comm") + bytes(range(32)) + b"memory",
+    ),
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
 FIXED = {
     Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
-    Secret: 90,
+    Secret: 90, Established: 90,
 }  # fmt: skip
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.

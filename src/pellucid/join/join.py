@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.container import container_id
 from pellucid.errors import FormatError
 from pellucid.join.addresses import endpoint
+from pellucid.join.established import Objects
 from pellucid.join.processes import path_of
 from pellucid.join.sessions import session_of
 from pellucid.join.shells import Shells
@@ -25,6 +27,7 @@ from pellucid.model import (
     Direction,
     Drops,
     End,
+    Established,
     Flow,
     Gap,
     Gone,
@@ -78,6 +81,8 @@ class Join:
         self._targets: dict[int, Target] = {}
         self._programs: dict[int, Program] = {}
         self._shells = Shells()
+        self._objects = Objects()
+        self._older: Counter[str] = Counter()
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -96,7 +101,8 @@ class Join:
             Line: lambda record: self._commands(self._shells.line(record)),
             Typed: lambda record: self._commands(self._shells.typed(record)),
             Left: lambda record: self._commands(self._shells.left(record)),
-            Secret: self._secret,
+            Secret: self._logged,
+            Established: self._established,
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
@@ -204,6 +210,18 @@ class Join:
             ended = None if command.ended is None else command.ended + self._boot_to_wall
             yield command._replace(time=command.time + self._boot_to_wall, ended=ended)
 
+    def _logged(self, record: Secret) -> Iterator[Flow]:
+        """A secret from the kernel. Of an older connection it is the only one: the master secret."""
+        if record.mid:
+            self._older["read"] += 1
+        return self._secret(record)
+
+    def _established(self, record: Established) -> Iterator[Flow]:
+        secrets = list(self._objects.secrets(record))
+        self._older["read" if secrets else "unproven"] += 1
+        for secret in secrets:
+            yield from self._secret(secret)
+
     def _secret(self, record: Secret) -> Iterator[Flow]:
         self._bytes += len(record.bytes)
         target = self._targets.get(record.target)
@@ -259,7 +277,15 @@ class Join:
             self._drops.seen_bytes or self._bytes,
             lost,
             end.complete,
+            older=self._older_connections(),
         )
+
+    def _older_connections(self) -> dict[str, int] | None:
+        """As in `Summary`."""
+        unread = self._drops.unread_older
+        if unread is None and not self._older:
+            return None
+        return {**self._older, "unread": unread or 0}
 
     def finish(self) -> Iterator[Flow]:
         """What is still to be said when the stream had begun and broke off without an `End`."""

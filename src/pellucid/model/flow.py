@@ -134,6 +134,8 @@ class Totals(NamedTuple):
     """False when the stream broke off, as in `Summary`."""
     undecided: int | None = None
     """As in `Summary`; None where connections are not selected."""
+    older: dict[str, int] | None = None
+    """As in `Summary`; None where nobody has asked for them."""
 
 
 Flow = Open | Chunk | Gap | Close | Command | Logged | Totals

@@ -185,9 +185,30 @@ class Secret(NamedTuple):
     bytes: Tail
 
 
-Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left | Secret
+class Established(NamedTuple):
+    """The library's object of a TLS 1.3 connection that is older than the probe: what its secrets are found in."""
+
+    time: u64
+    object: u64
+    """Its address in the process."""
+    target: u32
+    pid: u32
+    tid: u32
+    uid: u32
+    cipher: u16
+    """IANA's number of the suite."""
+    comm: Comm
+    random: Random
+    """The client's."""
+    bytes: Tail
+    """Its memory, from its beginning on."""
+
+
+Record = (
+    Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left | Secret | Established
+)
 RECORDS: tuple[type[Record], ...] = (
-    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Secret,
+    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Secret, Established,
 )  # fmt: skip
 
 LABELS = (
