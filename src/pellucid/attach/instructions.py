@@ -68,7 +68,7 @@ def bytes_read(insn: Any, state: State) -> set[Address]:
     if insn.mnemonic not in {"mov", "movzx"}:
         return set()
     source = insn.operands[1]
-    place = _place(insn, source, state) if source.type == X86_OP_MEM and source.size == 1 else None
+    place = _place(insn, source, state) if source.type == MEMORY and source.size == 1 else None
     return {place} if isinstance(place, Address) else set()
 
 
