@@ -79,6 +79,8 @@ def capture_shell(settings: Shell) -> None:
     if settings.pid is not None:
         require(PROCESS_NUMBERS)
     pid = None if settings.follow else settings.pid  # a child may run another shell than its parent
+    if settings.commands:
+        probe = probe.with_commands()
     shells = find_shells(probe, settings.files, pid)
     _carry_out(settings, prepared, lambda run: run.begin_shells(prepared.specs, probe, shells))
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from pellucid.probes.shell.probe import ShellProbe
 
 _TRACEPOINTS = (("process_exit", "sched_process_exit"), ("process_exec", "sched_process_exec"))
+_UPROBES = (
+    "readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken",
+    "words_returned", "command_returned", "builtin_entered", "function_entered", "it_returned", "code_entered",
+)  # fmt: skip
 _KEY = struct.Struct("<I")
 
 
@@ -53,7 +57,7 @@ class ShellTracing:
         who.size_maps(self._object)
         set_constants(self._object, self._types, who.constants())
         if self._multi:
-            for name in ("readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken"):
+            for name in _UPROBES:
                 self._object.program(name).for_uprobe_multi()
         self._object.load()
         who.fill(self._object)
@@ -61,7 +65,8 @@ class ShellTracing:
 
     def attach_tracepoints(self) -> None:
         """Attach what belongs to no shell: the ends of processes, and with `--follow` their beginnings."""
-        fork = (("process_fork", "sched_process_fork"),) if self._who.follow else ()
+        forks = self._who.follow or self._probe.forks_tell
+        fork = (("process_fork", "sched_process_fork"),) if forks else ()
         for program, tracepoint in (*_TRACEPOINTS, *fork):
             self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
 

@@ -5,7 +5,7 @@ bash exports every function and variable, for its loadable builtins; zsh exports
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,23 @@ class ShellProbe:
     the return. In the order in which they are attached: no line is seen without the question for it."""
     variables: dict[str, str]
     """By the name in `struct variables` (bpf/typed.h) that in the shell."""
+    command_probes: tuple[tuple[str, str], ...] = ()
+    """Those besides, with `--commands`."""
+    command_variables: dict[str, str] = field(default_factory=dict)
+    """Those besides, with `--commands`."""
+
+    @property
+    def forks_tell(self) -> bool:
+        """Whether what a shell runs can only be told when it forks."""
+        return "code_entered" in dict(self.probes)
+
+    def with_commands(self) -> ShellProbe:
+        """The same, for what is run as well as for what is typed."""
+        return replace(
+            self,
+            probes=(*self.probes, *self.command_probes),
+            variables={**self.variables, **self.command_variables},
+        )
 
 
 BASH = ShellProbe(
@@ -37,10 +54,31 @@ BASH = ShellProbe(
         "buffer": "rl_line_buffer",
         "interactive": "interactive_shell",
     },
+    command_probes=(("command_returned", "execute_command_internal"), ("words_returned", "expand_words")),
+    command_variables={
+        "source": "the_printed_command",
+        "script": "dollar_vars",
+        "lineno": "line_number",
+        "functions": "variable_context",
+        "subshells": "subshell_level",
+    },
 )
 
 ZSH = ShellProbe(
     name="zsh",
     probes=(("line_returned", "zleentry"), ("zle_entered", "zleentry")),
     variables={"status": "lastval", "directory": "pwd"},
+    command_probes=(
+        ("it_returned", "execbuiltin"),
+        ("it_returned", "doshfunc"),
+        ("builtin_entered", "execbuiltin"),
+        ("function_entered", "doshfunc"),
+        ("code_entered", "execode"),
+    ),
+    command_variables={
+        "script": "argzero",
+        "lineno": "lineno",
+        "functions": "locallevel",
+        "subshells": "zsh_subshell",
+    },
 )

@@ -7,8 +7,8 @@
  */
 
 #include "filter.h"
+#include "ran.h"
 #include "stack.h"
-#include "typed.h"
 #include <bpf/bpf_tracing.h>
 
 /* A shell that was seen. */
@@ -67,8 +67,9 @@ static __always_inline void left(u8 replaced)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	u32 pid = this_process();
 	struct left *r;
+	bool reads = !bpf_map_delete_elem(&readers, &pid);
 
-	if (bpf_map_delete_elem(&readers, &pid))
+	if (!(replaced ? runs_on(pid) : !bpf_map_delete_elem(&runners, &pid)) && !reads)
 		return;
 	r = RECORD(left, sizeof(*r));
 	if (!r) {
@@ -149,6 +150,68 @@ int line_taken(struct pt_regs *ctx)
 	return 0;
 }
 
+/* bash: expand_words(list) of a simple command, the only one that asks for all expansions. */
+SEC("uprobe")
+int words_returned(struct pt_regs *ctx)
+{
+	/* WORD_LIST and WORD_DESC in bash's command.h, which loadable builtins are compiled with */
+	struct list words = {.node = PT_REGS_RC(ctx), .word_at = 8, .described = 1};
+
+	say_command(ctx, PT_REGS_SP(ctx) - RETURN_ADDRESS, &words);
+	return 0;
+}
+
+/* bash: execute_command_internal(command, ...), whose return is the status; it lies above its words'
+ * expansion. */
+SEC("uprobe")
+int command_returned(struct pt_regs *ctx)
+{
+	if (wanted())
+		say_finished(PT_REGS_SP(ctx) - RETURN_ADDRESS, PT_REGS_RC(ctx));
+	return 0;
+}
+
+/* zsh: execbuiltin(words, settings, ...). struct linklist and struct linknode are in its zsh.h, which modules
+ * are compiled with. */
+SEC("uprobe")
+int builtin_entered(struct pt_regs *ctx)
+{
+	struct list words = {.word_at = 16};
+
+	words.node = pointer_at(PT_REGS_PARM1(ctx));
+	words.settings = pointer_at(PT_REGS_PARM2(ctx));
+	say_command(ctx, PT_REGS_SP(ctx), &words);
+	return 0;
+}
+
+/* zsh: doshfunc(function, words, ...) */
+SEC("uprobe")
+int function_entered(struct pt_regs *ctx)
+{
+	struct list words = {.word_at = 16};
+
+	words.node = pointer_at(PT_REGS_PARM2(ctx));
+	say_command(ctx, PT_REGS_SP(ctx), &words);
+	return 0;
+}
+
+/* zsh: either of them, whose return is the status. */
+SEC("uprobe")
+int it_returned(struct pt_regs *ctx)
+{
+	if (wanted())
+		say_finished(PT_REGS_SP(ctx) - RETURN_ADDRESS + 1, PT_REGS_RC(ctx));
+	return 0;
+}
+
+/* zsh: execode(program, ...), which everything that is read or evaluated goes through. */
+SEC("uprobe")
+int code_entered(struct pt_regs *ctx)
+{
+	say_may_run(ctx);
+	return 0;
+}
+
 SEC("raw_tp")
 int process_exit(void *ctx)
 {
@@ -165,6 +228,7 @@ SEC("raw_tp")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	follow_child((void *)ctx->args[0], (void *)ctx->args[1]);
+	child_may_run((void *)ctx->args[1]);
 	return 0;
 }
 
