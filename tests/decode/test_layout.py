@@ -16,6 +16,7 @@ from pellucid.model import (
     RECORDS,
     Closed,
     Data,
+    Finished,
     Gone,
     Left,
     Line,
@@ -23,7 +24,9 @@ from pellucid.model import (
     Opened,
     Process,
     Prompted,
+    Ran,
     Typed,
+    Words,
     u64,
 )
 
@@ -54,11 +57,18 @@ SAMPLES = [
     ),
     (Typed(1, 2, 3, 1, b"ls"), struct.pack("<IIQIIB", 0, 27, 1, 2, 3, 1) + b"ls"),
     (Left(1, 2, 256, 1), struct.pack("<IIQIiB", 0, 32, 1, 2, 256, 1) + b"\xee" * 7),
+    (
+        Ran(1, 2, 3, 4, 5, 6, -7, 1, 0, COMM, TERMINAL, b"/home"),
+        struct.pack("<IIQQ4Ii2B", 0, 131, 1, 2, 3, 4, 5, 6, -7, 1, 0) + COMM + TERMINAL + b"/home",
+    ),
+    (Words(1, 2, 3, 1, 0, b"a\0b"), struct.pack("<IIQI3B", 0, 26, 1, 2, 3, 1, 0) + b"a\0b"),
+    (Finished(1, 2, 3, -4), struct.pack("<IIQQIi", 0, 32, 1, 2, 3, -4)),
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
 FIXED = {
     Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
+    Ran: 126, Words: 23, Finished: 32,
 }  # fmt: skip
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.
