@@ -74,8 +74,8 @@ struct left {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 256);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
 	__type(key, u32); /* an attach cookie */
 	__type(value, struct variables);
 } shells SEC(".maps");

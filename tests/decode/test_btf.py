@@ -56,7 +56,9 @@ def test_ids_are_the_tags_that_programs_write(clang_object):
     """A struct's id is what bpf_core_type_id_local gives to the program."""
     code = clang_object["uprobe"]
     words = [code[at : at + 8] for at in range(0, len(code), 8)]
-    loaded = [int.from_bytes(word[4:], "little") for word in words if word[:1] == b"\x18"]  # BPF_LD | BPF_IMM | BPF_DW
+    loaded = [
+        int.from_bytes(word[4:], "little") for word in words if word[:1] == b"\x18"
+    ]  # BPF_LD | BPF_IMM | BPF_DW
     constants = [value for value in loaded if value]  # without addresses, which the loader fills in
     btf = Btf(clang_object[".BTF"])
     assert [btf.struct(name).id for name in ("opened", "data", "missed", "closed")] == constants[:4]

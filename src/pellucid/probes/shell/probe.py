@@ -6,6 +6,18 @@ bash exports every function and variable, for its loadable builtins; zsh exports
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from pellucid.attach.library import Library
+
+
+class Calls(NamedTuple):
+    """The programs for calls of a function that may be in a library: the shell's own calls are probed then."""
+
+    called: str
+    """For the call instruction."""
+    back: str
+    """For the instruction behind it."""
 
 
 @dataclass(frozen=True)
@@ -13,15 +25,24 @@ class ShellProbe:
     """One kind of shell."""
 
     name: str
+    telling: tuple[str, ...]
+    """Functions that every such shell has, and nothing else."""
     probes: tuple[tuple[str, str], ...]
     """A program of shell.bpf.c, and the function of the shell that it is for; of those that are called `*_returned`
     the return. In the order in which they are attached: no line is seen without the question for it."""
     variables: dict[str, str]
     """By the name in `struct variables` (bpf/typed.h) that in the shell."""
+    elsewhere: dict[str, Calls] = field(default_factory=dict)
+    """Functions that may be in a library."""
     command_probes: tuple[tuple[str, str], ...] = ()
     """Those besides, with `--commands`."""
     command_variables: dict[str, str] = field(default_factory=dict)
     """Those besides, with `--commands`."""
+
+    @property
+    def family(self) -> Library:
+        """What tells its files from others, whatever they are called."""
+        return Library(name=self.name, title=self.name, calls=(), needs=self.telling)
 
     @property
     def forks_tell(self) -> bool:
@@ -39,6 +60,7 @@ class ShellProbe:
 
 BASH = ShellProbe(
     name="bash",
+    telling=("pre_process_line", "throw_to_top_level", "execute_command_internal"),
     probes=(
         ("line_returned", "readline"),
         ("readline_entered", "readline"),
@@ -54,6 +76,7 @@ BASH = ShellProbe(
         "buffer": "rl_line_buffer",
         "interactive": "interactive_shell",
     },
+    elsewhere={"readline": Calls("readline_called", "line_came_back")},
     command_probes=(("command_returned", "execute_command_internal"), ("words_returned", "expand_words")),
     command_variables={
         "source": "the_printed_command",
@@ -66,6 +89,7 @@ BASH = ShellProbe(
 
 ZSH = ShellProbe(
     name="zsh",
+    telling=("zleentry", "execbuiltin"),
     probes=(("line_returned", "zleentry"), ("zle_entered", "zleentry")),
     variables={"status": "lastval", "directory": "pwd"},
     command_probes=(

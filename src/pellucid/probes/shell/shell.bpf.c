@@ -25,9 +25,9 @@ struct {
 } readers SEC(".maps");
 
 /* A line is asked for; `more`: it is to continue what was typed before. */
-static __always_inline void asked(struct pt_regs *ctx, const struct variables *shell, u8 more)
+static __always_inline void asked(const struct variables *shell, u8 more, u64 sp)
 {
-	struct reader now = {.sp = PT_REGS_SP(ctx), .more = more}, *before;
+	struct reader now = {.sp = sp, .more = more}, *before;
 	struct prompted *r;
 	u32 pid = this_process();
 
@@ -48,12 +48,13 @@ static __always_inline void asked(struct pt_regs *ctx, const struct variables *s
 }
 
 /* The line that `asked` was about is there; other calls of the same function are not meant. */
-static __always_inline void answered(struct pt_regs *ctx, const struct variables *shell)
+static __always_inline void answered(struct pt_regs *ctx)
 {
+	struct variables *shell = this_shell(ctx);
 	u32 pid = this_process();
 	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
 
-	if (!reader || reader->sp != PT_REGS_SP(ctx) - RETURN_ADDRESS)
+	if (!shell || !wanted() || !reader || reader->sp != PT_REGS_SP(ctx) - RETURN_ADDRESS)
 		return;
 	reader->sp = 0;
 	if (PT_REGS_RC(ctx))
@@ -83,14 +84,27 @@ static __always_inline void left(u8 replaced)
 }
 
 /* bash: readline(prompt). `read -e` calls it too, with a prompt of its own. */
-SEC("uprobe")
-int readline_entered(struct pt_regs *ctx)
+static __always_inline void readline_asks(struct pt_regs *ctx, u64 sp)
 {
 	struct variables *shell = this_shell(ctx);
 
 	if (shell && wanted() && PT_REGS_PARM1(ctx) == variable(shell->asked, sizeof(u64)))
-		asked(ctx, shell,
-		      variable(shell->prompt, sizeof(u64)) != variable(shell->first_prompt, sizeof(u64)));
+		asked(shell,
+		      variable(shell->prompt, sizeof(u64)) != variable(shell->first_prompt, sizeof(u64)), sp);
+}
+
+SEC("uprobe")
+int readline_entered(struct pt_regs *ctx)
+{
+	readline_asks(ctx, PT_REGS_SP(ctx));
+	return 0;
+}
+
+/* The instruction that calls it, where it is in a library. */
+SEC("uprobe")
+int readline_called(struct pt_regs *ctx)
+{
+	readline_asks(ctx, PT_REGS_SP(ctx) - RETURN_ADDRESS);
 	return 0;
 }
 
@@ -103,17 +117,22 @@ int zle_entered(struct pt_regs *ctx)
 	u32 context = PT_REGS_PARM5(ctx);
 
 	if (shell && wanted() && (u32)PT_REGS_PARM1(ctx) == zle_cmd_read && context <= line_continued)
-		asked(ctx, shell, context != line_start);
+		asked(shell, context != line_start, PT_REGS_SP(ctx));
 	return 0;
 }
 
 SEC("uprobe")
 int line_returned(struct pt_regs *ctx)
 {
-	struct variables *shell = this_shell(ctx);
+	answered(ctx);
+	return 0;
+}
 
-	if (shell && wanted())
-		answered(ctx, shell);
+/* The instruction behind the call. */
+SEC("uprobe")
+int line_came_back(struct pt_regs *ctx)
+{
+	answered(ctx);
 	return 0;
 }
 
