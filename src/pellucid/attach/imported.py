@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pellucid.attach.symbols import Elf
 
 _CALL_SLOT, _JUMP_SLOT = b"\xff\x15", b"\xff\x25"  # call *slot(%rip), jmp *slot(%rip)
+_LOADS = [bytes([rex, 0x8B, register << 3 | 5]) for rex in (0x48, 0x4C) for register in range(8)]
+"""mov slot(%rip),REGISTER"""
+
 _ENDBR = b"\xf3\x0f\x1e\xfa"
 _BND = b"\xf2"
 _CALL_SIZE, _CALL_SLOT_SIZE = 5, 6
@@ -45,6 +48,10 @@ def imported_calls(elf: Elf, name: str) -> list[ImportedCall]:
     for jump, _ in relative_references(elf, _JUMP_SLOT, slots):
         for stub in _beginnings(elf, jump):
             found += [ImportedCall(place, place + _CALL_SIZE) for place in calls(elf, stub)]
+    if any(relative_references(elf, load, slots) for load in _LOADS):
+        raise PellucidError(
+            f"it takes {name} from a library, and may call it by a pointer, which is not followed"
+        )
     if not found:
         raise PellucidError(f"it takes {name} from a library, and no call of it is found")
     for call in found:
