@@ -85,8 +85,19 @@ def capture_shell(settings: Shell) -> None:
     if settings.pid is not None:
         require(PROCESS_NUMBERS)
     pid = None if settings.follow else settings.pid  # a child may run another shell than its parent
-    shells = find_shells(probe, settings.files, pid)
-    _carry_out(settings, prepared, lambda run: run.begin_shells(prepared.specs, probe, shells))
+    wanted = probe.with_commands() if settings.commands else probe
+    with _requirements_told(), Images() as images:
+        shells = find_shells(wanted, images, settings.files, pid)
+    _carry_out(settings, prepared, lambda run: run.begin_shells(prepared.specs, wanted, shells))
+
+
+@contextmanager
+def _requirements_told() -> Iterator[None]:
+    """Where the kernel refuses, say first what it lacks."""
+    try:
+        yield
+    except BpfError as error:
+        raise missing_requirement() or error from error
 
 
 class _Prepared(NamedTuple):
@@ -269,13 +280,10 @@ def _targets(library: Library, settings: Capture, given: dict[str, int]) -> list
     if settings.pid is not None:
         check_process(settings.pid)
         require(PROCESS_NUMBERS)
-    try:
-        with Images() as images:
-            if given:
-                return [given_target(library, images, settings.files[0], given)]
-            found = [target for file in files for target in find_targets(library, images, file, pid)]
-    except BpfError as error:
-        raise missing_requirement() or error from error
+    with _requirements_told(), Images() as images:
+        if given:
+            return [given_target(library, images, settings.files[0], given)]
+        found = [target for file in files for target in find_targets(library, images, file, pid)]
     return list({target.key: target for target in found}.values())
 
 

@@ -321,6 +321,10 @@ class Shell(Capture):
         "-e", "--errnumber", default=None, metavar="N", most=255,
         help="Show commands that ended with this exit status only.",
     )  # fmt: skip
+    commands: bool = setting(
+        "--commands", default=False,
+        help="Show each command that a shell runs too, in scripts, pipes and -c as well: its words after expansion.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

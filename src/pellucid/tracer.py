@@ -7,7 +7,7 @@ import pwd
 import select
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.attach.arrivals import Arrivals
 from pellucid.attach.attacher import Attacher, attach_first
@@ -18,6 +18,7 @@ from pellucid.attach.key_attacher import KeyAttacher
 from pellucid.attach.key_tracing import KeyTracing
 from pellucid.attach.loader import Tracing, ring_bytes
 from pellucid.attach.roster import Roster
+from pellucid.attach.shell_attacher import ShellAttacher
 from pellucid.attach.shell_tracing import ShellTracing
 from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
@@ -37,8 +38,8 @@ from pellucid.settings import Tls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pellucid.attach.attacher import Attaches
     from pellucid.attach.library import Library
-    from pellucid.attach.shells import ShellFile
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Channel
     from pellucid.probes.shell.probe import ShellProbe
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from pellucid.sink import SinkSpec
 
     Watching = Tracing | KeyTracing | ShellTracing
+
+C = TypeVar("C")
 
 OBJECT_ID = 1
 TICK_MS = 1000
@@ -68,7 +71,7 @@ class Tracer:
         self._tracing: Watching | None = None
         self._images: Images | None = None
         self._end_log: Callable[[], None] = lambda: None
-        self._arrivals: Arrivals | None = None
+        self._arrivals: Arrivals[Any] | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
@@ -78,7 +81,7 @@ class Tracer:
         """The same for the secrets of handshakes alone."""
         self._begin(specs, lambda: self._watch_keys(library, targets))
 
-    def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[ShellFile]) -> None:
+    def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[FoundTarget]) -> None:
         """The same for shells, with the names of this machine's users."""
         users = Users(
             {user.pw_uid: user.pw_name for user in reversed(pwd.getpwall())}
@@ -131,9 +134,9 @@ class Tracer:
         return tracing, self._attach(KeyAttacher(tracing, library), library, images, targets)
 
     def _attach(
-        self, attacher: Attacher, library: Library, images: Images, targets: list[FoundTarget]
+        self, attacher: Attaches[C], library: Library, images: Images, targets: list[FoundTarget]
     ) -> list[Target]:
-        """Attach to these, and to what else is mapped; they are told, and what turns up later will be."""
+        """Attach to these, and where no files are named to whatever else is there or turns up; what is watched."""
         first = attach_first(attacher, images, targets, demanded=bool(self._settings.files))
         known = [target for _, target in first]
         if not self._settings.files:  # else just these files are meant
@@ -141,22 +144,19 @@ class Tracer:
             known += self._arrivals.mapped()
         return known
 
-    def _watch_shells(self, probe: ShellProbe, shells: list[ShellFile]) -> tuple[Watching, list[Target]]:
+    def _watch_shells(self, probe: ShellProbe, shells: list[FoundTarget]) -> tuple[Watching, list[Target]]:
         """Load and attach; what is watched."""
         with self._filter() as who:
             ring = ring_bytes(self._settings.mapsize)
             self._tracing = tracing = ShellTracing(SHELL_OBJECT, ring, who, probe)
         tracing.attach_tracepoints()
         self._follow(tracing)
-        known = []
-        for number, shell in enumerate(shells, start=1):
-            tracing.attach(shell, number)
-            known.append(Target(number, probe.name, shell.display, "entry"))
-        return tracing, known
+        self._images = images = Images()
+        return tracing, self._attach(ShellAttacher(tracing, probe), probe.family, images, shells)
 
     def _expect(
-        self, library: Library, images: Images, attacher: Attacher, first: list[tuple[FoundTarget, Target]]
-    ) -> Arrivals:
+        self, library: Library, images: Images, attacher: Attaches[C], first: list[tuple[FoundTarget, Target]]
+    ) -> Arrivals[Any]:
         """Whatever else turns up."""
         pid = None if self._settings.follow else self._settings.pid
         roster = Roster(library, images, pid, [found.key for found, _ in first])

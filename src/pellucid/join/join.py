@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.container import container_id
@@ -10,6 +11,7 @@ from pellucid.errors import FormatError
 from pellucid.join.addresses import endpoint
 from pellucid.join.established import Objects
 from pellucid.join.processes import path_of
+from pellucid.join.runs import Runs
 from pellucid.join.sessions import session_of
 from pellucid.join.shells import Shells
 from pellucid.model import (
@@ -28,6 +30,7 @@ from pellucid.model import (
     Drops,
     End,
     Established,
+    Finished,
     Flow,
     Gap,
     Gone,
@@ -41,12 +44,14 @@ from pellucid.model import (
     Process,
     Program,
     Prompted,
+    Ran,
     Record,
     Secret,
     Target,
     Totals,
     Typed,
     Users,
+    Words,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +88,7 @@ class Join:
         self._shells = Shells()
         self._objects = Objects()
         self._older: Counter[str] = Counter()
+        self._runs = Runs(self._shells.user)
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -100,9 +106,12 @@ class Join:
             Prompted: lambda record: self._commands(self._shells.prompted(record)),
             Line: lambda record: self._commands(self._shells.line(record)),
             Typed: lambda record: self._commands(self._shells.typed(record)),
-            Left: lambda record: self._commands(self._shells.left(record)),
             Secret: self._logged,
             Established: self._established,
+            Left: lambda record: self._commands(chain(self._runs.left(record), self._shells.left(record))),
+            Ran: lambda record: self._commands(self._runs.ran(record)),
+            Words: lambda record: self._commands(self._runs.words(record)),
+            Finished: lambda record: self._commands(self._runs.finished(record)),
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
@@ -260,7 +269,7 @@ class Join:
 
     def _end(self, end: End) -> Iterator[Flow]:
         self._ended = True
-        yield from self._commands(self._shells.finish())
+        yield from self._commands(chain(self._runs.finish(), self._shells.finish()))
         boot = end.boot
         began = boot if self._began is None else self._began
         lost = {reason: size for reason, size in self._drops.lost.items() if size}

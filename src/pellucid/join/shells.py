@@ -45,6 +45,10 @@ class Shells:
         self._pending: dict[int, _Pending] = {}
         self._names: dict[int, str] = {}
 
+    def user(self, uid: int) -> str | None:
+        """The name of a user, None where it has none."""
+        return self._names.get(uid)
+
     def users(self, users: Users) -> Iterator[Command]:
         """The names of users."""
         self._names.update(users.names)
@@ -87,7 +91,7 @@ class Shells:
         if record.replaced:
             yield from self._end(record.pid, None, None, "exec")
         else:
-            yield from self._end(record.pid, _status(record.status), record.time, "exit")
+            yield from self._end(record.pid, status_of(record.status), record.time, "exit")
 
     def finish(self) -> Iterator[Command]:
         """The capture ends."""
@@ -106,7 +110,7 @@ class Shells:
             return  # an empty line is no command
         how = "interrupted" if pending.given_up and how == "done" else how
         truncated = pending.truncated or pending.open
-        yield Command(pending.time, line, text, self._names.get(line.uid), status, ended, how, truncated)
+        yield Command(pending.time, line, text, self.user(line.uid), status, ended, how, truncated)
 
 
 def _shell(pending: _Pending) -> str | None:
@@ -128,7 +132,7 @@ def unmetafied(text: bytes) -> bytes:
     return bytes(plain)
 
 
-def _status(waited: int) -> int:
+def status_of(waited: int) -> int:
     """What a shell calls the end of a program: 128 and the signal's number where one has ended it (wait(2))."""
     signal = waited & 0x7F
     return 128 + signal if signal else waited >> 8 & 0xFF
