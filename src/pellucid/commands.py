@@ -14,6 +14,7 @@ from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement,
 from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
+from pellucid.attach.pcap_filter import compile_filters
 from pellucid.attach.pids import check_process
 from pellucid.attach.shells import find_shells
 from pellucid.attach.targets import find_targets
@@ -53,12 +54,15 @@ if TYPE_CHECKING:
     from pellucid.settings import Shell, Show
     from pellucid.sink import Sink, SinkSpec
 
+    Begin = Callable[[Tracer, list[SinkSpec], Library, list[FoundTarget]], None]
 
 C = TypeVar("C", bound=Capture)
 
 
-def capture(settings: Capture) -> None:
-    """Watch the library that the settings name, until the end that they name."""
+def capture(settings: Capture, begin: Begin | None = None) -> None:
+    """Watch the library that the settings name, until the end that they name. `begin` is what the tracer does for
+    that, where the settings do not say it.
+    """
     if isinstance(settings, Tls):
         settings = with_key_log(settings)
     prepared = _prepared(settings)
@@ -70,8 +74,23 @@ def capture(settings: Capture) -> None:
     settings = _resolved(settings)
     targets = _targets(library, settings, given)
     keys = isinstance(settings, Tls) and settings.keys
-    begin = Tracer.begin_keys if keys else Tracer.begin
-    _carry_out(settings, prepared, lambda run: begin(run, prepared.specs, library, targets))
+    start = begin or (Tracer.begin_keys if keys else Tracer.begin)
+    _carry_out(settings, prepared, lambda run: start(run, prepared.specs, library, targets))
+
+
+def capture_tls(settings: Tls, words: Sequence[str]) -> None:
+    """Watch TLS libraries for what `--model` names: with packets, those that pass the filter of these words."""
+    if not settings.packets:
+        if words:
+            raise UsageError(
+                f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m {settings.model} --port and --host"
+            )
+        if settings.ifname:
+            raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")
+        capture(settings)
+        return
+    filters = compile_filters(words)
+    capture(settings, lambda run, *what: run.begin_packets(*what, settings.interfaces, filters))
 
 
 def capture_shell(settings: Shell) -> None:
@@ -236,7 +255,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
         settings.memory,
         settings.max_body,
         processes,
-        selecting=bool(settings.port or settings.host),
+        selecting=bool(settings.port or settings.host or (isinstance(settings, Tls) and settings.packets)),
         remotes=sum(spec.endpoint is not None for spec in specs),
         compressed=sum(spec.compressed for spec in specs),
     )
@@ -244,7 +263,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
 
 def _redactor(settings: Show) -> Redactor | None:
     """What masks credentials, if it is asked for. UsageError for rules that are none."""
-    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+    if not settings.masks:
         return None
     if isinstance(settings, Capture) and settings.record is not None:
         raise UsageError(

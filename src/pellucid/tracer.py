@@ -17,6 +17,7 @@ from pellucid.attach.images import Images
 from pellucid.attach.key_attacher import KeyAttacher
 from pellucid.attach.key_tracing import KeyTracing
 from pellucid.attach.loader import Tracing, ring_bytes
+from pellucid.attach.packet_tracing import PacketTracing
 from pellucid.attach.roster import Roster
 from pellucid.attach.shell_attacher import ShellAttacher
 from pellucid.attach.shell_tracing import ShellTracing
@@ -26,7 +27,7 @@ from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log, log_also_to
-from pellucid.model import End, Offsets, Target, Users
+from pellucid.model import End, Interface, Offsets, Target, Users
 from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
 from pellucid.places import Places
@@ -36,9 +37,10 @@ from pellucid.probes.shell import OBJECT as SHELL_OBJECT
 from pellucid.settings import Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pellucid.attach.attacher import Attaches
+    from pellucid.attach.classic import Classic
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Channel
@@ -69,6 +71,8 @@ class Tracer:
         self._settings = settings
         self._clocks = Clocks()
         self._tracing: Watching | None = None
+        self._packets: PacketTracing | None = None
+        """The same, where it is one of packets."""
         self._images: Images | None = None
         self._end_log: Callable[[], None] = lambda: None
         self._arrivals: Arrivals[Any] | None = None
@@ -81,6 +85,35 @@ class Tracer:
         """The same for the secrets of handshakes alone."""
         self._begin(specs, lambda: self._watch_keys(library, targets))
 
+    def begin_packets(
+        self,
+        specs: list[SinkSpec],
+        library: Library,
+        targets: list[FoundTarget],
+        interfaces: Sequence[str],
+        filters: Mapping[int, Sequence[Classic]],
+    ) -> None:
+        """The same for secrets and packets: of interfaces of these names, or all; that pass the filter of their link type."""
+        told: list[Interface] = []
+
+        def take(interface: Interface) -> bool:
+            told.append(interface)
+            return True
+
+        def watch() -> tuple[Watching, list[Target]]:
+            with self._filter() as who:
+                self._packets = packets = PacketTracing(
+                    ring_bytes(self._settings.mapsize), who, interfaces, filters
+                )
+            self._images = images = Images()
+            watched = self._attach_keys(packets, library, images, targets)
+            packets.attach_owners()
+            packets.set_clock(self._clocks.wall_less_boot())
+            packets.meet(take)
+            return packets, watched
+
+        self._begin(specs, watch, told)
+
     def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[FoundTarget]) -> None:
         """The same for shells, with the names of this machine's users."""
         users = Users(
@@ -92,7 +125,7 @@ class Tracer:
         self,
         specs: list[SinkSpec],
         watch: Callable[[], tuple[Watching, list[Target]]],
-        also: Iterable[Users] = (),
+        also: Iterable[Users | Interface] = (),
     ) -> None:
         """Open the outputs, `watch`, and let the decoder begin with what that returns."""
         settings = self._settings
@@ -108,10 +141,11 @@ class Tracer:
         if any(spec.shared and spec.endpoint for spec in specs):
             self._end_log = log_also_to(self._decoder.tell_log)
         self._tell_clock()
-        said: list[Users | Target] = [*also, *known]
+        said: list[Users | Interface | Target] = [*also, *known]
         for context in said:
             self._decoder.tell(Tell(context))
-        self._decoder.send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
+        ring = Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf, packets=self._packets is not None)
+        self._decoder.send(ring, [tracing.ring.fd])
         log.info("ready: watching %s", _count(known))
 
     def _watch(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
@@ -125,13 +159,19 @@ class Tracer:
         """Load and attach; what is watched."""
         with self._filter() as who:
             ring = ring_bytes(self._settings.mapsize)
-            self._tracing = tracing = KeyTracing(KEYLOG_OBJECT, ring, who)
-        tracing.attach_tracepoints()
-        self._follow(tracing)
+            tracing = KeyTracing(KEYLOG_OBJECT, ring, who)
         self._images = images = Images()
         if isinstance(self._settings, Tls) and self._settings.established:
             tracing.look_back(library, images, self._settings.established)
-        return tracing, self._attach(KeyAttacher(tracing, library), library, images, targets)
+        return tracing, self._attach_keys(tracing, library, images, targets)
+
+    def _attach_keys(
+        self, tracing: KeyTracing, library: Library, images: Images, targets: list[FoundTarget]
+    ) -> list[Target]:
+        self._tracing = tracing
+        tracing.attach_tracepoints()
+        self._follow(tracing)
+        return self._attach(KeyAttacher(tracing, library), library, images, targets)
 
     def _attach(
         self, attacher: Attaches[C], library: Library, images: Images, targets: list[FoundTarget]
@@ -258,6 +298,8 @@ class Tracer:
                     self._leave_overwritten(self._tracing)
                 if self._arrivals:
                     self._arrivals.meet()
+                if self._packets:
+                    self._packets.meet_news(self._decoder.introduce)
                 if time.monotonic() >= tick:
                     tick = time.monotonic() + TICK_MS / 1000
                     self._at_tick()
@@ -265,7 +307,8 @@ class Tracer:
     def _expecting(self) -> set[int]:
         """What is readable when a file turns up, or one that is watched is written into."""
         overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
-        return overwrites | (self._arrivals.filenos() if self._arrivals else set())
+        packets = {self._packets.fileno()} if self._packets else set()
+        return overwrites | packets | (self._arrivals.filenos() if self._arrivals else set())
 
     def _leave_overwritten(self, tracing: Watching) -> None:
         left = tracing.detach_overwritten()
@@ -289,6 +332,10 @@ class Tracer:
             self._arrivals.renew()
         if isinstance(self._tracing, KeyTracing) and self._tracing.older:
             self._tracing.older.renew()
+        if self._packets:
+            self._packets.set_clock(self._clocks.wall_less_boot())
+            if self._decoder.listens:
+                self._decoder.tell(Tell(self._packets.interface_counts()))
 
     def _all_have_ended(self) -> bool:
         """Whether nobody is left of those that `--follow` means."""
@@ -320,6 +367,8 @@ class Tracer:
         self._decoder.tell(Settle())
         self._tell_clock()
         self._decoder.tell(Tell(tracing.drops()))
+        if self._packets:
+            self._decoder.tell(Tell(self._packets.interface_counts()))
         self._tell_unsaid_ends(tracing)
         for some in _groups(tracing.offsets(), OFFSETS_PER_MESSAGE):
             self._decoder.tell(Tell(Offsets(end, some)))

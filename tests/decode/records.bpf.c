@@ -112,6 +112,11 @@ struct left {
 	u8 replaced;
 };
 
+struct keyed {
+	struct head head;
+	u64 flow;
+};
+
 struct secret {
 	struct head head;
 	u64 object;
@@ -232,7 +237,7 @@ const volatile u64 cgroups[8] SEC(".rodata");
 const volatile struct head start SEC(".rodata");
 
 u64 tags[] SEC(".data");
-u64 tags[15];
+u64 tags[16];
 
 SEC("uprobe")
 int emit(void *context)
@@ -252,5 +257,6 @@ int emit(void *context)
 	tags[12] = TAG(struct finished);
 	tags[13] = TAG(struct secret);
 	tags[14] = TAG(struct established);
+	tags[15] = TAG(struct keyed);
 	return only_pid;
 }

@@ -34,6 +34,9 @@ from pellucid.model import (
     Flow,
     Gap,
     Gone,
+    Interface,
+    Interfaces,
+    Keyed,
     Left,
     Line,
     Logged,
@@ -118,6 +121,9 @@ class Join:
             Drops: self._set_drops,
             Offsets: self._offsets,
             End: self._end,
+            Keyed: _of_packets,
+            Interface: _of_packets,
+            Interfaces: _of_packets,
         }
 
     def __call__(self, value: Record | Context) -> Iterable[Flow]:
@@ -300,6 +306,11 @@ class Join:
         """What is still to be said when the stream had begun and broke off without an `End`."""
         if not self._ended and self._began is not None:
             yield from self._end(End(self._last, complete=False))
+
+
+def _of_packets(_value: object) -> Iterable[Flow]:
+    """What goes with packets, which have a way of their own."""
+    return ()
 
 
 def _known(values: Sequence[T], index: int, what: str) -> T:

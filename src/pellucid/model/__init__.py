@@ -9,7 +9,17 @@ All times between the kernel and `join` are nanoseconds of the boot clock; from 
 nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 3339 text.
 """
 
-from pellucid.model.context import Clock, Context, Drops, End, Offsets, Target, Users
+from pellucid.model.context import (
+    Clock,
+    Context,
+    Drops,
+    End,
+    Interface,
+    Interfaces,
+    Offsets,
+    Target,
+    Users,
+)
 from pellucid.model.envelopes import Envelope, Kind
 from pellucid.model.flow import (
     Chunk,
@@ -43,6 +53,7 @@ from pellucid.model.records import (
     Established,
     Finished,
     Gone,
+    Keyed,
     Left,
     Line,
     Missed,
@@ -98,7 +109,10 @@ __all__ = [
     "Headers",
     "Http",
     "Inside",
+    "Interface",
+    "Interfaces",
     "KeyLogLine",
+    "Keyed",
     "Kind",
     "Left",
     "Line",

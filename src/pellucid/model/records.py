@@ -251,6 +251,13 @@ class Finished(NamedTuple):
     status: s32
 
 
+class Keyed(NamedTuple):
+    """The secrets of a flow have all been seen, and come before this: its packets wait no longer."""
+
+    time: u64
+    flow: u64
+
+
 Record = (
     Process
     | Gone
@@ -267,9 +274,10 @@ Record = (
     | Finished
     | Secret
     | Established
+    | Keyed
 )
 RECORDS: tuple[type[Record], ...] = (
-    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Ran, Words, Finished, Secret, Established,
+    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Ran, Words, Finished, Secret, Established, Keyed,
 )  # fmt: skip
 
 LABELS = (
