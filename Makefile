@@ -17,7 +17,7 @@ KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests bench -name '*.c' -o -name '*.h')
 
-.PHONY: help demo test targets-big unit compiled setup bpf lint format bench kernels dist clean
+.PHONY: help demo test targets-big often unit compiled setup bpf lint format bench kernels dist clean
 
 # List these targets.
 help:
@@ -35,13 +35,17 @@ test: setup $(STAMPS)/test-packages
 targets-big: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest -m big
 
+# Decrypt what each program says fifty times over, where `make test` does it five times (about two minutes).
+often: setup $(STAMPS)/test-packages
+	@$(BIN)/python -m pytest -m long
+
 # Run the tests that need neither root nor real programs.
 unit: setup
 	@$(BIN)/python -m pytest -m "not kernel and not compiled"
 
 # Run the tests of parsers and of recordings with the wheel, whose hot path is compiled.
 compiled: setup $(STAMPS)/compiled
-	@$(COMPILED)/bin/python -m pytest -m "not big and not interpreted" tests/test_compiled.py tests/parse tests/join tests/test_replay.py
+	@$(COMPILED)/bin/python -m pytest -m "not big and not long and not interpreted" tests/test_compiled.py tests/parse tests/join tests/test_replay.py
 
 # Install what is missing and build: the command is then .venv/bin/pellucid.
 setup: $(STAMPS)/built

@@ -210,12 +210,10 @@ def _say_packets(packets: PacketSink) -> None:
     seen, lost = packets.totals
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%d packets are written; lost: %s", seen - lost, f"{lost} packets" if lost else "nothing")
-    if packets.late or packets.keyless:
-        log.warning(
-            "keys came too late for the first packets of %d connections, and not at all for %d",
-            packets.late,
-            packets.keyless,
-        )
+    if packets.late:
+        log.warning("keys came after packets that need them: of %d connections", packets.late)
+    if packets.keyless:
+        log.info("keys have not come of %d connections: they stay encrypted", packets.keyless)
 
 
 def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.pcapng import RAW_IP, Interface, Packet, enhanced_packet, interface_description, section_header
-from pellucid.pcapng.tcp import MOST_PAYLOAD, End, Flags, Segment, packet
+from pellucid.pcapng.tcp import MOST_PAYLOAD, End, Flags, Segment, Way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def test_every_field(one: str, other: str, tmp_path: Path) -> None:
     segments = [
         Segment((1 << 32) + 5 + at, 7, Flags.PSH | Flags.ACK, load) for at, load in enumerate(PAYLOADS)
     ]
-    packets = [packet(source, destination, segment) for segment in segments]
+    packets = [Way(source, destination).packet(segment) for segment in segments]
     file = tmp_path / "a.pcapng"
     head = section_header("a test") + interface_description(Interface(RAW_IP, "none"))
     file.write_bytes(head + b"".join(enhanced_packet(Packet(0, 0, data)) for data in packets))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WAIT_NS = 3_000_000_000
+WAIT_NS = 5_000_000_000
 """How long the kernel holds packets of a flow back: a handshake across the world, with a lost packet sent again, takes less."""
 
 _PATIENCE_NS = WAIT_NS + 2_000_000_000
-"""Afterwards they are not waited for here either: what the kernel had to say may have been lost."""
+"""Afterwards nothing is waited for here either: what the kernel had to say may have been lost."""
 
 _COST = 96
 """What a packet takes beside its bytes: an object, and a place in a list (sys.getsizeof)."""

@@ -8,6 +8,7 @@ Numbers are little endian whatever the machine is: a section says of itself whic
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from pellucid.pcapng.options import Option, number, options, text, time
@@ -112,16 +113,21 @@ def enhanced_packet(packet: Packet) -> bytes:
     data = packet.data
     high, low = _halves(packet.time)
     size = len(data) if packet.size is None else packet.size
-    direction = 0 if packet.outbound is None else 2 if packet.outbound else 1
     return _block(
         ENHANCED_PACKET,
         b"".join((
             PACKET.pack(packet.interface, high, low, len(data), size),
             data,
             bytes(-len(data) % 4),
-            options(*(text(1, comment) for comment in packet.comments), number(2, direction or None, "<I")),
+            _packet_options(packet.outbound, packet.comments),
         )),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)  # most have none, and two directions
+def _packet_options(outbound: bool | None, comments: tuple[str, ...]) -> bytes:
+    direction = None if outbound is None else 2 if outbound else 1
+    return options(*(text(1, comment) for comment in comments), number(2, direction, "<I"))
 
 
 def interface_statistics(statistics: Statistics) -> bytes:

@@ -15,11 +15,12 @@ MOST_PAYLOAD = 0xFFFF - 20 - 20
 WINDOW_SCALE = 14
 """The largest there is (RFC 7323 section 2.3): with it a window holds a gigabyte, so that none looks full."""
 
-_TCP = struct.Struct(">HHIIBBHHH")
-_IPV4 = struct.Struct(">BBHHHBBH4s4s")
-_IPV6 = struct.Struct(">IHBB16s16s")
+_TCP = struct.Struct(">HHIIHHHH")
+_IPV4 = struct.Struct(">BBHHHBBH8s")
+_IPV6 = struct.Struct(">IHBB32s")
 _PROTOCOL = 6
 _HOPS = 64
+_WINDOW = 0xFFFF
 _SYN_OPTIONS = struct.pack(">BBHBBBB", 2, 4, MOST_PAYLOAD, 3, 3, WINDOW_SCALE, 1)
 """Maximum segment size, window scale, and a filler."""
 
@@ -49,46 +50,46 @@ class Segment(NamedTuple):
     payload: bytes = b""
 
 
-def packet(source: End, destination: End, segment: Segment) -> bytes:
-    """An IP packet with the segment; both ends have addresses of the same version."""
-    options = _SYN_OPTIONS if segment.flags & Flags.SYN else b""
-    length = _TCP.size + len(options)
+class Way:
+    """From one end to the other; both have addresses of the same version."""
 
-    def header(checksum: int) -> bytes:
-        return _TCP.pack(
-            source.port,
-            destination.port,
-            segment.sequence & 0xFFFFFFFF,
-            segment.acknowledged & 0xFFFFFFFF,
-            length << 2,
-            segment.flags,
-            0xFFFF,
-            checksum,
-            0,
-        )
+    def __init__(self, source: End, destination: End) -> None:
+        self._is_ipv6 = source.address.version == 6
+        self._ports = source.port, destination.port
+        self._addresses = source.address.packed + destination.address.packed
+        self._fixed = int.from_bytes(self._addresses, "big") + sum(self._ports) + _PROTOCOL + _WINDOW
+        """The part of the sum for the checksum that all packets have."""
 
-    size = length + len(segment.payload)
-    pseudo = source.address.packed + destination.address.packed + struct.pack(">II", size, _PROTOCOL)
-    checksum = _checksum(b"".join((pseudo, header(0), options, segment.payload)))
-    return b"".join((_ip(source, destination, size), header(checksum), options, segment.payload))
+    def packet(self, segment: Segment) -> bytes:
+        """An IP packet with the segment."""
+        payload = segment.payload
+        options = _SYN_OPTIONS if segment.flags & Flags.SYN else b""
+        length = _TCP.size + len(options)
+        size = length + len(payload)
+        numbers = segment.sequence & 0xFFFFFFFF, segment.acknowledged & 0xFFFFFFFF
+        control = length << 10 | segment.flags  # the length is in words, and above the flags
+        checksum = _complement(self._fixed + sum(numbers) + control + size + _sum(options) + _sum(payload))
+        header = _TCP.pack(*self._ports, *numbers, control, _WINDOW, checksum, 0)
+        return b"".join((self._ip(size), header, options, payload))
 
-
-def _ip(source: End, destination: End, size: int) -> bytes:
-    addresses = source.address.packed, destination.address.packed
-    if source.address.version == 6:
-        return _IPV6.pack(6 << 28, size, _PROTOCOL, _HOPS, *addresses)
-
-    def header(checksum: int) -> bytes:
-        return _IPV4.pack(0x45, 0, _IPV4.size + size, 0, 0, _HOPS, _PROTOCOL, checksum, *addresses)
-
-    return header(_checksum(header(0)))
+    def _ip(self, size: int) -> bytes:
+        if self._is_ipv6:
+            return _IPV6.pack(6 << 28, size, _PROTOCOL, _HOPS, self._addresses)
+        whole = _IPV4.size + size
+        fixed = 0x4500 + (_HOPS << 8 | _PROTOCOL) + int.from_bytes(self._addresses, "big")
+        checksum = _complement(fixed + whole)
+        return _IPV4.pack(0x45, 0, whole, 0, 0, _HOPS, _PROTOCOL, checksum, self._addresses)
 
 
-def _checksum(data: bytes) -> int:
-    """RFC 1071: the complement of the sum of 16-bit words, carries added again.
+def _complement(total: int) -> int:
+    """What RFC 1071 makes of a sum of 16-bit words: carries are added again, and all bits are inverted.
 
-    Such a sum is the rest of dividing by 0xFFFF, since 0x10000 leaves 1; and one division of a long number is
-    a hundred times faster here than adding up its words.
+    That is the rest of dividing by 0xFFFF, since 0x10000 leaves 1. So longer numbers may be summands as well, and
+    one division of a long number is a hundred times faster here than adding up its words.
     """
-    padded = data + b"\0" if len(data) % 2 else data
-    return 0xFFFF - int.from_bytes(padded, "big") % 0xFFFF
+    return 0xFFFF - total % 0xFFFF
+
+
+def _sum(data: bytes) -> int:
+    """Something that leaves the same rest as the sum of its 16-bit words, the last of them padded."""
+    return int.from_bytes(data, "big") << 8 * (len(data) % 2)

@@ -15,7 +15,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.model import Direction
-from pellucid.pcapng.tcp import MOST_PAYLOAD, End, Flags, Segment, packet
+from pellucid.pcapng.tcp import MOST_PAYLOAD, End, Flags, Segment, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ class Conversation:
     def __init__(self, connection: Connection, ends: Ends) -> None:
         self._is_server = connection.role == "server"
         local, remote = reversed(ends) if self._is_server else ends
-        self._ends = {Direction.WRITE: local, Direction.READ: remote}
+        self._ways = {Direction.WRITE: Way(local, remote), Direction.READ: Way(remote, local)}
         start = connection.id * _BETWEEN_STARTS + 1
         self._next = {Direction.WRITE: start, Direction.READ: start}
 
@@ -107,8 +107,7 @@ class Conversation:
         return self._packet(direction, Segment(*numbers, flags, payload))
 
     def _packet(self, direction: Direction, segment: Segment) -> Synthetic:
-        source, destination = self._ends[direction], self._ends[_back(direction)]
-        return Synthetic(direction == Direction.WRITE, packet(source, destination, segment))
+        return Synthetic(direction == Direction.WRITE, self._ways[direction].packet(segment))
 
 
 def _back(direction: Direction) -> Direction:
