@@ -113,7 +113,7 @@ class Tracer:
 
     def _watch(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
         """Load and attach; what is watched."""
-        tracing = self._load()
+        tracing = self._load(library)
         attacher = Attacher(tracing, library, entry_only=self._settings.sites == "entry")
         self._images = images = Images()
         return tracing, self._attach(attacher, library, images, targets)
@@ -165,14 +165,15 @@ class Tracer:
             arrivals.adopt(found, target)
         return arrivals
 
-    def _load(self) -> Tracing:
+    def _load(self, library: Library) -> Tracing:
         with self._filter() as who:
             self._tracing = tracing = Tracing(OBJECT, ring_bytes(self._settings.mapsize), who)
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
         self._follow(tracing)
-        self._attach_hello(tracing)
+        if library.handshakes:
+            self._attach_hello(tracing)
         return tracing
 
     @contextmanager

@@ -72,6 +72,8 @@ class MariaDb:
     ) -> None:
         self._log = folder / "general.log"
         self.port = free_port()
+        self.pooled_port = free_port()
+        """Whose sessions share a few threads."""
         options = [
             "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}", "--innodb-log-file-size=8M",
             "--innodb-flush-method=nosync", "--skip-log-bin",
@@ -83,10 +85,11 @@ class MariaDb:
             input=self._tables("NONE" if plain else "SSL"), check=True, capture_output=True, timeout=PATIENCE, **account,
         )  # fmt: skip
         self.process = programs.start(
-            program, *options, f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket",
+            program, *options, "--thread-handling=pool-of-threads", "--thread-pool-size=2", f"--port={self.pooled_port}",
+            f"--extra-port={self.port}", "--extra-max-connections=600", "--bind-address=127.0.0.1", f"--socket={folder}/socket",
             f"--pid-file={folder}/pid", f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem",
             f"--require-secure-transport={not plain:d}", "--max-connections=600", "--general-log=on", f"--general-log-file={self._log}",
-            "--local-infile=on", f"--log-error={folder}/error.log", **account,
+            "--local-infile=on", "--max-allowed-packet=64M", f"--log-error={folder}/error.log", **account,
         )  # fmt: skip
         try:
             wait_for_port(self.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import shutil
 import sys
@@ -243,13 +244,15 @@ def check_crowd(run: Capture, told: list[Any]) -> None:
     assert messages[-1]["lost"] == {}
 
 
+@pytest.mark.parametrize("pooled", [False, True], ids=["a thread each", "pool of threads"])
 def test_500_sessions_of_mariadb(
-    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture], *, pooled: bool
 ) -> None:
-    """Of 500 sessions at once, every second in TLS, none has a command of another one."""
+    """Of 500 sessions at once, every second in TLS, none has a command of another one, whichever threads serve them."""
     programs, server, program = mariadb
     run = audit("mysqld", program)
-    told = run_client(programs, "crowd_client", server.port, PYMYSQL, words=("mysql", "500"))
+    port = server.pooled_port if pooled else server.port
+    told = run_client(programs, "crowd_client", port, PYMYSQL, words=("mysql", "500"))
     assert len(told) == 500
     check_crowd(run, told)
 
@@ -263,3 +266,41 @@ def test_100_sessions_of_postgresql(
     told = run_client(programs, "crowd_client", server.port, *PSYCOPG, words=("postgres", "100"))
     assert len(told) == 100
     check_crowd(run, told)
+
+
+def check_rare(run: Capture, told: list[Any]) -> None:
+    """Each text is whole, by its hash, with the driver's rows, and nothing that runs inside the server is shown."""
+    wait_for(lambda: [each for each in run.messages("connection") if each["event"] == "closed"], "its end")
+    messages = run.stop()
+    texts = {each["sha256"] for each in told}
+    shown = [each for each in shown_texts(messages) if each[0] in texts]
+    assert [each["sha256"] for each in told] == [digest for digest, _ in shown]
+    for each, (_, message) in zip(told, shown, strict=True):
+        assert each["rows"] in {None, message["rows"]}, each
+        assert (False, None, USER) == (message["truncated"], message["error"], message["user"])
+    assert not any("'inner'" == (each["query"] or "")[-7:] for each in queries(messages, "server"))
+    assert messages[-1]["lost"] == {}
+
+
+def shown_texts(messages: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The SHA-256 of each text, and its message."""
+    asked = [each for each in queries(messages, "server") if each["query"] is not None]
+    return [(hashlib.sha256(each["query"].encode()).hexdigest(), each) for each in asked]
+
+
+def test_what_mariadb_is_seldom_asked(
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+) -> None:
+    """A procedure with three results is one command with all their rows; a text of 18 MiB is whole."""
+    programs, server, program = mariadb
+    run = audit("mysqld", program, "--max-body", "32000000")
+    check_rare(run, run_client(programs, "rare_client", server.port, PYMYSQL, words=("mysql",)))
+
+
+def test_what_postgresql_is_seldom_asked(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """Cursors, functions and notices are shown as they were asked for; a text of 18 MiB is whole."""
+    programs, server, program = postgres
+    run = audit("postgres", program, "--max-body", "32000000")
+    check_rare(run, run_client(programs, "rare_client", server.port, *PSYCOPG, words=("postgres",)))

@@ -51,6 +51,8 @@ class Library:
     own_process: bool = False
     """Whether each connection has a process of its own, forked for it: one that has begun after the probes has no
     connection that is older than they are."""
+    handshakes: bool = True
+    """Whether its connection objects tell of a TLS handshake, by which addresses can be found (bpf/hello.h)."""
     advice: str = ""
     """What to try with a file that names none of its functions."""
 

@@ -20,10 +20,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_MODE_64, Cs
-from capstone.x86 import X86_OP_IMM
-
 from pellucid.attach.accessors import FUNCTIONS, Field, find_accessors
+from pellucid.attach.disassembly import CALL, IMMEDIATE, disassembler
 from pellucid.attach.functions import conduct_of, functions_around
 from pellucid.attach.references import calls, jumps, second_arguments, texts_ending_with
 from pellucid.attach.symbolic import Address, Argument, Constant, Load, Value
@@ -122,12 +120,10 @@ def _labels(elf: Elf) -> dict[int, str]:
 
 def _called_next(elf: Elf, place: int) -> int | None:
     """Where the first call from here on leads."""
-    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
-    decoder.detail = True
-    for insn in decoder.disasm(elf.code(place, _NEAR), place):
-        if CS_GRP_CALL in insn.groups:
+    for insn in disassembler(detail=True).disasm(elf.code(place, _NEAR), place):
+        if CALL in insn.groups:
             operand = insn.operands[0]
-            leads = operand.type == X86_OP_IMM and elf.executable(operand.imm)
+            leads = operand.type == IMMEDIATE and elf.executable(operand.imm)
             return int(operand.imm) if leads else None
     return None
 
