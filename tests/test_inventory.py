@@ -104,7 +104,8 @@ def test_a_library_of_this_process(library, capfd):
         "why_not": None,
         "processes": [me],
         "command": "tls",
-        "captures": {"text": True, "addresses": ["socket calls", "SSL_set_fd"], "session": []},
+        "captures": {"text": True, "addresses": ["socket calls", "SSL_set_fd"], "session": [], "keys": None},
+        "why_no_keys": "no secrets can be had: it writes no key log, or not as OpenSSL and BoringSSL do",
         "unseen": ["SSL_sendfile"],
     }
 
@@ -119,7 +120,7 @@ def test_a_refused_file_of_this_process(library, capfd):
     assert (row["how"], row["sites"], row["captures"]) == (
         None,
         [],
-        {"text": False, "addresses": [], "session": []},
+        {"text": False, "addresses": [], "session": [], "keys": None},
     )
 
 

@@ -16,10 +16,12 @@ from pellucid.attach.images import Image, Images
 from pellucid.attach.loader import find_fields, find_sites
 from pellucid.attach.maps import Maps
 from pellucid.attach.pids import check_process
+from pellucid.attach.secrets import find_key_log
 from pellucid.attach.symbols import Elf
 from pellucid.attach.targets import FoundTarget, Refused, installed_targets, mapped_targets, named_target
 from pellucid.attach.version import version_of
 from pellucid.container import container_of
+from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.sink.style import has_colors, painter
 
@@ -46,6 +48,7 @@ COMMANDS = {"tls": "openssl", "postgres": "postgres", "mysqld": "mysqld"}
 """What each command watches."""
 
 PARTIAL = "without root only your own processes are seen, and files in containers are not"
+_FOUND_BY = {"symbols": "its symbols", "code": "its code", "given": "the addresses given"}
 SHOWN = 5
 """Processes of a target that are named; the others are counted."""
 
@@ -73,6 +76,9 @@ class Row:
     """Ways in which the addresses of a connection will become known."""
     session: Sequence[str] = ()
     """What will be known of each TLS session."""
+    keys: str | None = None
+    """By what it was found where secrets are logged, `symbols` or `code`; None where that is not known."""
+    why_no_keys: str | None = None
     unseen: Sequence[str] = ()
     """Functions of the file that move data past the probes."""
     why_not: str | None = None
@@ -147,6 +153,7 @@ def _row(
         return Row(found.display, name, version, processes, why_not=found.reason, command=command)
     with Elf(found.path) as elf:
         unseen = list(elf.symbols(library.unseen))
+        keys, why_no_keys = _keys(elf, found) if command == "tls" else (None, None)
     fields = find_fields(found)
     handshake = ["handshake"] if fields.keys() >= HANDSHAKE else []
     setters = [name for name in library.socket if name in found.functions]
@@ -159,9 +166,19 @@ def _row(
         find_sites(found, library),
         [*handshake, "socket calls", *setters],
         [said for name, said in SESSION.items() if name in fields],
+        keys,
+        why_no_keys,
         unseen,
         command=command,
     )
+
+
+def _keys(elf: Elf, found: FoundTarget) -> tuple[str | None, str | None]:
+    """How the place is known where the file logs secrets, or why it is not."""
+    try:
+        return find_key_log(elf, found.functions).how, None
+    except PellucidError as error:
+        return None, str(error)
 
 
 def _process(pid: int) -> Process | None:
@@ -188,7 +205,9 @@ def _document(row: Row) -> dict[str, Any]:
             "text": row.how is not None,
             "addresses": row.addresses,
             "session": row.session,
+            "keys": row.keys,
         },
+        "why_no_keys": row.why_no_keys,
         "sites": [
             {
                 "direction": site.direction.name.lower(),
@@ -235,7 +254,7 @@ def _watched(row: Row) -> Iterator[tuple[str, str]]:
     yield from _users(row)
     yield (
         "found by",
-        {"symbols": "its symbols", "code": "its code", "given": "the addresses given"}[row.how or ""],
+        _FOUND_BY[row.how or ""],
     )
     for site in row.sites:
         cost = "emulated" if site.emulated else "single-stepped"
@@ -244,6 +263,8 @@ def _watched(row: Row) -> Iterator[tuple[str, str]]:
         yield "", reason
     yield "shows", ", ".join(["text" if row.command == "tls" else "queries", *row.session])
     yield "addresses", f"by {', '.join(row.addresses)}"
+    if row.keys or row.why_no_keys:
+        yield "keys", f"by {_FOUND_BY[row.keys]}" if row.keys else row.why_no_keys or ""
     if row.unseen:
         yield "not seen", f"what goes through {', '.join(row.unseen)}"
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Three streams of one QUIC connection, at both ends: QUIC CERT KEY. It prints the pids of client and server.
+ * Three streams of one QUIC connection, at both ends: QUIC CERT KEY [LOG]. It prints the pids of client and
+ * server; what either logs of its secrets is appended to LOG.
  *
  * What came after the OpenSSL whose headers are installed is declared here (include/openssl/ssl.h of 3.5).
  */
 #include "../tls.h"
+#include <fcntl.h>
 
 #define STREAMS 3
 #define NO_IMPLICIT_STREAM 0 /* SSL_DEFAULT_STREAM_MODE_NONE */
@@ -19,6 +21,26 @@ extern int SSL_set1_initial_peer_addr(SSL *ssl, const BIO_ADDR *peer);
 extern int SSL_write_ex2(SSL *ssl, const void *text, size_t size, uint64_t flags, size_t *written);
 
 static const unsigned char protocol[] = "\6victim";
+
+static const char *keylog;
+
+static void logged(const SSL *ssl, const char *line)
+{
+	int fd = open(keylog, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	(void)ssl;
+	must(fd >= 0 && dprintf(fd, "%s\n", line) > 0, keylog);
+	close(fd);
+}
+
+static SSL_CTX *logging(const SSL_METHOD *method)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	if (keylog)
+		SSL_CTX_set_keylog_callback(ctx, logged);
+	return ctx;
+}
 
 static int choose(SSL *ssl, const unsigned char **out, unsigned char *size, const unsigned char *in,
 		  unsigned int in_size, void *argument)
@@ -41,7 +63,7 @@ static int bound_socket(struct sockaddr_in *to)
 
 static SSL *connected(const struct sockaddr_in *to)
 {
-	SSL *ssl = SSL_new(SSL_CTX_new(OSSL_QUIC_client_method()));
+	SSL *ssl = SSL_new(logging(OSSL_QUIC_client_method()));
 	struct sockaddr_in own;
 	BIO_ADDR *peer = BIO_ADDR_new();
 	int fd = bound_socket(&own);
@@ -102,7 +124,7 @@ static void serve(SSL *stream)
 
 static void server(char **argv, int fd, pid_t peer)
 {
-	SSL_CTX *ctx = SSL_CTX_new(OSSL_QUIC_server_method());
+	SSL_CTX *ctx = logging(OSSL_QUIC_server_method());
 	SSL *listener, *ssl, *stream;
 	int status;
 
@@ -133,7 +155,8 @@ int main(int argc, char **argv)
 	int fd = bound_socket(&at);
 	pid_t child;
 
-	must(argc == 3, "usage: quic CERT KEY");
+	must(argc == 3 || argc == 4, "usage: quic CERT KEY [LOG]");
+	keylog = argv[3];
 	alarm(30);
 	child = fork();
 	must(child >= 0, "fork");
