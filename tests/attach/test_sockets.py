@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+from pathlib import Path
 
+import pytest
+
+from pellucid.attach import sockets
 from pellucid.attach.sockets import connected_sockets
+from pellucid.errors import PellucidError
 
 
 def test_connected_only() -> None:
@@ -32,3 +38,15 @@ def test_ipv6() -> None:
 def test_nobody() -> None:
     """A process that is not there has none."""
     assert connected_sockets([1 << 22]) == set()
+
+
+def test_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of a process that may not be looked at, that is said."""
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(sockets, "PROC", tmp_path)
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(PellucidError, match="process 7 are not shown: Permission denied"):
+        sockets.connected_sockets([7])

@@ -3,7 +3,8 @@
  * Handshakes of a library with itself, in memory: truth LIBCRYPTO LIBSSL CERT KEY.
  *
  * It prints one JSON object a line for each end of each connection, all asked of the library's public
- * accessors, and keeps the connections till its standard input ends, so that somebody can look into them.
+ * accessors, and keeps the connections till its standard input ends, so that somebody can look into them. For
+ * each byte that comes in, it uses each of them once, at both ends, and prints an empty line.
  *
  * Everything is found by name in the files given, so that it runs with any library of the family: functions
  * that OpenSSL has as macros over SSL_ctrl(3) are BoringSSL's own. Compiled as a library, with PRELOADED, it
@@ -149,6 +150,27 @@ static void tell(void *ssl, const char *end, int resumed)
 	       CALL(unsigned long, "SSL_get_wbio", ssl));
 }
 
+static struct {
+	void *client, *server;
+} connections[8];
+static unsigned int connection_count;
+
+static void use_all(void)
+{
+	char byte = 'x';
+
+	for (unsigned int i = 0; i < connection_count; i++) {
+		void *client = connections[i].client, *server = connections[i].server;
+
+		must(CALL(int, "SSL_write", client, &byte, 1) == 1, "writing to the server");
+		must(CALL(int, "SSL_read", server, &byte, 1) == 1, "reading from the client");
+		must(CALL(int, "SSL_write", server, &byte, 1) == 1, "writing to the client");
+		must(CALL(int, "SSL_read", client, &byte, 1) == 1, "reading from the server");
+	}
+	printf("\n");
+	fflush(stdout);
+}
+
 /* A handshake; `session` is one to resume, or null. Returns the client. */
 static void *shake_hands(void *client_ctx, void *server_ctx, void *session)
 {
@@ -168,6 +190,9 @@ static void *shake_hands(void *client_ctx, void *server_ctx, void *session)
 	for (int i = 0; i < 10 && done < 2; i++)
 		done = CALL(int, "SSL_do_handshake", client) + CALL(int, "SSL_do_handshake", server);
 	must(done == 2, "the handshake");
+	must(connection_count < sizeof(connections) / sizeof(*connections), "room for the connection");
+	connections[connection_count].client = client;
+	connections[connection_count++].server = server;
 	tell(client, "client", !!session);
 	tell(server, "server", !!session);
 	return client;
@@ -183,7 +208,7 @@ static void *load(const char *path)
 
 static int talk(int argc, char **argv)
 {
-	char end;
+	char byte;
 
 	must(argc == 5, "counting the arguments");
 	libcrypto = load(argv[1]);
@@ -206,7 +231,8 @@ static int talk(int argc, char **argv)
 			shake_hands(client_ctx, server_ctx, CALL(void *, "SSL_get1_session", client));
 	}
 	fflush(stdout);
-	must(read(0, &end, 1) == 0, "waiting");
+	while (read(0, &byte, 1) == 1)
+		use_all();
 	return 0;
 }
 

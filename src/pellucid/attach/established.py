@@ -78,19 +78,15 @@ class OlderConnections:
 
         Where none of its programs is connected, it needs no probe.
         """
-        sockets = len(connected_sockets(self._users(target.key)))
-        if not sockets:
-            return
+        sockets = 0
         try:
+            sockets = len(connected_sockets(self._users(target.key)))
+            if not sockets:
+                return
             links = self._probe(target, number)
         except PellucidError as error:
             self._unread += sockets
-            log.warning(
-                "%s: of the %d connections that its programs have, no secret can be read: %s",
-                target.display,
-                sockets,
-                error,
-            )
+            log.warning("%s: no secrets of its older connections can be read: %s", target.display, error)
         else:
             end = time.monotonic() + self._seconds
             self._windows[number] = _Window(target.display, links, sockets, end)

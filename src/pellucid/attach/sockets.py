@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pellucid.errors import PellucidError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,7 +19,10 @@ _SOCKET = re.compile(r"socket:\[(\d+)\]$")
 
 
 def connected_sockets(pids: Iterable[int]) -> set[int]:
-    """The inodes of the TCP sockets of these processes that are connected. A process that has ended has none."""
+    """The inodes of the TCP sockets of these processes that are connected. A process that has ended has none.
+
+    PellucidError where one may not be looked at.
+    """
     networks: dict[int, set[int]] = {}
     found: set[int] = set()
     for pid in pids:
@@ -28,6 +33,8 @@ def connected_sockets(pids: Iterable[int]) -> set[int]:
             found |= _sockets_of(pid) & networks[network]
         except (FileNotFoundError, ProcessLookupError):
             continue
+        except PermissionError as error:
+            raise PellucidError(f"the sockets of process {pid} are not shown: {error.strerror}") from error
     return found
 
 
