@@ -15,6 +15,7 @@ from pellucid.join.shells import Shells
 from pellucid.model import (
     LOSS_REASONS,
     ROLES,
+    TEXTS,
     Chunk,
     Clock,
     Close,
@@ -100,7 +101,7 @@ class Join:
             Typed: lambda record: self._commands(self._shells.typed(record)),
             Left: lambda record: self._commands(chain(self._runs.left(record), self._shells.left(record))),
             Ran: lambda record: self._commands(self._runs.ran(record)),
-            Words: lambda record: self._commands(self._runs.words(record)),
+            Words: self._words,
             Finished: lambda record: self._commands(self._runs.finished(record)),
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
@@ -208,6 +209,12 @@ class Join:
         for command in commands:
             ended = None if command.ended is None else command.ended + self._boot_to_wall
             yield command._replace(time=command.time + self._boot_to_wall, ended=ended)
+
+    def _words(self, record: Words) -> Iterator[Flow]:
+        text = _known(TEXTS, record.text, "text")
+        return self._commands(
+            self._shells.expanded(record) if text == "expanded" else self._runs.words(record)
+        )
 
     def _clock(self, clock: Clock) -> Iterator[Flow]:
         self._boot_to_wall = clock.wall - clock.boot

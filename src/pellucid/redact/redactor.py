@@ -133,7 +133,7 @@ class Redactor:
         return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
 
     def _shell(self, message: Shell) -> Shell:
-        return _replaced(message, line=self._content.body, argv=self._content.value)
+        return _replaced(message, line=self._content.body, typed=self._content.body, argv=self._content.value)
 
     def _query(self, message: Query) -> Query:
         if not self._sql:
