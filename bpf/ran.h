@@ -22,7 +22,7 @@
 #define WORDS_WITHOUT_LOOP 16 /* before kernel 5.17 */
 
 /* The order is TEXTS in model/records.py. */
-enum text { SOURCE, SCRIPT, WORDS, PROGRAM };
+enum text { SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED };
 
 struct ran {
 	struct head head;
@@ -79,6 +79,7 @@ struct list {
 	u64 value;    /* of the NAME that is being said */
 	u32 pid;
 	u32 word_at;   /* in a node */
+	u64 limit;     /* where the text ends, if not by NUL */
 	u32 described; /* 1: there is a pointer to a description that begins with the pointer to the word */
 	u32 text;
 };
@@ -141,6 +142,12 @@ static __always_inline void say_in(struct list *list, const u32 room)
 			list->node = list->word = list->settings = 0;
 			r->open = 1;
 			break;
+		}
+		if (list->limit && list->limit - list->word < size) {
+			size = list->limit - list->word;
+			if (size >= room) /* never: for the verifier */
+				break;
+			r->bytes[at + (u32)size++] = 0;
 		}
 		if (size == room) { /* with a NUL in the place of what follows */
 			at += size - 1;

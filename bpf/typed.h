@@ -29,6 +29,9 @@ struct variables {
 	s64 first_prompt; /* bash, char *: PS1 */
 	s64 buffer;	  /* bash, char *: what has been typed so far */
 	s64 interactive;  /* bash, int */
+	s64 history;	  /* zsh, char *: what was typed, with history expanded; not ended by NUL */
+	s64 history_end;  /* zsh, char * */
+	s64 expanded;	  /* zsh, int: HISTFLAG_DONE and others in its zsh.h */
 	s64 source;	  /* char *: the command as it is written; 0: the shell does not keep it */
 	s64 script;	  /* char *: what is run, $0 */
 	s64 lineno;	  /* int */

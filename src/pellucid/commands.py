@@ -35,7 +35,7 @@ from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.redact import Redactor, Rules, load_rules
-from pellucid.settings import Capture, Sql, Tls
+from pellucid.settings import Bash, Capture, Sql, Tls
 from pellucid.signals import interruptions
 from pellucid.sink.keylog import KeyLogSink
 from pellucid.specs import sink_specs
@@ -97,6 +97,8 @@ def capture_shell(settings: Shell) -> None:
     """Watch the shells that the settings name, until the end that they name."""
     if settings.port or settings.host:
         raise UsageError("--port and --host are about connections: what is typed into a shell has none")
+    if isinstance(settings, Bash) and settings.readlineso:
+        log.info("--readlineso is not needed: what bash calls in that library is found in bash")
     prepared = _prepared(settings)
     probe: ShellProbe = plugins.load(plugins.SHELLS)[settings.probe]
     _require_root()

@@ -365,6 +365,10 @@ class Bash(Shell):
         "--bash", default=(), multiple=True, metavar="FILE",
         help="Watch this bash. Repeatable. [default: all that are installed or run]",
     )  # fmt: skip
+    readlineso: Path | None = setting(
+        "--readlineso", default=None, metavar="FILE",
+        help="Accepted and not needed: what bash calls in libreadline.so is found in bash.",
+    )  # fmt: skip
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from pellucid.join import Join
 from pellucid.join.runs import MOST_BYTES
 from pellucid.model import Clock, Command, End, Finished, Left, Ran, Users, Words
 
-SOURCE, SCRIPT, WORDS, PROGRAM = range(4)
+SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED = range(5)
 BASH, ZSH = range(2)
 WALL = 1_000_000_000_000
 

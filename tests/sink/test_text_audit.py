@@ -40,6 +40,12 @@ def test_commands_without_an_end(render: Render) -> None:
     assert "[truncated: the command is longer than what was kept]" in shown
 
 
+def test_history(render: Render) -> None:
+    """Where history expansion has changed a line, what was typed comes before it."""
+    changed = command(line="ls x", typed="!!")
+    assert "\n  !!\n[which history expansion makes]\n  ls x\n" in render(TextSink, changed)
+
+
 def test_what_was_run(render: Render) -> None:
     """A command that a shell ran has its place in the source, and its words where these differ from what is written."""
     ran = command(line="ls $x", argv=["ls", "a b"], script="./a.sh", lineno=8, depth=1)

@@ -18,6 +18,7 @@ from pellucid.model import (
     LABELS,
     LOSS_REASONS,
     ROLES,
+    TEXTS,
     Chunk,
     Clock,
     Close,
@@ -113,7 +114,7 @@ class Join:
             Established: self._established,
             Left: lambda record: self._commands(chain(self._runs.left(record), self._shells.left(record))),
             Ran: lambda record: self._commands(self._runs.ran(record)),
-            Words: lambda record: self._commands(self._runs.words(record)),
+            Words: self._words,
             Finished: lambda record: self._commands(self._runs.finished(record)),
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
@@ -243,6 +244,12 @@ class Join:
         program = self._programs.get(record.pid, NOBODY)
         _known(LABELS, record.label, "label")
         yield Logged(record.time + self._boot_to_wall, record, program, target.library if target else "")
+
+    def _words(self, record: Words) -> Iterator[Flow]:
+        text = _known(TEXTS, record.text, "text")
+        return self._commands(
+            self._shells.expanded(record) if text == "expanded" else self._runs.words(record)
+        )
 
     def _clock(self, clock: Clock) -> Iterator[Flow]:
         self._boot_to_wall = clock.wall - clock.boot

@@ -25,7 +25,7 @@ MOST_NESTED = 10_000
 """Commands of one process that have not ended, which a function that calls itself without end would make."""
 
 
-_SOURCE, _SCRIPT, _WORDS, _PROGRAM = range(len(TEXTS))
+_WORDS, _PROGRAM = TEXTS.index("words"), TEXTS.index("program")
 
 
 class _Running:
@@ -88,8 +88,6 @@ class Runs:
 
     def words(self, record: Words) -> Iterator[Command]:
         """A piece of a text of the process's last command; of a program, which begins with it."""
-        if record.text >= len(TEXTS):
-            raise FormatError(f"words are of kind {record.text}, which does not exist")
         text = record.text
         if text == _PROGRAM:
             text = _WORDS
@@ -155,8 +153,8 @@ class Runs:
             time,
             "exec" if how == "exit" and command.replaced else how,
             bool(command.cut),
-            tuple(argv),
-            script.rstrip(b"\0"),
+            argv=tuple(argv),
+            script=script.rstrip(b"\0"),
         )
 
 

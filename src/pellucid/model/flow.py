@@ -111,6 +111,8 @@ class Command(NamedTuple):
     how: str
     """As in `Shell.ended`."""
     truncated: bool
+    typed: bytes | None = None
+    """As it was typed, where history expansion has changed it."""
     argv: tuple[bytes, ...] = ()
     """Of what was run: its words after expansion."""
     script: bytes = b""

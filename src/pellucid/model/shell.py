@@ -31,10 +31,12 @@ class Shell(Message, kw_only=True):
     cwd: str | None
     """The working directory before the command, as the shell calls it; null where it does not know."""
     line: Text
-    """What was typed, before the shell expands anything; lines of one command are set apart by newlines. Of what was
+    """What was typed, with history (`!!`) expanded and nothing else; lines of one command are set apart by newlines. Of what was
     run: the command as its source has it (bash), or its words (zsh)."""
     encoding: str | UnsetType = UNSET
     """`base64` where the bytes are not UTF-8."""
+    typed: str | UnsetType = UNSET
+    """What was typed, where history expansion has changed it; bytes that are not UTF-8 as `\\xe4`."""
     argv: list[Any] | UnsetType = UNSET
     """Of what was run: its words after all expansions, those that are not UTF-8 as `{"base64": ...}`; none where it only
     sets variables or opens files."""
@@ -49,8 +51,8 @@ class Shell(Message, kw_only=True):
     duration_ms: float | None
     """From the Enter to the next prompt, or to the end of the shell; null where neither was seen."""
     ended: str
-    """How: `done` (the shell asks for the next), `interrupted` (Ctrl-C or Ctrl-D before it was complete, so it never
-    ran), `exit` (the shell ended with it), `exec` (the shell became another program, whose status
+    """How: `done` (the shell asks for the next), `interrupted` (Ctrl-C or Ctrl-D before it was complete, or no such
+    line in the history, so it never ran), `exit` (the shell ended with it), `exec` (the shell became another program, whose status
     `exit_code` is for what was run), `capture` (it still ran when the
     capture ended), `unknown` (its end was lost)."""
     truncated: bool = False

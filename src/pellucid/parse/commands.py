@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 
 from pellucid.model import SHELLS, Ran, Shell
 from pellucid.parse.text import readable
@@ -32,6 +33,7 @@ def shell_message(command: Command) -> Shell:
         cwd=_name(line.directory),
         line=text,
         encoding=encoding,
+        typed=UNSET if command.typed is None else command.typed.decode(errors="backslashreplace"),
         exit_code=command.status,
         duration_ms=None if command.ended is None else round((command.ended - command.time) / 1e6, 3),
         ended=command.how,

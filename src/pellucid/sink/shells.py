@@ -26,6 +26,9 @@ def shell_lines(page: Page, message: Shell) -> Iterator[str]:
     if message.argv is not UNSET:
         where += f" at {message.script}:{message.lineno or '?'} depth {message.depth}"
     yield f"{_facts(page, message)} {page.paint('where', escape(where))}"
+    if message.typed is not UNSET:
+        yield from page.payload(message.typed)
+        yield page.note("which history expansion makes")
     yield from page.payload(message.line)
     if message.argv and (words := _words(message.argv)) != message.line:
         yield f"= {page.paint('request', escape(words))}"

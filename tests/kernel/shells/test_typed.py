@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel.running import Capture, wait_for
-from tests.kernel.terminals import CTRL_D, ENTER, Shell, told
+from tests.kernel.terminals import CTRL_D, ENTER, PROMPT, Shell, told
 from tests.shell import pellucid
 
 if TYPE_CHECKING:
@@ -198,6 +198,33 @@ def test_filters(executable: Path, start: Callable[..., Capture], shell: Callabl
         ("sleep 60", None, "capture"),
     ]
     assert told(failed.stop(), "line", "pid") == [("false", wanted.pid), ("false", other.pid)]
+
+
+def test_history(executable: Path, start: Callable[..., Capture], shell: Callable[..., Shell]) -> None:
+    """What history expansion makes of a line is shown, with what was typed; what it refuses, or only shows, never ran."""
+    run, person = start(executable), shell(executable)
+    person.run("echo one two")
+    person.run("!!")
+    person.run("for x in 1\ndo echo !$; (exit 4)\ndone")
+    for line in ("!no-such-event", "!echo:p"):
+        person.type(f"{line}{ENTER}")
+        person.expect(PROMPT)  # bash does not count this one
+    assert person.run("echo '!!'") == 0  # quoted: as it is
+
+    messages = [message for message in run.stop() if message["type"] == "shell"]
+    found = [(message["line"], message.get("typed"), message["ended"]) for message in messages]
+    assert found == [
+        ("echo one two", None, "done"),
+        ("echo one two", "!!", "done"),
+        ("for x in 1\ndo echo two; (exit 4)\ndone", "for x in 1\ndo echo !$; (exit 4)\ndone", "done"),
+        (
+            "!no-such-event",
+            None,
+            "interrupted" if executable.name == "bash" else "done",
+        ),  # zsh: as a syntax error
+        ("!echo:p", None, "interrupted"),
+        ("echo '!!'", None, "done"),
+    ]
 
 
 def test_replay_is_the_same(

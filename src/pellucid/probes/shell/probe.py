@@ -65,6 +65,7 @@ BASH = ShellProbe(
         ("line_returned", "readline"),
         ("readline_entered", "readline"),
         ("line_given_up", "throw_to_top_level"),
+        ("line_expanded_returned", "pre_process_line"),
         ("line_taken", "pre_process_line"),
     ),
     variables={
@@ -90,8 +91,14 @@ BASH = ShellProbe(
 ZSH = ShellProbe(
     name="zsh",
     telling=("zleentry", "execbuiltin"),
-    probes=(("line_returned", "zleentry"), ("zle_entered", "zleentry")),
-    variables={"status": "lastval", "directory": "pwd"},
+    probes=(("line_returned", "zleentry"), ("zle_entered", "zleentry"), ("command_read", "hend")),
+    variables={
+        "status": "lastval",
+        "directory": "pwd",
+        "history": "chline",
+        "history_end": "hptr",
+        "expanded": "histdone",
+    },
     command_probes=(
         ("it_returned", "execbuiltin"),
         ("it_returned", "doshfunc"),

@@ -13,7 +13,8 @@
 
 /* A shell that was seen. */
 struct reader {
-	u64 sp; /* of the call that waits for a line; 0: none does */
+	u64 sp;	  /* of the call that waits for a line; 0: none does */
+	u64 line; /* bash: the text whose history is being expanded */
 	u8 more;
 };
 
@@ -159,13 +160,66 @@ SEC("uprobe")
 int line_taken(struct pt_regs *ctx)
 {
 	struct variables *shell = this_shell(ctx);
-	struct reader reader = {};
+	struct reader new = {.line = PT_REGS_PARM1(ctx)}, *reader;
 	u32 pid = this_process();
 
 	if (!shell || !wanted() || !(u32)variable(shell->interactive, sizeof(u32)))
 		return 0;
+	reader = bpf_map_lookup_elem(&readers, &pid);
+	if (reader)
+		reader->line = new.line;
+	else if (bpf_map_update_elem(&readers, &pid, &new, BPF_NOEXIST) == 0)
+		say(shell, EARLIER, new.line);
+	return 0;
+}
+
+/* What the line that a shell has read runs as; NULL: it does not run. */
+static __always_inline void say_expanded(u64 text, u64 limit)
+{
+	struct list line = {.pid = this_process(), .text = EXPANDED, .word = text, .limit = limit};
+
+	say_list(&line);
+}
+
+/* bash: its return is another text where history was expanded, NULL where that failed or was only to be
+ * shown. */
+SEC("uprobe")
+int line_expanded_returned(struct pt_regs *ctx)
+{
+	u32 pid = this_process();
+	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
+
+	if (!reader || !reader->line || !wanted())
+		return 0;
+	if (PT_REGS_RC(ctx) != reader->line)
+		say_expanded(PT_REGS_RC(ctx), 0);
+	reader->line = 0;
+	return 0;
+}
+
+/* zsh: hend(program), when a command has been read; in a shell that asked for it before the probes were there
+ * too. */
+SEC("uprobe")
+int command_read(struct pt_regs *ctx)
+{
+	const u32 histflag_done = 1, histflag_noexec = 2;
+	struct variables *shell = this_shell(ctx);
+	struct reader reader = {};
+	u32 pid = this_process(), how;
+	u64 text, end;
+
+	if (!shell || !wanted())
+		return 0;
+	text = variable(shell->history, sizeof(u64));
+	end = variable(shell->history_end, sizeof(u64));
+	if (!text || text >= end)
+		return 0;
+	how = variable(shell->expanded, sizeof(u32));
 	if (bpf_map_update_elem(&readers, &pid, &reader, BPF_NOEXIST) == 0)
-		say(shell, EARLIER, PT_REGS_PARM1(ctx));
+		say_line(shell, EARLIER);
+	else if (!(how & histflag_done))
+		return 0;
+	say_expanded(how & histflag_noexec ? 0 : text, end);
 	return 0;
 }
 
