@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
@@ -50,6 +50,9 @@ _KEY = struct.Struct("<I")
 class KeyTracing:
     """The loaded object and its links. Everything ends with `close`, or with this process."""
 
+    _uprobes: ClassVar[tuple[str, ...]] = (HOOK, established.PROGRAM)
+    """The programs of the object that are for libraries."""
+
     def __init__(
         self, path: Path, ring_size: int, who: Filter, constants: Mapping[str, int] | None = None
     ) -> None:
@@ -69,7 +72,7 @@ class KeyTracing:
         who.size_maps(self._object)
         set_constants(self._object, self._types, {**who.constants(), **(constants or {})})
         if self._multi:
-            for name in (HOOK, established.PROGRAM):
+            for name in self._uprobes:
                 self._object.program(name).for_uprobe_multi()
         self._object.load()
         who.fill(self._object)
