@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.kernel.inside import call
@@ -26,16 +27,20 @@ class Network(NamedTuple):
     @contextmanager
     def entered(self) -> Iterator[Network]:
         """Have this thread, and what it starts, be in the namespace."""
-        own, there = (
-            os.open(path, os.O_RDONLY) for path in ("/proc/thread-self/ns/net", f"/run/netns/{self.name}")
-        )
-        try:
-            call("setns", there, CLONE_NEWNET)
+        with _entered(self.name):
             yield self
-        finally:
-            call("setns", own, CLONE_NEWNET)
-            os.close(own)
-            os.close(there)
+
+
+@contextmanager
+def _entered(name: str) -> Iterator[None]:
+    own, there = (os.open(path, os.O_RDONLY) for path in ("/proc/thread-self/ns/net", f"/run/netns/{name}"))
+    try:
+        call("setns", there, CLONE_NEWNET)
+        yield
+    finally:
+        call("setns", own, CLONE_NEWNET)
+        os.close(own)
+        os.close(there)
 
 
 def _ip(*words: str) -> None:
@@ -67,6 +72,13 @@ def _namespace(what: str) -> Iterator[str]:
     _ip("netns", "add", name)
     try:
         _ip("-n", name, "link", "set", "lo", "up")
+        _keep_to_ports_of_nobody(name)
         yield name
     finally:
         _ip("netns", "delete", name)
+
+
+def _keep_to_ports_of_nobody(name: str) -> None:
+    """Choose ports only where Wireshark has no protocol of its own: it takes 34980 for EtherCAT, whichever end has it."""
+    with _entered(name):
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("50000 53999")
