@@ -96,13 +96,17 @@ class Bench:
     env: dict[str, str]
     server: int
     """The number of nginx's first process."""
+    flags: tuple[str, ...] = ()
+    """More words for wrk."""
 
     def load(self) -> tuple[float, float, float, float]:
         """The first four of a round."""
         command = ["wrk", "-t1", f"-c{self.connections}", f"-d{self.seconds}", "--latency"]
         url = f"https://127.0.0.1:{self.port}/"
         before = self.spent()
-        done = subprocess.run([*command, url], env=self.env, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, *self.flags, url], env=self.env, check=True, capture_output=True, text=True
+        )
         spent = self.spent() - before
         if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
             sys.exit(f"wrk saw errors:\n{done.stdout}")

@@ -29,6 +29,11 @@ class Clocks:
         self._told = now.wall - now.boot
         return now
 
+    def wall_less_boot(self) -> int:
+        """What is to be added to boot time now, in nanoseconds, to have wall-clock time."""
+        now = self._read()
+        return now.wall - now.boot
+
     @staticmethod
     def _read() -> Clock:
         """One instant on both: the boot clock is read twice, and its middle taken."""

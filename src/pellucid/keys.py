@@ -33,7 +33,7 @@ def with_key_log(settings: Tls) -> Tls:
             "--cgroup_path and --container say whose secrets are meant"
         )
     place = settings.keylogfile
-    if place is None and not (outputs or settings.eventaddr or settings.record):
+    if place is None and settings.keys and not (outputs or settings.eventaddr or settings.record):
         place = DEFAULT_FILE
     if place is None:
         return settings

@@ -7,7 +7,7 @@ import pwd
 import select
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.attach.arrivals import Arrivals
 from pellucid.attach.attacher import Attacher, attach_first
@@ -17,7 +17,9 @@ from pellucid.attach.images import Images
 from pellucid.attach.key_attacher import KeyAttacher
 from pellucid.attach.key_tracing import KeyTracing
 from pellucid.attach.loader import Tracing, ring_bytes
+from pellucid.attach.packet_tracing import PacketTracing
 from pellucid.attach.roster import Roster
+from pellucid.attach.shell_attacher import ShellAttacher
 from pellucid.attach.shell_tracing import ShellTracing
 from pellucid.channel import Finish, Outputs, Ring, Settle, Tell
 from pellucid.clock import Clocks, boot_ns
@@ -25,7 +27,7 @@ from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log, log_also_to
-from pellucid.model import End, Offsets, Target, Users
+from pellucid.model import End, Interface, Offsets, Target, Users
 from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
 from pellucid.places import Places
@@ -35,10 +37,11 @@ from pellucid.probes.shell import OBJECT as SHELL_OBJECT
 from pellucid.settings import Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from pellucid.attach.attacher import Attaches
+    from pellucid.attach.classic import Classic
     from pellucid.attach.library import Library
-    from pellucid.attach.shells import ShellFile
     from pellucid.attach.targets import FoundTarget
     from pellucid.channel import Channel
     from pellucid.probes.shell.probe import ShellProbe
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from pellucid.sink import SinkSpec
 
     Watching = Tracing | KeyTracing | ShellTracing
+
+C = TypeVar("C")
 
 OBJECT_ID = 1
 TICK_MS = 1000
@@ -66,9 +71,11 @@ class Tracer:
         self._settings = settings
         self._clocks = Clocks()
         self._tracing: Watching | None = None
+        self._packets: PacketTracing | None = None
+        """The same, where it is one of packets."""
         self._images: Images | None = None
         self._end_log: Callable[[], None] = lambda: None
-        self._arrivals: Arrivals | None = None
+        self._arrivals: Arrivals[Any] | None = None
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
@@ -78,7 +85,36 @@ class Tracer:
         """The same for the secrets of handshakes alone."""
         self._begin(specs, lambda: self._watch_keys(library, targets))
 
-    def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[ShellFile]) -> None:
+    def begin_packets(
+        self,
+        specs: list[SinkSpec],
+        library: Library,
+        targets: list[FoundTarget],
+        interfaces: Sequence[str],
+        filters: Mapping[int, Sequence[Classic]],
+    ) -> None:
+        """The same for secrets and packets: of interfaces of these names, or all; that pass the filter of their link type."""
+        told: list[Interface] = []
+
+        def take(interface: Interface) -> bool:
+            told.append(interface)
+            return True
+
+        def watch() -> tuple[Watching, list[Target]]:
+            with self._filter() as who:
+                self._packets = packets = PacketTracing(
+                    ring_bytes(self._settings.mapsize), who, interfaces, filters
+                )
+            self._images = images = Images()
+            watched = self._attach_keys(packets, library, images, targets)
+            packets.attach_owners()
+            packets.set_clock(self._clocks.wall_less_boot())
+            packets.meet(take)
+            return packets, watched
+
+        self._begin(specs, watch, told)
+
+    def begin_shells(self, specs: list[SinkSpec], probe: ShellProbe, shells: list[FoundTarget]) -> None:
         """The same for shells, with the names of this machine's users."""
         users = Users(
             {user.pw_uid: user.pw_name for user in reversed(pwd.getpwall())}
@@ -89,7 +125,7 @@ class Tracer:
         self,
         specs: list[SinkSpec],
         watch: Callable[[], tuple[Watching, list[Target]]],
-        also: Iterable[Users] = (),
+        also: Iterable[Users | Interface] = (),
     ) -> None:
         """Open the outputs, `watch`, and let the decoder begin with what that returns."""
         settings = self._settings
@@ -105,10 +141,11 @@ class Tracer:
         if any(spec.shared and spec.endpoint for spec in specs):
             self._end_log = log_also_to(self._decoder.tell_log)
         self._tell_clock()
-        said: list[Users | Target] = [*also, *known]
+        said: list[Users | Interface | Target] = [*also, *known]
         for context in said:
             self._decoder.tell(Tell(context))
-        self._decoder.send(Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf), [tracing.ring.fd])
+        ring = Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf, packets=self._packets is not None)
+        self._decoder.send(ring, [tracing.ring.fd])
         log.info("ready: watching %s", _count(known))
 
     def _watch(self, library: Library, targets: list[FoundTarget]) -> tuple[Watching, list[Target]]:
@@ -122,18 +159,24 @@ class Tracer:
         """Load and attach; what is watched."""
         with self._filter() as who:
             ring = ring_bytes(self._settings.mapsize)
-            self._tracing = tracing = KeyTracing(KEYLOG_OBJECT, ring, who)
-        tracing.attach_tracepoints()
-        self._follow(tracing)
+            tracing = KeyTracing(KEYLOG_OBJECT, ring, who)
         self._images = images = Images()
         if isinstance(self._settings, Tls) and self._settings.established:
             tracing.look_back(library, images, self._settings.established)
-        return tracing, self._attach(KeyAttacher(tracing, library), library, images, targets)
+        return tracing, self._attach_keys(tracing, library, images, targets)
+
+    def _attach_keys(
+        self, tracing: KeyTracing, library: Library, images: Images, targets: list[FoundTarget]
+    ) -> list[Target]:
+        self._tracing = tracing
+        tracing.attach_tracepoints()
+        self._follow(tracing)
+        return self._attach(KeyAttacher(tracing, library), library, images, targets)
 
     def _attach(
-        self, attacher: Attacher, library: Library, images: Images, targets: list[FoundTarget]
+        self, attacher: Attaches[C], library: Library, images: Images, targets: list[FoundTarget]
     ) -> list[Target]:
-        """Attach to these, and to what else is mapped; they are told, and what turns up later will be."""
+        """Attach to these, and where no files are named to whatever else is there or turns up; what is watched."""
         first = attach_first(attacher, images, targets, demanded=bool(self._settings.files))
         known = [target for _, target in first]
         if not self._settings.files:  # else just these files are meant
@@ -141,22 +184,19 @@ class Tracer:
             known += self._arrivals.mapped()
         return known
 
-    def _watch_shells(self, probe: ShellProbe, shells: list[ShellFile]) -> tuple[Watching, list[Target]]:
+    def _watch_shells(self, probe: ShellProbe, shells: list[FoundTarget]) -> tuple[Watching, list[Target]]:
         """Load and attach; what is watched."""
         with self._filter() as who:
             ring = ring_bytes(self._settings.mapsize)
             self._tracing = tracing = ShellTracing(SHELL_OBJECT, ring, who, probe)
         tracing.attach_tracepoints()
         self._follow(tracing)
-        known = []
-        for number, shell in enumerate(shells, start=1):
-            tracing.attach(shell, number)
-            known.append(Target(number, probe.name, shell.display, "entry"))
-        return tracing, known
+        self._images = images = Images()
+        return tracing, self._attach(ShellAttacher(tracing, probe), probe.family, images, shells)
 
     def _expect(
-        self, library: Library, images: Images, attacher: Attacher, first: list[tuple[FoundTarget, Target]]
-    ) -> Arrivals:
+        self, library: Library, images: Images, attacher: Attaches[C], first: list[tuple[FoundTarget, Target]]
+    ) -> Arrivals[Any]:
         """Whatever else turns up."""
         pid = None if self._settings.follow else self._settings.pid
         roster = Roster(library, images, pid, [found.key for found, _ in first])
@@ -258,6 +298,8 @@ class Tracer:
                     self._leave_overwritten(self._tracing)
                 if self._arrivals:
                     self._arrivals.meet()
+                if self._packets:
+                    self._packets.meet_news(self._decoder.introduce)
                 if time.monotonic() >= tick:
                     tick = time.monotonic() + TICK_MS / 1000
                     self._at_tick()
@@ -265,7 +307,8 @@ class Tracer:
     def _expecting(self) -> set[int]:
         """What is readable when a file turns up, or one that is watched is written into."""
         overwrites = {self._tracing.overwrites.fd} if self._tracing else set()
-        return overwrites | (self._arrivals.filenos() if self._arrivals else set())
+        packets = {self._packets.fileno()} if self._packets else set()
+        return overwrites | packets | (self._arrivals.filenos() if self._arrivals else set())
 
     def _leave_overwritten(self, tracing: Watching) -> None:
         left = tracing.detach_overwritten()
@@ -289,6 +332,10 @@ class Tracer:
             self._arrivals.renew()
         if isinstance(self._tracing, KeyTracing) and self._tracing.older:
             self._tracing.older.renew()
+        if self._packets:
+            self._packets.set_clock(self._clocks.wall_less_boot())
+            if self._decoder.listens:
+                self._decoder.tell(Tell(self._packets.interface_counts()))
 
     def _all_have_ended(self) -> bool:
         """Whether nobody is left of those that `--follow` means."""
@@ -320,6 +367,8 @@ class Tracer:
         self._decoder.tell(Settle())
         self._tell_clock()
         self._decoder.tell(Tell(tracing.drops()))
+        if self._packets:
+            self._decoder.tell(Tell(self._packets.interface_counts()))
         self._tell_unsaid_ends(tracing)
         for some in _groups(tracing.offsets(), OFFSETS_PER_MESSAGE):
             self._decoder.tell(Tell(Offsets(end, some)))

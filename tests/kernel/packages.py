@@ -81,11 +81,27 @@ def debian_root(suite: str, *packages: str) -> Path:
 
     def fill(folder: Path) -> None:
         with _apt(suite, folder) as apt:
-            _run([*apt, "install", "--yes", "--no-install-recommends", "--download-only", *packages], folder)
+            _run(
+                [*apt, "install", "--yes", "--no-install-recommends", "--download-only", "dash", *packages],
+                folder,
+            )
             for archive in (folder / "archives").glob("*.deb"):
                 archive.rename(folder / archive.name)
+        _finish_root(folder)
 
     return _kept("-".join((suite, "root", *packages)), fill)
+
+
+def _finish_root(folder: Path) -> None:
+    """What a program needs of a root, and only packages' scripts make."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if not (folder / name).exists() and (folder / "usr" / name).exists():
+            (folder / name).symlink_to(f"usr/{name}")
+    for name in ("dev", "proc", "tmp"):
+        (folder / name).mkdir(exist_ok=True)
+    if not (folder / "bin/sh").exists():
+        (folder / "bin/sh").symlink_to("dash")
+    (folder / "etc/passwd").write_text("nobody:x:65534:65534::/:/bin/sh\n")
 
 
 @contextmanager

@@ -62,6 +62,7 @@ EXCHANGES = [
     http(response=answer(f'{{"a": [1, {{"password": "{SECRET}', [("Content-Type", "application/json")])),
 ]
 OTHERS = [
+    secret(secret=SECRET),
     raw(f"EHLO x\r\nAUTH PLAIN {SECRET}\r\n"),
     raw(f"\xff*2\r\n$4\r\nAUTH\r\n$11\r\n{SECRET}\r\n".encode("latin-1")),
     WebSocket(**INSIDE, opcode="text", data=f'{{"token":"{SECRET}"}}', size=20, sha256="ab" * 32),

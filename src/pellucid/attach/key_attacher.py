@@ -26,7 +26,7 @@ class KeyAttacher(Attacher):
         super().__init__(tracing, library)
         self._older = tracing.older
 
-    def attach(self, plan: Plan) -> Target:
+    def attach(self, plan: Plan[Content]) -> Target:
         """Put the probes there; those for connections that are there already come last, so that none is missed."""
         target = super().attach(plan)
         if self._older:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
@@ -29,7 +29,7 @@ from pellucid.libbpf import (
 from pellucid.model import RECORDS, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
@@ -50,7 +50,13 @@ _KEY = struct.Struct("<I")
 class KeyTracing:
     """The loaded object and its links. Everything ends with `close`, or with this process."""
 
-    def __init__(self, path: Path, ring_size: int, who: Filter) -> None:
+    _uprobes: ClassVar[tuple[str, ...]] = (HOOK, established.PROGRAM)
+    """The programs of the object that are for libraries."""
+
+    def __init__(
+        self, path: Path, ring_size: int, who: Filter, constants: Mapping[str, int] | None = None
+    ) -> None:
+        """`constants` are those that the object has beside the filter's."""
         self._object = BpfObject(path)
         self.btf = self._object.btf()
         self._types = Btf(self.btf)
@@ -64,9 +70,9 @@ class KeyTracing:
         """By the number of the target."""
         self._object.map("ring").resize(ring_size)
         who.size_maps(self._object)
-        set_constants(self._object, self._types, who.constants())
+        set_constants(self._object, self._types, {**who.constants(), **(constants or {})})
         if self._multi:
-            for name in (HOOK, established.PROGRAM):
+            for name in self._uprobes:
                 self._object.program(name).for_uprobe_multi()
         self._object.load()
         who.fill(self._object)
