@@ -7,12 +7,15 @@
 
 #include "secret.h"
 
-#define OBJECT_ROOM 4096 /* of an object of 6 KiB and more, in whose first half all of it lies */
+#define OBJECT_ROOM 4096 /* of OpenSSL's 6 KiB and more; all of it lies in the first half */
 #define TLS_1_3 0x0304
 #define SSL_3_0 0x0300
 #define DTLS_1_2 0xfefd /* versions of DTLS count down */
 
-/* The memory of a TLS 1.3 connection's object, in which join/established.py finds the secrets. */
+/*
+ * The memory of a TLS 1.3 connection's object, in which join/established.py finds the secrets; none of it
+ * where they cannot be there.
+ */
 struct established {
 	struct head head;
 	u64 object; /* its address */
@@ -99,6 +102,17 @@ static __always_inline bool is_zero(const u8 *bytes, u32 size)
 	return !all;
 }
 
+/*
+ * Whether what secrets follow from may be in the object when the handshake is over. Where the handshake has
+ * an object of its own (BoringSSL's SSL_HANDSHAKE, to which HANDSHAKE is the pointer), it is gone with that.
+ */
+static __always_inline bool keeps_handshake(u32 target)
+{
+	const struct field *field = field_of(target, HANDSHAKE);
+
+	return field && field->size < sizeof(u64);
+}
+
 /* Of TLS 1.3. False where it could not be read, or told: the next call tries again. */
 static __always_inline bool say_object(const struct end *end, u32 target)
 {
@@ -120,11 +134,14 @@ static __always_inline bool say_object(const struct end *end, u32 target)
 	r->cipher = cipher;
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	__builtin_memcpy(r->random, end->random, RANDOM_SIZE);
-	if (bpf_probe_read_user(r->bytes, OBJECT_ROOM, (void *)end->object)) {
-		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
-		return false;
+	r->head.size = __builtin_offsetof(struct established, bytes);
+	if (keeps_handshake(target)) {
+		if (bpf_probe_read_user(r->bytes, OBJECT_ROOM, (void *)end->object)) {
+			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+			return false;
+		}
+		r->head.size += OBJECT_ROOM;
 	}
-	r->head.size = __builtin_offsetof(struct established, bytes) + OBJECT_ROOM;
 	submit_large(r);
 	return true;
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.kernel import libraries, packages
+from tests.kernel.processes import fdinfos
 from tests.kernel.running import free_port, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
 from tests.kernel.test_keylog import command
@@ -91,7 +92,7 @@ def logged(keys: Path) -> list[str]:
 
 def probing(run: Capture) -> int:
     """How many different programs a capture has at uprobes (proc(5), fdinfo of BPF links)."""
-    texts = [path.read_text() for path in Path(f"/proc/{run.process.pid}/fdinfo").iterdir()]
+    texts = fdinfos(run.process.pid)
     links = [text for text in texts if re.search(r"^link_type:\s*(uprobe_multi|perf)$", text, re.MULTILINE)]
     return len({found[1] for text in links if (found := re.search(r"^prog_id:\s*(\d+)", text, re.MULTILINE))})
 

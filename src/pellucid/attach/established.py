@@ -44,7 +44,7 @@ class _Window(NamedTuple):
 
 
 class OlderConnections:
-    """The temporary probes of all files; until `close`.
+    """The temporary probes of all files; until `finish`.
 
     They wait for `seconds` each. `describe` tells the loaded `programs` where a target's objects keep things. `images`
     must outlive it. With `pid` only that process is meant.
@@ -151,8 +151,3 @@ class OlderConnections:
         """Wait no longer; how many connections have not been read, at most."""
         self._end([*self._windows])
         return self._unread
-
-    def close(self) -> None:
-        """Remove all probes."""
-        close_links([link for each in self._windows.values() for link in each.links])
-        self._windows.clear()

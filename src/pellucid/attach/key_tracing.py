@@ -161,7 +161,7 @@ class KeyTracing:
     def detach(self) -> None:
         """Remove every probe."""
         if self.older:
-            self.older.close()
+            self.older.finish()
         close_links([*self._links, *(link for _, links in self._attached.values() for link in links)])
         self._links.clear()
         self._attached.clear()

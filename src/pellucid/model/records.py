@@ -201,7 +201,7 @@ class Established(NamedTuple):
     random: Random
     """The client's."""
     bytes: Tail
-    """Its memory, from its beginning on."""
+    """Its memory, from its beginning on; empty where the secrets cannot be there."""
 
 
 class Ran(NamedTuple):
