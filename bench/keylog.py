@@ -51,7 +51,7 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, default=16)
     chosen = arguments.parse_args()
     print("| | requests/s | with a key log | kept | CPU us a request | added |\n|---|---|---|---|---|---|")
-    with nginx(chosen.seconds, chosen.connections) as bench:
+    with nginx(chosen.seconds, chosen.connections, protocols="TLSv1.3") as bench:
         for load, bench.flags in LOADS.items():
             print(row(load, rounds_of(bench, chosen.rounds)), flush=True)
 

@@ -52,10 +52,11 @@ http {{
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port} ssl http2; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
-        location / {{ {location} }}
+        ssl_protocols {protocols}; location / {{ {location} }}
     }}
 }}
 """
+PROTOCOLS = "TLSv1 TLSv1.1 TLSv1.2"  # nginx's own choice up to 1.23.3
 SMALL = 'return 200 "a small response\\n";'
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -191,7 +192,9 @@ def listening(port: int) -> bool:
 
 
 @contextmanager
-def nginx(seconds: int, connections: int, location: str = SMALL) -> Iterator[Bench]:
+def nginx(
+    seconds: int, connections: int, location: str = SMALL, protocols: str = PROTOCOLS
+) -> Iterator[Bench]:
     """A server in a folder of its own, with a private libssl."""
     with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as name:
         folder = Path(name)
@@ -206,7 +209,9 @@ def nginx(seconds: int, connections: int, location: str = SMALL) -> Iterator[Ben
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port, location=location))
+        (folder / "nginx.conf").write_text(
+            CONFIG.format(folder=folder, port=port, location=location, protocols=protocols)
+        )
         env = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
         server = subprocess.Popen(["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"], env=env)
         try:

@@ -34,13 +34,19 @@ struct flow_key {
 
 enum waiting { NOTHING, KEYS, NO_LONGER };
 
+/* One end of a flow: of a connection within the machine both are known. */
+struct end {
+	u64 sock; /* 0: not known */
+	u32 wanted;
+	u32 looked; /* how often the socket was looked for */
+	struct options options;
+};
+
 struct flow {
 	u64 id; /* another one for each hello */
 	u64 until;
-	u64 sock;  /* whose owner is that of the flow; 0: not known */
-	u32 waits; /* enum waiting */
-	u32 wanted;
-	struct options options;
+	u64 waits; /* enum waiting */
+	struct end ends[2];
 };
 
 /* The oldest go first: such a flow is looked at anew with its next packet. */
@@ -107,7 +113,10 @@ struct transport {
 /* Where a packet belongs. */
 struct place_in_flow {
 	struct flow_key key;
+	u32 source;  /* which of the flow's ends */
 	u32 payload; /* where it begins */
+	struct bpf_sock_tuple tuple;
+	u32 tuple_size;
 };
 
 static u64 flows_so_far;
@@ -130,6 +139,19 @@ static __always_inline bool read_ports(struct __sk_buff *skb, u32 at, u8 protoco
 		return false;
 	}
 	to->key.protocol = protocol;
+	if (size == 4) {
+		to->tuple.ipv4.saddr = *(u32 *)source;
+		to->tuple.ipv4.daddr = *(u32 *)destination;
+		to->tuple.ipv4.sport = ends.source;
+		to->tuple.ipv4.dport = ends.destination;
+		to->tuple_size = sizeof(to->tuple.ipv4);
+	} else {
+		__builtin_memcpy(to->tuple.ipv6.saddr, source, size);
+		__builtin_memcpy(to->tuple.ipv6.daddr, destination, size);
+		to->tuple.ipv6.sport = ends.source;
+		to->tuple.ipv6.dport = ends.destination;
+		to->tuple_size = sizeof(to->tuple.ipv6);
+	}
 	first = __builtin_bswap16(ends.source) > __builtin_bswap16(ends.destination);
 	if (ends.source == ends.destination) {
 #pragma unroll
@@ -137,6 +159,7 @@ static __always_inline bool read_ports(struct __sk_buff *skb, u32 at, u8 protoco
 			if (*(u32 *)(source + i) != *(u32 *)(destination + i))
 				first = *(u32 *)(source + i) > *(u32 *)(destination + i);
 	}
+	to->source = first;
 	if (first) {
 		__builtin_memcpy(to->key.addresses[1], source, size);
 		__builtin_memcpy(to->key.addresses[0], destination, size);
@@ -247,13 +270,16 @@ static __always_inline void look_for_quic(struct __sk_buff *skb, const struct pl
 		hold(flow, now);
 }
 
+/* Too large for the stack. */
+static const struct flow fresh_flow = {.ends[0].options.size = 4, .ends[1].options.size = 4};
+
 static __always_inline struct flow *flow_of(const struct flow_key *key)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, key), fresh = {.options.size = 4};
+	struct flow *flow = bpf_map_lookup_elem(&flows, key);
 
 	if (flow)
 		return flow;
-	bpf_map_update_elem(&flows, key, &fresh, BPF_NOEXIST);
+	bpf_map_update_elem(&flows, key, &fresh_flow, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&flows, key);
 }
 

@@ -4,8 +4,8 @@
  *
  * `ssl_log_secret(ssl, label, secret, size)` of OpenSSL, BoringSSL and their kin is called for each secret of
  * each handshake, whether anybody has asked for a log or not (ssl/ssl_lib.c, ssl/ssl_lib.cc). The attach
- * cookie is the target's number, with RSA_HOOK for the other function that logs; `fields` says where its
- * objects keep the client random.
+ * cookie is the target's number, with RSA_HOOK for the other function that logs, and HANDED_ON_HOOK where the
+ * first one jumps to its inner function; `fields` says where objects keep the client random.
  */
 #pragma once
 
@@ -20,7 +20,15 @@
 #define ENCRYPTED_SIZE 8 /* bytes of the encrypted premaster secret that tell its handshake */
 #define LABEL_SIZE 32	 /* the longest label has 31 characters */
 #define RSA_HOOK (1ULL << 32)
+#define HANDED_ON_HOOK (1ULL << 33)
 #define NO_LABEL ((u32)-1) /* of no secret that is known */
+
+/* PT_REGS_PARM6 came with libbpf 1.2; elsewhere than here no such place is looked for. */
+#if defined(__TARGET_ARCH_x86)
+#define SIXTH_ARGUMENT(ctx) ((ctx)->r9)
+#else
+#define SIXTH_ARGUMENT(ctx) 0
+#endif
 
 /* The order is LABELS in model/records.py. */
 enum label {
@@ -120,13 +128,25 @@ static __always_inline bool read_logged(struct pt_regs *ctx, u32 target, struct 
 	       !bpf_probe_read_user(found->random, RANDOM_SIZE, (void *)place_of(field, found->object));
 }
 
+/* nss_keylog_int(label, ssl, random, its size, secret, size): OpenSSL's inner function. */
+static __always_inline bool read_handed_on(struct pt_regs *ctx, struct found_secret *found)
+{
+	found->object = PT_REGS_PARM2(ctx);
+	found->address = PT_REGS_PARM5(ctx);
+	found->size = SIXTH_ARGUMENT(ctx);
+	found->label = label_of(PT_REGS_PARM1(ctx));
+	return !bpf_probe_read_user(found->random, RANDOM_SIZE, (void *)PT_REGS_PARM3(ctx));
+}
+
 /*
  * What a probed call tells. False, and counted, where it is not what such a function is called with: a label
  * that nobody knows, a length that no secret has, an object without a client random.
  */
 static __always_inline bool read_secret(struct pt_regs *ctx, u64 cookie, struct found_secret *found)
 {
-	bool read = cookie & RSA_HOOK ? read_rsa(ctx, found) : read_logged(ctx, cookie, found);
+	bool read = cookie & RSA_HOOK	      ? read_rsa(ctx, found)
+		    : cookie & HANDED_ON_HOOK ? read_handed_on(ctx, found)
+					      : read_logged(ctx, cookie, found);
 
 	if (read && found->label != NO_LABEL && is_secret_size(found->label, found->size))
 		return true;

@@ -27,7 +27,7 @@ ENOUGH = 64 << 20
     [
         (["tsl"], "tsl", "pellucid --help"),
         (["tls", "--hexx"], "--hexx", "pellucid tls --help"),
-        (["tls", "443"], "443", "pellucid tls --help"),
+        (["targets", "443"], "443", "pellucid targets --help"),
         (["tls", "--pid"], "--pid", "--help"),
         (["replay"], "FILE", "pellucid replay --help"),
     ],
@@ -359,6 +359,11 @@ def test_pcapng_of_a_shell() -> None:
             "-m pcapng --redact",
             "packets: every byte is there as it was, which --redact cannot mask: leave out one of them",
         ),
+        (
+            "tcp port 443",
+            "the filter 'tcp port 443' is for packets: say -m pcap, or with -m text --port and --host",
+        ),
+        ("-i lo", "-i lo is for packets: say -m pcap"),
         ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
         ("-m pcap -w tcp://127.0.0.1:1", "packets needs a file or -: it cannot go to tcp://127.0.0.1:1"),

@@ -30,6 +30,7 @@ def test_real_builds(source):
     assert found.function.address in begins
     assert not found.rsa or found.rsa.address in begins
     assert told == (found.random,)
+    assert (found.jump is not None) == (source in {trixie, sid})
 
 
 def test_by_its_code_as_by_its_name(monkeypatch):

@@ -37,7 +37,10 @@ class KeyAttacher(Attacher):
         """Where this file logs secrets. PellucidError where that is not proven."""
         with Elf(found.path) as elf:
             key_log = find_key_log(elf, found.functions)
-            points = [Point("secret", elf.offset(cheap_place(elf, key_log.function)))]
+            if key_log.jump is None:
+                points = [Point("secret", elf.offset(cheap_place(elf, key_log.function)))]
+            else:
+                points = [Point("handed on", elf.offset(key_log.jump))]
             if key_log.rsa:
                 points.append(Point("rsa", elf.offset(cheap_place(elf, key_log.rsa))))
         log.debug("%s: secrets at %#x, by its %s", found.display, key_log.function.offset, key_log.how)

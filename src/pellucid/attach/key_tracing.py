@@ -43,7 +43,8 @@ HOOK = "secret_logged"
 """The program at all points."""
 
 _TRACEPOINTS = (("process_exit", "sched_process_exit"), ("process_exec", "sched_process_exec"))
-_RSA_HOOK = 1 << 32  # bpf/secret.h
+_HOOKS = {"secret": 0, "rsa": 1 << 32, "handed on": 1 << 33}
+"""By kind of point, what the cookie has beside the target's number (bpf/secret.h)."""
 _KEY = struct.Struct("<I")
 
 
@@ -107,9 +108,7 @@ class KeyTracing:
         self.overwrites.watch(target.path, target_id)
         links: list[Link] = []
         self._attached[target_id] = target.display, links
-        sites = [
-            Site(point.offset, target_id | (_RSA_HOOK if point.kind == "rsa" else 0)) for point in points
-        ]
+        sites = [Site(point.offset, target_id | _HOOKS[point.kind]) for point in points]
         try:
             links += attach_uprobes(
                 self._object.program(HOOK),

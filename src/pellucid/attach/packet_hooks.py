@@ -45,11 +45,10 @@ class PacketHooks:
         return not self._filtered or (link_type, _DIRECTIONS[0]) in self._programs
 
     def attach(self, interface: NetworkInterface) -> list[Link]:
-        """See what passes the interface; of loopback what arrives, for that is all. BpfError where it is refused."""
-        directions = _DIRECTIONS[:1] if interface.loopback else _DIRECTIONS
+        """See what passes the interface, either way. BpfError where it is refused."""
         return [
             attach_tcx(self._of(interface, name), interface.number, egress=name == "egress")
-            for name in directions
+            for name in _DIRECTIONS
         ]
 
     def _of(self, interface: NetworkInterface, name: str) -> Program | RawProgram:

@@ -25,7 +25,7 @@ NO_ARGUMENT = 255
 """`struct point.count` where the return value is the count (plaintext.bpf.c)."""
 
 KINDS = ("call", "new", "share", "free", "reset", "descriptor")
-"""The order of `enum kind` in plaintext.bpf.c. Of a key log's points it is `secret` or `rsa` (`KeyTracing`)."""
+"""The order of `enum kind` in plaintext.bpf.c. Of a key log's points it is one of `KeyTracing`'s."""
 
 PROGRAMS = {"returned": frozenset({"call", "new"}), "entered": frozenset(KINDS) - {"new"}}
 """Which kinds each program is for, in the order in which they are attached: a call that begins between the

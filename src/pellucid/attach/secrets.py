@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pellucid.attach.accessors import FUNCTIONS, Field, find_accessors
-from pellucid.attach.disassembly import CALL, IMMEDIATE, disassembler
+from pellucid.attach.disassembly import CALL, IMMEDIATE, JUMP, RETURN, disassembler
 from pellucid.attach.functions import conduct_of, functions_around
 from pellucid.attach.references import calls, jumps, second_arguments, texts_ending_with
 from pellucid.attach.symbolic import Address, Argument, Constant, Load, Value
@@ -54,6 +54,9 @@ class KeyLog(NamedTuple):
     """`ssl_log_rsa_client_key_exchange`, where there is one."""
     random: Field
     """Where the objects that `function` is given keep the client random."""
+    jump: int | None
+    """Where it hands everything on to its inner function and does nothing else: the address of that jump, which the
+    kernel emulates, while it has to single-step the `mov` that such a function begins with."""
     how: str
     """`symbols` where the file names the function, else `code`."""
 
@@ -76,6 +79,7 @@ def find_key_log(elf: Elf, functions: Mapping[str, Symbol]) -> KeyLog:
         function._replace(name=_NAME),
         named.get(_RSA_NAME) or (None if inner is None else _rsa(elf, inner)),
         _random(elf, functions, does),
+        None if inner is None else _jump(elf, function, inner),
         "symbols" if _NAME in named else "code",
     )
 
@@ -122,9 +126,8 @@ def _called_next(elf: Elf, place: int) -> int | None:
     """Where the first call from here on leads."""
     for insn in disassembler(detail=True).disasm(elf.code(place, _NEAR), place):
         if CALL in insn.groups:
-            operand = insn.operands[0]
-            leads = operand.type == IMMEDIATE and elf.executable(operand.imm)
-            return int(operand.imm) if leads else None
+            callee = _leads_to(insn)
+            return callee if callee is not None and elf.executable(callee) else None
     return None
 
 
@@ -140,6 +143,22 @@ def _inner(does: Conduct) -> int | None:
         == (Argument(1), Argument(0), Constant(_RANDOM_SIZE), Argument(2), Argument(3))
     }
     return found.pop() if len(found) == 1 else None
+
+
+def _jump(elf: Elf, function: Symbol, inner: int) -> int | None:
+    """The jump to the inner function, if no other way leads through this one."""
+    for insn in disassembler(detail=True).disasm(elf.code(function.address, function.size), function.address):
+        if JUMP in insn.groups:
+            return int(insn.address) if insn.mnemonic == "jmp" and _leads_to(insn) == inner else None
+        if CALL in insn.groups or RETURN in insn.groups:
+            return None
+    return None
+
+
+def _leads_to(insn: Any) -> int | None:
+    """Where a call or jump leads; None where that is known at run time only."""
+    operand = insn.operands[0]
+    return int(operand.imm) if operand.type == IMMEDIATE else None
 
 
 def _rsa(elf: Elf, inner: int) -> Symbol | None:

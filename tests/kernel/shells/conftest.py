@@ -30,11 +30,11 @@ def bash(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`start(executable, *flags)` watches a shell, and returns when it is ready."""
+    """`start(executable, *flags)` watches a shell, and returns when it is ready; `kind` where its name is another."""
     started: list[Capture] = []
 
-    def begin(executable: Path, *flags: str) -> Capture:
-        kind = executable.name
+    def begin(executable: Path, *flags: str, kind: str = "") -> Capture:
+        kind = kind or executable.name
         command = [sys.executable, "-m", "pellucid", kind, f"--{kind}", str(executable), *flags]
         run = Capture(command, tmp_path / f"capture{len(started)}")
         started.append(run)

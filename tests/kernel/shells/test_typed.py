@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel.running import Capture, wait_for
+from tests.kernel.shells.transcript import check_two_hundred_lines
 from tests.kernel.terminals import CTRL_D, ENTER, PROMPT, Shell, told
 from tests.shell import pellucid
 
@@ -18,39 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KINDS = [
-    "true {n}",
-    "(exit {n})",
-    "echo 'a  b' \"$HOME\" | wc -c # {n}",
-    "for i in 1 2 3\ndo\n  test $i = {n}\ndone",
-    "cat > /dev/null <<END\nline {n} of $USER\n\n  'not closed\nEND",
-    "if test {n} -gt 100\nthen false\nelse echo yes; (exit 3)\nfi",
-    "no-such-command-{n} --flag",
-    "echo 'Grüße, 世界 {n}'",
-    "f{n}() {{\n return {n}\n}}\nf{n}".replace("\nf{n}", "; f{n}"),
-    "echo one \\\n two {n}",
-    "sleep 0 & wait $!; false || kill -0 $$",
-    "sh -c 'kill -9 $$' # {n}",
-    "cd /; cd - > /dev/null",
-    "echo )",
-]
-"""Each as a person types it; `{n}` is a number from 0 to 99."""
-
 
 def test_two_hundred_lines(
     executable: Path, start: Callable[..., Capture], shell: Callable[..., Shell]
 ) -> None:
     """Of 200 commands of mixed kinds each is told once, in order, with its text and the status that the shell shows."""
-    run, person = start(executable), shell(executable)
-    lines = [KINDS[number % len(KINDS)].format(n=number % 100) for number in range(200)]
-    typed = [(line, person.run(line)) for line in lines]
-    messages = run.stop()
-
-    assert told(messages, "line", "exit_code") == typed
-    assert set(told(messages, "pid", "ppid", "uid", "user", "tty", "ended")) == {
-        (person.pid, os.getpid(), 0, "root", person.tty.removeprefix("/dev/"), "done")
-    }
-    assert (messages[-1]["captured"], messages[-1]["lost"]) == ({"shell": 200}, {})
+    check_two_hundred_lines(start(executable), shell(executable))
 
 
 def test_a_very_long_line(

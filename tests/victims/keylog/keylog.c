@@ -3,12 +3,13 @@
  * Connections of a library with itself, in memory: keylog LIBCRYPTO LIBSSL CERT KEY LOG ROUNDS.
  *
  * Each round has one of each kind in `kinds`. What the library's own key log callback is told is written to
- * LOG, and at the end a line `KIND CONNECTIONS` for each kind to standard output; a kind that the library does
- * not have is left out.
+ * LOG, and at the end a line `KIND CONNECTIONS` for each kind to standard output; a kind that the library
+ * does not have is left out.
  *
  * Everything is found by name in the files given, so that it runs with any library of the family: functions
  * that OpenSSL has as macros over SSL_ctrl(3) are BoringSSL's own. Compiled as a library, with PRELOADED, it
- * takes the place of a program that has the functions built in: LD_PRELOAD=... PROGRAM - - CERT KEY LOG ROUNDS.
+ * takes the place of a program that has the functions built in: LD_PRELOAD=... PROGRAM - - CERT KEY LOG
+ * ROUNDS.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -76,7 +77,8 @@ static void *context(int version)
 	set(ctx, SET_MAX_VERSION, version, NULL);
 	must(CALL(int, "SSL_CTX_use_certificate_file", ctx, cert, 1) == 1, cert);
 	must(CALL(int, "SSL_CTX_use_PrivateKey_file", ctx, key, 1) == 1, key);
-	set(ctx, SET_CACHE_MODE, 3, NULL); /* SSL_SESS_CACHE_BOTH: the server takes early data once for a ticket */
+	set(ctx, SET_CACHE_MODE, 3,
+	    NULL); /* SSL_SESS_CACHE_BOTH: the server takes early data once for a ticket */
 	CALL(void, "SSL_CTX_sess_set_new_cb", ctx, keep_ticket);
 	CALL(void, "SSL_CTX_set_keylog_callback", ctx, logged);
 	return ctx;

@@ -11,6 +11,7 @@
 #define NEXT (-1)	  /* TC_ACT_UNSPEC, TCX_NEXT: whoever comes after us decides */
 #define PACKET_OUTGOING 4 /* linux/if_packet.h */
 #define ENTRIES 3
+#define LOOKS 4 /* packets that pass through are for nobody here */
 
 const volatile u32 only_owned = 0; /* 1: only packets of processes that are watched (bpf/filter.h) */
 
@@ -27,19 +28,45 @@ struct {
 
 static const struct options no_options = {.size = 4};
 
-/* Learn whose the flow is, from the socket that sends this packet. */
-static __always_inline void learn_owner(struct flow *flow, u64 sock)
+/* Learn whose one end of a flow is, by its socket. */
+static __always_inline void learn_owner(struct end *end, u64 sock)
 {
 	struct owner *owner;
 
-	if (!sock || flow->sock == sock)
+	if (!sock || end->sock == sock)
 		return;
 	owner = bpf_map_lookup_elem(&owners, &sock);
 	if (!owner)
 		return;
-	flow->options = owner->options;
-	flow->wanted = owner->wanted;
-	flow->sock = sock;
+	end->options = owner->options;
+	end->wanted = owner->wanted;
+	end->sock = sock;
+}
+
+/* The socket that a packet arrives for, which may be one that listens; 0 where there is none in this machine.
+ */
+static __always_inline u64 receiver(struct __sk_buff *skb, struct place_in_flow *place)
+{
+	struct bpf_sock *sk = NULL;
+	u64 sock;
+
+	if (place->key.protocol == TCP)
+		sk = place->tuple_size == sizeof(place->tuple.ipv4)
+			 ? bpf_skc_lookup_tcp(skb, &place->tuple, sizeof(place->tuple.ipv4),
+					      BPF_F_CURRENT_NETNS, 0)
+			 : bpf_skc_lookup_tcp(skb, &place->tuple, sizeof(place->tuple.ipv6),
+					      BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = place->tuple_size == sizeof(place->tuple.ipv4)
+			 ? bpf_sk_lookup_udp(skb, &place->tuple, sizeof(place->tuple.ipv4),
+					     BPF_F_CURRENT_NETNS, 0)
+			 : bpf_sk_lookup_udp(skb, &place->tuple, sizeof(place->tuple.ipv6),
+					     BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	sock = (u64)sk;
+	bpf_sk_release(sk);
+	return sock;
 }
 
 static __always_inline void count(u32 interface, bool lost)
@@ -53,7 +80,8 @@ static __always_inline void count(u32 interface, bool lost)
 		__sync_fetch_and_add(&counts->lost, 1);
 }
 
-static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 sock)
+/* `sock` is that of the sender; where packets arrive and `may_look`, the receiver's is looked for. */
+static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 sock, const bool may_look)
 {
 	struct interface *interface = bpf_map_lookup_elem(&interfaces, &(u32){skb->ifindex});
 	struct place_in_flow place = {};
@@ -61,7 +89,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	struct sighting seen = {};
 	struct flow *flow = NULL;
 
-	if (!interface || stopped || (interface->inbound_only && direction != INBOUND))
+	if (!interface || stopped)
 		return;
 	seen.time = bpf_ktime_get_boot_ns();
 	seen.interface = interface->id;
@@ -70,17 +98,25 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	if (find_place(skb, interface->link, &place))
 		flow = flow_of(&place.key);
 	if (flow) {
-		learn_owner(flow, sock);
-		if (only_owned && !flow->wanted)
+		struct end *from = &flow->ends[place.source & 1], *to = &flow->ends[!place.source];
+
+		learn_owner(from, sock);
+		if (interface->inbound_only && direction != INBOUND)
 			return;
+		if (may_look && !to->sock && to->looked < LOOKS) {
+			to->looked++;
+			learn_owner(to, receiver(skb, &place));
+		}
 		if (hold_time && place.key.protocol == TCP)
 			look_for_hello(skb, &place, flow, seen.time);
 		else if (hold_time)
 			look_for_quic(skb, &place, flow, seen.time);
+		if (only_owned && !from->wanted && !to->wanted)
+			return;
 		seen.place = place_now(flow, seen.time);
 		seen.flow = flow->id;
-		options = &flow->options;
-	} else if (only_owned) {
+		options = from->sock ? &from->options : &to->options;
+	} else if (only_owned || (interface->inbound_only && direction != INBOUND)) {
 		return;
 	}
 	count(seen.interface, !put_packet(skb, &seen, options));
@@ -89,14 +125,14 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 SEC("tc")
 int ingress(struct __sk_buff *skb)
 {
-	capture(skb, INBOUND, 0);
+	capture(skb, INBOUND, 0, true);
 	return NEXT;
 }
 
 SEC("tc")
 int egress(struct __sk_buff *skb)
 {
-	capture(skb, OUTBOUND, (u64)skb->sk);
+	capture(skb, OUTBOUND, (u64)skb->sk, false);
 	return NEXT;
 }
 
@@ -104,7 +140,7 @@ int egress(struct __sk_buff *skb)
 SEC("socket")
 int packet_socket(struct __sk_buff *skb)
 {
-	capture(skb, skb->pkt_type == PACKET_OUTGOING ? OUTBOUND : INBOUND, (u64)skb->sk);
+	capture(skb, skb->pkt_type == PACKET_OUTGOING ? OUTBOUND : INBOUND, (u64)skb->sk, false);
 	return 0;
 }
 
@@ -148,6 +184,7 @@ int socket_there(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
+	struct owner *owner;
 	struct sock *sk;
 	char end = 0;
 
@@ -159,7 +196,10 @@ int socket_there(struct bpf_iter__task_file *ctx)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);
-	if (sk && is_internet(sk))
+	if (!sk || !is_internet(sk))
+		return 0;
+	owner = bpf_map_lookup_elem(&owners, &(u64){(u64)sk});
+	if (!owner || !owner->wanted) /* several processes may share it */
 		own((u64)sk, task);
 	return 0;
 }
