@@ -27,7 +27,7 @@ ENOUGH = 64 << 20
     [
         (["tsl"], "tsl", "pellucid --help"),
         (["tls", "--hexx"], "--hexx", "pellucid tls --help"),
-        (["postgres", "443"], "443", "pellucid postgres --help"),
+        (["targets", "443"], "443", "pellucid targets --help"),
         (["tls", "--pid"], "--pid", "--help"),
         (["replay"], "FILE", "pellucid replay --help"),
     ],
@@ -379,12 +379,17 @@ def test_pcapng_of_a_shell() -> None:
         ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
         (
             "-m pcapng --redact",
-            "--redact masks credentials, and -m pcapng captures nothing else: leave one of them out",
+            "-m pcapng keeps every byte as it was, which --redact cannot mask: leave out one of them",
         ),
         (
             "-m pcap --port 443",
             "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)",
         ),
+        (
+            "tcp port 443",
+            "the filter 'tcp port 443' is for packets: say -m pcap, or with -m text --port and --host",
+        ),
+        ("-i lo", "-i lo is for packets: say -m pcap"),
         ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
         ("-m pcap -w tcp://127.0.0.1:1", "cannot write packets to tcp://127.0.0.1:1: say a file or -"),

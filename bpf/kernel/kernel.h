@@ -150,7 +150,9 @@ struct css_set {
 };
 
 struct mm_struct {
-	unsigned long start_code; /* of the executable: where its code begins */
+	unsigned long start_code;
+	unsigned long arg_start;
+	unsigned long arg_end; /* of the executable: where its code begins */
 	struct file *exe_file;
 };
 

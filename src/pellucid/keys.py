@@ -23,7 +23,7 @@ def with_key_log(settings: Tls) -> Tls:
             flag = f"-o {logs[0]}" if logs else f"-k {settings.keylogfile}"
             raise UsageError(f"{flag} is for secrets, and -m text captures plaintext: say -m keylog")
         return settings
-    if settings.masks:
+    if settings.keys and settings.masks:
         raise UsageError(
             f"--redact masks credentials, and -m {settings.model} captures nothing else: leave one of them out"
         )

@@ -218,6 +218,11 @@ class Tls(Capture):
         "-k", "--keylogfile", default=None, metavar="FILE",
         help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
     )  # fmt: skip
+    established: float = setting(
+        "--established", default=60.0, metavar="SECONDS", most=1 << 20,
+        help="With -m keylog: read the secrets of connections that are there already, as these are used in this time. "
+        "0: not at all.",
+    )  # fmt: skip
     pcapfile: str | None = setting(
         "-w", "--pcapfile", default=None, metavar="FILE",
         help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
@@ -342,6 +347,10 @@ class Shell(Capture):
         "-e", "--errnumber", default=None, metavar="N", most=255,
         help="Show commands that ended with this exit status only.",
     )  # fmt: skip
+    commands: bool = setting(
+        "--commands", default=False,
+        help="Show each command that a shell runs too, in scripts, pipes and -c as well: its words after expansion.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -355,6 +364,10 @@ class Bash(Shell):
     bash: tuple[Path, ...] = setting(
         "--bash", default=(), multiple=True, metavar="FILE",
         help="Watch this bash. Repeatable. [default: all that are installed or run]",
+    )  # fmt: skip
+    readlineso: Path | None = setting(
+        "--readlineso", default=None, metavar="FILE",
+        help="Accepted and not needed: what bash calls in libreadline.so is found in bash.",
     )  # fmt: skip
 
     @property

@@ -147,8 +147,8 @@ class Capture:
         """What it has written so far, all or of one type."""
         if not self.events.exists():
             return []
-        lines = self.events.read_text().splitlines(keepends=True)
-        found = [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = self.events.read_bytes().splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.endswith(b"\n")]
         return [message for message in found if kind in {None, message["type"]}]
 
     def kill(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.interfaces import NetworkInterfaces, check_names, wanted
-from pellucid.attach.key_tracing import KeyTracing
+from pellucid.attach.key_tracing import HOOK, KeyTracing
 from pellucid.attach.packet_hooks import PacketHooks
 from pellucid.attach.values import MapValue
 from pellucid.clock import boot_ns
@@ -49,6 +49,8 @@ _OLDER = ("socket_used", "tcp_rcv_space_adjust")
 
 class PacketTracing(KeyTracing):
     """The loaded object, its links, and the interfaces that are watched."""
+
+    _uprobes = (HOOK,)
 
     def __init__(
         self, ring_size: int, who: Filter, names: Sequence[str], filters: Mapping[int, Sequence[Classic]]

@@ -48,6 +48,9 @@ class Drops(Context, frozen=True):
     """Calls that began while the kernel's map of threads was full: their bytes are not known."""
     unfollowed_forks: int = 0
     """Forks of a followed process while the map of these was full: what the child does is not seen."""
+    unread_older: int | None = None
+    """Connected sockets that programs had before the capture, less the connections that were read of them; None where
+    nobody has asked for these."""
 
 
 class Offsets(Context, frozen=True):
