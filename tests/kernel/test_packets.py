@@ -80,7 +80,7 @@ def tcpdump(interface: str, file: Path) -> Iterator[None]:
             assert b"listening on" in process.stderr.readline()
             yield
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             said = process.stderr.read().decode() if process.stderr else ""
     assert "0 packets dropped by kernel" in said
 
