@@ -155,10 +155,10 @@ int packet_socket(struct __sk_buff *skb)
 SEC("uprobe")
 int secret_logged(struct pt_regs *ctx)
 {
-	u32 target = bpf_get_attach_cookie(ctx);
+	u64 cookie = bpf_get_attach_cookie(ctx);
 	struct found_secret found = {};
 
-	if (!stopped && wanted() && read_logged(ctx, target, &found) && say_secret(&found, target, 0))
+	if (!stopped && wanted() && read_secret(ctx, cookie, &found) && say_secret(&found, cookie, 0))
 		note_secret(found.random, found.label);
 	return 0;
 }
