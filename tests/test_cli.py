@@ -40,6 +40,13 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
     assert line.endswith(f"{helper})")
 
 
+@pytest.mark.parametrize("command", ["postgres", "mysqld", "bash"])
+def test_har_of_what_is_no_http(command: str) -> None:
+    """A format that would stay empty is refused, with one that would not."""
+    line = only_line(pellucid(command, "-o", "har:x.har"), 2)
+    assert line.endswith("har holds HTTP, of which this command shows none: say -o json:FILE")
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "expected"),
     [
