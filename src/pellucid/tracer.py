@@ -27,7 +27,7 @@ from pellucid.ends import ends
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log, log_also_to
-from pellucid.model import End, Interface, Offsets, Target, Users
+from pellucid.model import End, Interface, Logins, Offsets, Target, Users
 from pellucid.outputs import empty_output, open_output
 from pellucid.peer import Peer
 from pellucid.places import Places
@@ -79,7 +79,8 @@ class Tracer:
 
     def begin(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """Open the outputs, load, attach, and let the decoder begin. On an error nothing stays attached."""
-        self._begin(specs, lambda: self._watch(library, targets))
+        logins = [library.logins()] if library.logins else []
+        self._begin(specs, lambda: self._watch(library, targets), logins)
 
     def begin_keys(self, specs: list[SinkSpec], library: Library, targets: list[FoundTarget]) -> None:
         """The same for the secrets of handshakes alone."""
@@ -125,7 +126,7 @@ class Tracer:
         self,
         specs: list[SinkSpec],
         watch: Callable[[], tuple[Watching, list[Target]]],
-        also: Iterable[Users | Interface] = (),
+        also: Iterable[Users | Logins | Interface] = (),
     ) -> None:
         """Open the outputs, `watch`, and let the decoder begin with what that returns."""
         settings = self._settings
@@ -141,7 +142,7 @@ class Tracer:
         if any(spec.shared and spec.endpoint for spec in specs):
             self._end_log = log_also_to(self._decoder.tell_log)
         self._tell_clock()
-        said: list[Users | Interface | Target] = [*also, *known]
+        said: list[Users | Logins | Interface | Target] = [*also, *known]
         for context in said:
             self._decoder.tell(Tell(context))
         ring = Ring(OBJECT_ID, tracing.ring.max_entries, tracing.btf, packets=self._packets is not None)

@@ -18,6 +18,7 @@ from tests.kernel.databases import (
     Place,
     PostgreSql,
     queries,
+    run_around,
     run_client,
     workplace,
 )
@@ -223,3 +224,35 @@ def test_what_postgresql_is_seldom_asked(
     programs, server, program = postgres
     run = audit("postgres", program, "--max-body", "32000000")
     check_rare(run, run_client(programs, "rare_client", server.port, *PSYCOPG, words=("postgres",)))
+
+
+def older(run: Callable[[], Capture], programs: Programs, port: int, driver: str, *packages: str) -> Capture:
+    """A capture that begins in the middle of a session, and sees its end."""
+    runs: list[Capture] = []
+    run_around(programs, port, driver, *packages, begin=lambda: runs.append(run()))
+    return runs[0]
+
+
+def test_who_is_in_an_older_session_of_postgresql(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """It is what the server's process says. What the server waited for when the capture began is not seen."""
+    programs, server, program = postgres
+    since = server.size
+    run = older(lambda: audit("postgres", program), programs, server.port, "postgres", *PSYCOPG)
+    server.asked(since)
+    shown = [(each["user"], each["database"], each["query"]) for each in queries(run.stop(), "server")]
+    assert shown[:2] == [(USER, "postgres", "SELECT 'plain'"), (USER, "postgres", "COMMIT")]
+
+
+def test_who_is_in_an_older_session_of_mariadb(
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+) -> None:
+    """It is null, and so is the text of a statement that was prepared before; what is asked from then on is known."""
+    programs, server, program = mariadb
+    since = server.size
+    run = older(lambda: audit("mysqld", program), programs, server.port, "mysql", CONNECTOR)
+    server.logged(since)
+    shown = [each for each in queries(run.stop(), "server") if each["kind"] in {"execute", "query"}]
+    assert {(each["user"], each["database"]) for each in shown} == {(None, None)}
+    assert [each["query"] for each in shown] == [None, "SELECT 'plain'"]
