@@ -217,6 +217,19 @@ def test_what_mariadb_is_seldom_asked(
     check_rare(run, run_client(programs, "rare_client", server.port, PYMYSQL, words=("mysql",)))
 
 
+def test_a_cursor_of_mariadb(mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]) -> None:
+    """What is fetched of a cursor is counted with each fetch, by the text that was prepared."""
+    programs, server, program = mariadb
+    since = server.size
+    run = audit("mysqld", program)
+    [told] = run_client(programs, "cursor_client", server.port)
+    server.logged(since)
+    shown = [(each["kind"], each["query"], each["rows"]) for each in queries(run.stop(), "server")]
+    fetches = [("stmt_fetch", told["text"], rows) for rows in (10, 10, 5)]
+    assert told["fetched"] == [*range(1, 26)]
+    assert shown[2:6] == [("execute", told["text"], None), *fetches]
+
+
 def test_what_postgresql_is_seldom_asked(
     postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
 ) -> None:
