@@ -317,6 +317,7 @@ def test_two_views() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["postgres", "--offset", "secure_read=0x1"], "--offset needs exactly one --postgres"),
         (["mysqld", "--offset", "vio_read=0x1"], "--offset needs exactly one --mysqld"),
         (["mysqld", "-m", "/bin/true", "--offset", "vio_read"], "is not of the form vio_read=0x1234"),
         (["mysqld", "-m", "/bin/true", "--offset", "a=1", "-f", "b=c"], "--funcname and --offset exclude"),

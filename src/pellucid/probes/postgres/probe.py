@@ -22,5 +22,5 @@ PROBE = Library(
     own_process=True,
     handshakes=False,
     logins=logins,
-    advice="; if it calls them otherwise, say how with --funcname",
+    advice="; if it calls them otherwise, say how with --funcname, or where they are with --offset",
 )
