@@ -80,7 +80,7 @@ def tcpdump(interface: str, file: Path) -> Iterator[None]:
             assert b"listening on" in process.stderr.readline()
             yield
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             said = process.stderr.read().decode() if process.stderr else ""
     assert "0 packets dropped by kernel" in said
 
@@ -388,3 +388,60 @@ def test_packets_of_one_process(packets, tmp_path, flag):
     assert {frozenset(row[:2]) for row in rows} == {frozenset((source, port))}
     assert [row[:2] for row in rows if row[2] == "1"] == [[source, port], [port, source]]
     assert len(fields(ours, "udp.dstport", only="udp && !icmp")) == 1
+
+
+WITHOUT_TCX = "from pellucid.attach import packet_hooks; packet_hooks.WAYS.pop('tcx')"
+WITHOUT_TC = f"{WITHOUT_TCX}; packet_hooks.WAYS.pop('filters of a clsact qdisc')"
+
+
+@pytest.mark.parametrize("patch", [WITHOUT_TCX, WITHOUT_TC], ids=["clsact", "packet-socket"])
+def test_older_kernels(packets, tmp_path, patch):
+    """Where there is no tcx, filters of clsact see the same packets, and where there is no TC a packet socket does; a
+    filter chooses among them, and of loopback each is there once.
+    """
+    ours, filtered, local = (tmp_path / f"{name}.pcapng" for name in ("ours", "filtered", "local"))
+    theirs = tmp_path / "theirs.pcap"
+    with joined() as (here, there):
+        with there.entered():
+            quiet(there.interface)
+            listener = socket.create_server((there.address, 0))
+        with listener, here.entered():
+            quiet(here.interface)
+            before = arrangements(here.interface)
+            runs = [
+                packets(ours, "-i", here.interface, patch=patch),
+                packets(filtered, "-i", here.interface, "udp", patch=patch),
+                packets(local, "-i", "lo", "udp", patch=patch),
+            ]
+            with (
+                tcpdump(here.interface, theirs),
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+            ):
+                transfer(*connected(there.address, listener))
+                datagrams.sendto(b"datagram", (there.address, 9))
+                datagrams.sendto(b"datagram", ("127.0.0.1", 9))
+                wait_for(lambda: any(length == "50" for length, _ in dumped(theirs)), "tcpdump to write all")
+            logs = [end(run) for run in runs]
+            assert arrangements(here.interface) == before
+    assert all("lost: nothing" in log for log in logs)
+    assert Counter(written(ours, here.interface)) == Counter(dumped(theirs))
+    assert fields(filtered, "udp.dstport", only="!icmp") == [["9"]]
+    assert fields(local, "udp.dstport", only="!icmp") == [["9"]]
+
+
+def test_filters_of_a_killed_capture(packets, tmp_path):
+    """Where there is no tcx, the next capture removes what a killed one has left, and leaves those that run alone; what
+    others have at the same place stays.
+    """
+    with joined() as (here, _), here.entered():
+        flags = ("-i", here.interface)
+        before = arrangements(here.interface)
+        killed = packets(tmp_path / "killed.pcapng", *flags, patch=WITHOUT_TCX)
+        killed.process.kill()
+        killed.process.wait(PATIENCE)
+        assert arrangements(here.interface).count(" handle ") == 2
+        runs = [packets(tmp_path / f"{number}.pcapng", *flags, patch=WITHOUT_TCX) for number in range(2)]
+        assert arrangements(here.interface).count(" handle ") == 4
+        for run in runs:
+            end(run)
+        assert arrangements(here.interface) == before
