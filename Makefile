@@ -73,6 +73,7 @@ format: setup
 # Measure what capturing costs (about eight minutes).
 bench: setup $(STAMPS)/test-packages $(STAMPS)/compiled
 	@$(BIN)/python bench/nginx.py
+	@$(BIN)/python bench/keylog.py
 	@$(BIN)/python bench/rate.py
 	@$(BIN)/python bench/replay.py --beside $(COMPILED)/bin/python
 	@$(BIN)/python bench/others.py
