@@ -12,12 +12,13 @@ COMPILED := build/compiled
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
 	python3-dev python3-venv libssl-dev openssl curl protobuf-compiler
 TEST_PACKAGES := jq nftables zstd nginx apache2 apache2-utils nghttp2-client wrk tshark strace gdb iproute2 \
-	bsdextrautils mariadb-server-core postgresql zsh
+	bsdextrautils mariadb-server-core postgresql sysbench zsh tcpdump libpcap0.8
+JAVA_PACKAGES := openjdk-17-jdk-headless libpostgresql-jdbc-java libmariadb-java
 KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py
 C_SOURCES := $(shell find src bpf tests bench -name '*.c' -o -name '*.h')
 
-.PHONY: help demo test targets-big unit compiled setup bpf lint format bench kernels dist clean
+.PHONY: help demo test targets-big often servers unit compiled setup bpf lint format bench kernels dist clean
 
 # List these targets.
 help:
@@ -35,13 +36,21 @@ test: setup $(STAMPS)/test-packages
 targets-big: setup $(STAMPS)/test-packages
 	@$(BIN)/python -m pytest -m big
 
+# Decrypt what each program says fifty times over, where `make test` does it five times (about two minutes).
+often: setup $(STAMPS)/test-packages
+	@$(BIN)/python -m pytest -m long
+
+# Watch PostgreSQL 13 to 18, MySQL and MariaDB of other releases, and clients in Java (downloads some GB the first time).
+servers: setup $(STAMPS)/test-packages $(STAMPS)/java-packages
+	@$(BIN)/python -m pytest -m servers
+
 # Run the tests that need neither root nor real programs.
 unit: setup
 	@$(BIN)/python -m pytest -m "not kernel and not compiled"
 
 # Run the tests of parsers and of recordings with the wheel, whose hot path is compiled.
 compiled: setup $(STAMPS)/compiled
-	@$(COMPILED)/bin/python -m pytest -m "not big and not interpreted" tests/test_compiled.py tests/parse tests/join tests/test_replay.py
+	@$(COMPILED)/bin/python -m pytest -m "not big and not long and not interpreted" tests/test_compiled.py tests/parse tests/join tests/test_replay.py
 
 # Install what is missing and build: the command is then .venv/bin/pellucid.
 setup: $(STAMPS)/built
@@ -61,13 +70,14 @@ format: setup
 	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
 	@clang-format -i $(C_SOURCES)
 
-# Measure what capturing costs (about four minutes).
+# Measure what capturing costs (about eight minutes).
 bench: setup $(STAMPS)/test-packages $(STAMPS)/compiled
 	@$(BIN)/python bench/nginx.py
 	@$(BIN)/python bench/keylog.py
 	@$(BIN)/python bench/rate.py
 	@$(BIN)/python bench/replay.py --beside $(COMPILED)/bin/python
 	@$(BIN)/python bench/others.py
+	@$(BIN)/python bench/sql.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
 kernels: setup $(STAMPS)/kernel-packages
@@ -87,6 +97,10 @@ $(STAMPS)/build-packages: tools/packages Makefile
 
 $(STAMPS)/test-packages: tools/packages Makefile
 	@tools/packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/java-packages: tools/packages Makefile
+	@tools/packages $(JAVA_PACKAGES)
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/kernel-packages: tools/packages Makefile

@@ -1,6 +1,6 @@
 """The floor of `make bench`: empty programs of the same kinds at the same places, until SIGINT.
 
-    python bench/floor.py LIBRARY READY_FILE
+    python bench/floor.py tls|postgres|mysqld FILE READY_FILE
 
 What a capture costs above this is ours; what is below is the kernel's, for hitting the probes at all.
 """
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.images import Images
@@ -20,7 +21,11 @@ from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, attach_point
 from pellucid.attach.points import PROGRAMS
 from pellucid.attach.targets import named_target
 from pellucid.libbpf import BpfObject, Link, attach_cgroup, attach_raw_tracepoint, has_uprobe_multi
-from pellucid.probes.openssl.probe import PROBE
+from pellucid.plugins import PROBES
+from pellucid.plugins import load as load_plugins
+
+if TYPE_CHECKING:
+    from pellucid.attach.library import Library
 
 HERE = Path(__file__).parent
 
@@ -40,27 +45,28 @@ def load(folder: Path) -> BpfObject:
     return loaded
 
 
-def attach(programs: BpfObject, library: Path) -> list[Link]:
-    """Everything that `pellucid tls --libssl LIBRARY` attaches, in its order."""
+def attach(programs: BpfObject, library: Library, file: Path) -> list[Link]:
+    """Everything that `pellucid tls --libssl FILE` and its like attach, in their order."""
     links = [attach_raw_tracepoint(programs.program(name), where) for name, where in TRACEPOINTS]
     links += [attach_raw_tracepoint(programs.program("socket_used"), where) for where in SOCKET_TRACEPOINTS]
-    with cgroup(root()) as fd:
+    with cgroup(root() if library.handshakes else None) as fd:
         if fd is not None:
             links.append(attach_cgroup(programs.program("hello_sent"), fd))
     with Images() as images:
-        target = named_target(PROBE, images, library)
-    points = find_points(target, PROBE, find_sites(target, PROBE))
+        target = named_target(library, images, file)
+    points = find_points(target, library, find_sites(target, library))
     nowhere = [0] * len(points)
-    links += attach_points(programs, library, points, nowhere, pid=0, multi=has_uprobe_multi())
+    links += attach_points(programs, file, points, nowhere, pid=0, multi=has_uprobe_multi())
     return links
 
 
 def main() -> None:
     """Attach, say so, and wait."""
-    library, ready = map(Path, sys.argv[1:])
+    library = load_plugins(PROBES)[{"tls": "openssl"}.get(sys.argv[1], sys.argv[1])]
+    file, ready = map(Path, sys.argv[2:])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     with tempfile.TemporaryDirectory() as folder:
-        links = attach(load(Path(folder)), library)
+        links = attach(load(Path(folder)), library, file)
         ready.touch()
         signal.sigwait([signal.SIGINT])
         for link in links:

@@ -126,7 +126,7 @@ class Bench:
         """What is run beside the load, and makes the file `ready` when it has begun."""
         libssl = str(self.folder / "libssl.so.3")
         if name == FLOOR:
-            return [sys.executable, str(Path(__file__).parent / "floor.py"), libssl, str(ready)]
+            return [sys.executable, str(Path(__file__).parent / "floor.py"), "tls", libssl, str(ready)]
         words = [word.format(folder=self.folder) for word in flags]
         begin = ["-m", "pellucid", "tls", "--libssl", libssl, "--ready-file", str(ready)]
         return [sys.executable, *begin, *words]

@@ -30,6 +30,8 @@ enum fact {
 	SERVER_NAME_ELSEWHERE,
 	ALPN,
 	ALPN_LENGTH,
+	HANDSHAKE,  /* not 0 while one goes on */
+	MASTER_KEY, /* of TLS 1.2 and before */
 	FACTS
 };
 

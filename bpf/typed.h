@@ -29,6 +29,14 @@ struct variables {
 	s64 first_prompt; /* bash, char *: PS1 */
 	s64 buffer;	  /* bash, char *: what has been typed so far */
 	s64 interactive;  /* bash, int */
+	s64 history;	  /* zsh, char *: what was typed, with history expanded; not ended by NUL */
+	s64 history_end;  /* zsh, char * */
+	s64 expanded;	  /* zsh, int: HISTFLAG_DONE and others in its zsh.h */
+	s64 source;	  /* char *: the command as it is written; 0: the shell does not keep it */
+	s64 script;	  /* char *: what is run, $0 */
+	s64 lineno;	  /* int */
+	s64 functions;	  /* int: how many are being run */
+	s64 subshells;	  /* int: the same */
 };
 
 /* A shell asks for a line: whatever ran before has ended, unless this is the rest of a command. */
@@ -69,8 +77,8 @@ struct left {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 256);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
 	__type(key, u32); /* an attach cookie */
 	__type(value, struct variables);
 } shells SEC(".maps");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ ENOUGH = 64 << 20
     [
         (["tsl"], "tsl", "pellucid --help"),
         (["tls", "--hexx"], "--hexx", "pellucid tls --help"),
-        (["tls", "443"], "443", "pellucid tls --help"),
+        (["targets", "443"], "443", "pellucid targets --help"),
         (["tls", "--pid"], "--pid", "--help"),
         (["replay"], "FILE", "pellucid replay --help"),
     ],
@@ -67,7 +68,10 @@ def test_values_that_cannot_be(flag: str, value: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "expected"),
     [
-        (["xml"], "unknown output format 'xml' in 'xml': the formats are har, json, keylog, protobuf, text"),
+        (
+            ["xml"],
+            "unknown output format 'xml' in 'xml': the formats are har, json, keylog, pcapng, protobuf, text",
+        ),
         (["json:"], f"cannot write to '' in 'json:': {PLACES}"),
         (["json:tcp://a"], f"cannot write to 'tcp://a': {PLACES}"),
         (["json:tcp://a:1", "text:tcp://a:1"], "cannot write to tcp://a:1: another output is there already"),
@@ -339,3 +343,55 @@ def test_two_views() -> None:
 def test_flags_of_servers_that_cannot_be(words: list[str], expected: str) -> None:
     """What cannot be meant by the flags of postgres and mysqld gets one line, and status 2."""
     assert expected in only_line(pellucid(*words), 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["--redact"],
+            "pcapng: every byte is there as it was, which --redact cannot mask: leave out one of them",
+        ),
+        (
+            ["--redact-sql"],
+            "pcapng: every byte is there as it was, which --redact cannot mask: leave out one of them",
+        ),
+        (["-o", "pcapng:tcp://127.0.0.1:1"], "pcapng needs a file or -: it cannot go to tcp://127.0.0.1:1"),
+    ],
+)
+def test_where_pcapng_cannot_be(words: list[str], expected: str, tmp_path: Path) -> None:
+    """Bytes as they were are not masked, and no connection takes a format that begins with something: wrong usage."""
+    answer = pellucid("replay", RECORDING, "-o", "pcapng:out.pcapng", *words, cwd=tmp_path)
+    assert only_line(answer, 2) == expected
+    assert not list(tmp_path.iterdir())
+
+
+def test_pcapng_of_a_shell() -> None:
+    """What is typed into a shell has no connection that could be shown as one: wrong usage."""
+    line = only_line(pellucid("bash", "-o", "pcapng"), 2)
+    assert line == "pcapng is about connections: what is typed into a shell has none"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("-w a.pcapng", "-w a.pcapng is for packets: say -m pcap, or -o pcapng:FILE for plaintext"),
+        ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
+        (
+            "-m pcapng --redact",
+            "packets: every byte is there as it was, which --redact cannot mask: leave out one of them",
+        ),
+        (
+            "tcp port 443",
+            "the filter 'tcp port 443' is for packets: say -m pcap, or with -m text --port and --host",
+        ),
+        ("-i lo", "-i lo is for packets: say -m pcap"),
+        ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
+        ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
+        ("-m pcap -w tcp://127.0.0.1:1", "packets needs a file or -: it cannot go to tcp://127.0.0.1:1"),
+    ],
+)
+def test_packets_that_cannot_be(words: str, expected: str, tmp_path: Path) -> None:
+    """Flags that exclude each other are wrong usage, before anything is opened."""
+    assert only_line(pellucid("tls", *shlex.split(words), cwd=tmp_path), 2) == expected
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,15 +10,15 @@ import pytest
 from pellucid.capture.envelope import pack, split
 from pellucid.capture.recording import read_recording
 from pellucid.errors import PellucidError
-from pellucid.model import Http, Kind, Summary
+from pellucid.model import Chunk, Http, Kind, Open, Summary, Totals
 from pellucid.parse import Limits
 from pellucid.parse.http1.parser import Http1
 from pellucid.pipeline import Pipeline, only_context
-from pellucid.sink import OutputClosed
+from pellucid.sink import Output, OutputClosed, SinkOptions, Tap
 from tests.shell import RECORDINGS
 
 if TYPE_CHECKING:
-    from pellucid.model import Message
+    from pellucid.model import Flow, Message
 
 LIMITS = Limits(max_body=1 << 20, max_decoded=1 << 20)
 
@@ -149,3 +150,56 @@ def test_only_context_keeps_the_rest() -> None:
     kept = list(only_context([*batches(), b""]))
     assert kept.pop() == b""
     assert {next(split(batch)).kind for batch in kept} == {Kind.OBJECT, Kind.CONTEXT, Kind.END}
+
+
+class Tapping(Tap):
+    """A tap that keeps what it is given, and leaves after a while if it is to."""
+
+    format = "tapping"
+
+    def __init__(self, stay: int = 1 << 30) -> None:
+        super().__init__(Output(os.open(os.devnull, os.O_WRONLY), "null"), SinkOptions())
+        self.flows: list[Flow] = []
+        self._stay = stay
+
+    def tap(self, flow: Flow) -> None:
+        """Keep it."""
+        if len(self.flows) == self._stay:
+            raise OutputClosed("the tap")
+        self.flows.append(flow)
+
+
+def test_a_tap() -> None:
+    """It gets everything that parsers get, in order: what was sent, to the byte, between the opening and the totals."""
+    tap, sink = Tapping(), Shelf()
+    Pipeline([Http1], LIMITS, [tap, sink]).run(batches())
+    assert isinstance(tap.flows[0], Open)
+    assert isinstance(tap.flows[-1], Totals)
+    asked = [
+        bytes(flow.data) for flow in tap.flows if isinstance(flow, Chunk) and b"GET /1 " in bytes(flow.data)
+    ]
+    assert len(asked) == 2  # by the client, and as the server read it
+    assert [type(message) for message in sink.messages].count(Http) > 1
+
+
+def test_a_tap_and_the_count() -> None:
+    """What comes after the last message that `--count` asks for does not reach a tap; the totals do."""
+    tap, every = Tapping(), Tapping()
+    Pipeline([Http1], LIMITS, [every]).run(batches())
+    Pipeline([Http1], LIMITS, [tap], 1).run(batches())
+    *flows, totals = tap.flows
+    assert isinstance(totals, Totals)
+    assert 0 < len(flows) < len(every.flows) - 1
+    answers = [
+        flow for flow in flows if isinstance(flow, Chunk) and bytes(flow.data).startswith(b"HTTP/1.1 200")
+    ]
+    assert len(answers) == 1
+
+
+def test_a_tap_whose_reader_leaves() -> None:
+    """It is left out, the capture is to end, and the others get everything."""
+    tap, sink, reference = Tapping(stay=3), Shelf(), Shelf()
+    shown(reference)
+    assert shown(tap, sink) == 1
+    assert len(tap.flows) == 3
+    assert sink.messages == reference.messages

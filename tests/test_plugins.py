@@ -47,7 +47,7 @@ def test_a_third_partys_sink(install: Callable[[str, str, str], None]) -> None:
     """An installed package adds a format without a change here; all are sorted by name."""
     install("their_sink", "class Xml: pass", "[pellucid.sinks]\nmarkup = their_sink:Xml\n")
     found = plugins.load(plugins.SINKS)
-    assert list(found) == ["har", "json", "keylog", "markup", "protobuf", "text"]
+    assert list(found) == ["har", "json", "keylog", "markup", "pcapng", "protobuf", "text"]
     assert found["markup"].__name__ == "Xml"
 
 

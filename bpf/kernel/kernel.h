@@ -134,6 +134,7 @@ struct pid {
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
+	u64 id;
 };
 
 struct kernfs_node___6_15 {
@@ -149,14 +150,25 @@ struct css_set {
 };
 
 struct mm_struct {
-	unsigned long start_code; /* of the executable: where its code begins */
+	unsigned long start_code;
+	unsigned long arg_start;
+	unsigned long arg_end; /* of the executable: where its code begins */
 	struct file *exe_file;
+};
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
 };
 
 struct task_struct {
 	int pid, tgid, exit_code;
 	struct mm_struct *mm;
 	struct task_struct *real_parent;
+	const struct cred *cred;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	char comm[16];
@@ -175,6 +187,13 @@ struct seq_file;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	u32 fd;
+	struct file *file;
 };
 
 struct bpf_iter__task_vma {

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pellucid.errors import PellucidError
-from pellucid.model import Clock, Drops, End, Offsets, Target, Users
+from pellucid.model import Clock, Drops, End, Interface, Interfaces, Offsets, Target, Users
 from pellucid.sink import SinkSpec
 
 if TYPE_CHECKING:
@@ -45,12 +45,14 @@ class Ring(Say, frozen=True):
     object: int
     size: int
     btf: bytes
+    packets: bool = False
+    """Its batches are those of libbpf/packets.h."""
 
 
 class Tell(Say, frozen=True):
     """Tracer: context for the stream."""
 
-    context: Clock | Target | Users | Drops | Offsets | End
+    context: Clock | Target | Users | Drops | Offsets | Interface | Interfaces | End
 
 
 class Logged(Say, frozen=True):

@@ -138,13 +138,16 @@ def cli(ctx: click.Context) -> None:
 
 
 @cli.command()
+@click.argument("words", nargs=-1, metavar="[FILTER]...")
 @from_settings(Tls)
-def tls(settings: Tls) -> None:
+def tls(words: tuple[str, ...], settings: Tls) -> None:
     """Show what programs send and receive through OpenSSL.
+
+    With -m pcap, FILTER says which packets are meant, in tcpdump's words: tcp port 443.
 
     Events go to stdout, the log to stderr; Ctrl-C ends it. The command is also called openssl.
     """
-    commands.capture(settings)
+    commands.capture_tls(settings, words)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from pellucid import plugins
 from pellucid.attach.containers import find_container
@@ -14,6 +14,7 @@ from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement,
 from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
+from pellucid.attach.pcap_filter import compile_filters
 from pellucid.attach.pids import check_process
 from pellucid.attach.shells import find_shells
 from pellucid.attach.targets import find_targets
@@ -34,11 +35,12 @@ from pellucid.memory import divide, this_process, tracer_and_decoder
 from pellucid.pipeline import Pipeline
 from pellucid.privileges import decoder_ids, drop_privileges
 from pellucid.redact import Redactor, Rules, load_rules
-from pellucid.settings import Capture, Sql, Tls
+from pellucid.settings import Bash, Capture, Sql, Tls
 from pellucid.signals import interruptions
 from pellucid.sink.keylog import KeyLogSink
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
+from pellucid.watches import About, Keys, Packets, Plaintext, Shells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,32 +54,49 @@ if TYPE_CHECKING:
     from pellucid.probes.shell.probe import ShellProbe
     from pellucid.settings import Shell, Show
     from pellucid.sink import Sink, SinkSpec
-
+    from pellucid.watches import Watch
 
 C = TypeVar("C", bound=Capture)
 
 
 def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
-    if isinstance(settings, Tls):
-        settings = with_key_log(settings)
+    _capture(settings, Plaintext)
+
+
+def capture_tls(settings: Tls, words: Sequence[str]) -> None:
+    """Watch TLS libraries for what `--model` names: with packets, those that pass the filter of these words."""
+    settings = with_key_log(settings)
+    if settings.ssl_version:
+        log.info("--ssl_version is not needed: no version is assumed")
+    if settings.packets:
+        filters = compile_filters(words)
+        _capture(settings, lambda about: Packets(about, settings.interfaces, filters))
+        return
+    if words:
+        raise UsageError(
+            f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m {settings.model} --port and --host"
+        )
+    if settings.ifname:
+        raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")
+    _capture(settings, (lambda about: Keys(about, settings.established)) if settings.keys else Plaintext)
+
+
+def _capture(settings: Capture, watch: Callable[[About], Watch[Any]]) -> None:
     prepared = _prepared(settings)
     library: Library = plugins.load(plugins.PROBES)[settings.probe]
     given = _addresses(library, settings)
     _require_root()
-    if isinstance(settings, Tls) and settings.ssl_version:
-        log.info("--ssl_version is not needed: no version is assumed")
     settings = _resolved(settings)
-    targets = _targets(library, settings, given)
-    keys = isinstance(settings, Tls) and settings.keys
-    begin = Tracer.begin_keys if keys else Tracer.begin
-    _carry_out(settings, prepared, lambda run: begin(run, prepared.specs, library, targets))
+    _carry_out(settings, prepared, watch(About(settings, library, _targets(library, settings, given))))
 
 
 def capture_shell(settings: Shell) -> None:
     """Watch the shells that the settings name, until the end that they name."""
     if settings.port or settings.host:
         raise UsageError("--port and --host are about connections: what is typed into a shell has none")
+    if isinstance(settings, Bash) and settings.readlineso:
+        log.info("--readlineso is not needed: what bash calls in that library is found in bash")
     prepared = _prepared(settings)
     probe: ShellProbe = plugins.load(plugins.SHELLS)[settings.probe]
     _require_root()
@@ -85,8 +104,19 @@ def capture_shell(settings: Shell) -> None:
     if settings.pid is not None:
         require(PROCESS_NUMBERS)
     pid = None if settings.follow else settings.pid  # a child may run another shell than its parent
-    shells = find_shells(probe, settings.files, pid)
-    _carry_out(settings, prepared, lambda run: run.begin_shells(prepared.specs, probe, shells))
+    wanted = probe.with_commands() if settings.commands else probe
+    with _requirements_told(), Images() as images:
+        shells = find_shells(wanted, images, settings.files, pid)
+    _carry_out(settings, prepared, Shells(About(settings, wanted.family, shells), wanted))
+
+
+@contextmanager
+def _requirements_told() -> Iterator[None]:
+    """Where the kernel refuses, say first what it lacks."""
+    try:
+        yield
+    except BpfError as error:
+        raise missing_requirement() or error from error
 
 
 class _Prepared(NamedTuple):
@@ -114,8 +144,8 @@ def _require_root() -> None:
         raise unsupported(ROOT)
 
 
-def _carry_out(settings: Capture, prepared: _Prepared, begin: Callable[[Tracer], None]) -> None:
-    """Fork the decoder, `begin`, and see it through to the end."""
+def _carry_out(settings: Capture, prepared: _Prepared, watch: Watch[Any]) -> None:
+    """Fork the decoder, begin, and see it through to the end."""
     parsers, sinks, redact, specs, schema = prepared
     memory = _divided(settings, specs, tracer_and_decoder())
     ours, theirs = Channel.pair()
@@ -125,9 +155,9 @@ def _carry_out(settings: Capture, prepared: _Prepared, begin: Callable[[Tracer],
         if decoder == 0:
             run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema, redact)
         theirs.close()
-        run = Tracer(ours, decoder, settings)
+        run = Tracer(ours, decoder, settings, watch)
         try:
-            begin(run)
+            run.begin(specs)
             run.wait(interrupted)
         except BpfError as error:
             run.abandon()
@@ -225,7 +255,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
         settings.memory,
         settings.max_body,
         processes,
-        selecting=bool(settings.port or settings.host),
+        selecting=bool(settings.port or settings.host or (isinstance(settings, Tls) and settings.packets)),
         remotes=sum(spec.endpoint is not None for spec in specs),
         compressed=sum(spec.compressed for spec in specs),
     )
@@ -233,7 +263,7 @@ def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
 
 def _redactor(settings: Show) -> Redactor | None:
     """What masks credentials, if it is asked for. UsageError for rules that are none."""
-    if not (settings.redact or settings.redact_sql or settings.redact_rules):
+    if not settings.masks:
         return None
     if isinstance(settings, Capture) and settings.record is not None:
         raise UsageError(
@@ -269,13 +299,10 @@ def _targets(library: Library, settings: Capture, given: dict[str, int]) -> list
     if settings.pid is not None:
         check_process(settings.pid)
         require(PROCESS_NUMBERS)
-    try:
-        with Images() as images:
-            if given:
-                return [given_target(library, images, settings.files[0], given)]
-            found = [target for file in files for target in find_targets(library, images, file, pid)]
-    except BpfError as error:
-        raise missing_requirement() or error from error
+    with _requirements_told(), Images() as images:
+        if given:
+            return [given_target(library, images, settings.files[0], given)]
+        found = [target for file in files for target in find_targets(library, images, file, pid)]
     return list({target.key: target for target in found}.values())
 
 

@@ -24,6 +24,7 @@ from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log, log_fds
 from pellucid.making import make_sinks
 from pellucid.outputs import write_only
+from pellucid.packets import PacketSink
 from pellucid.parse import Limits
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.privileges import give_up_privileges
@@ -119,7 +120,8 @@ def _decode(
     specs = outputs.sinks
     opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
     shown = bool(outputs.recording is None or settings.output or settings.eventaddr or settings.count)
-    counter = counter_for(fds[: len(opened)], recording=not shown)
+    packets = [sink for sink in opened if isinstance(sink, PacketSink)]
+    counter = counter_for(fds[: len(opened)], recording=bool(packets) or not shown)
     said_enough = False
 
     def enough() -> None:
@@ -137,14 +139,17 @@ def _decode(
         [*parsers.values()], bounds, everywhere, settings.count, enough, select, redact, _audit(settings)
     )
     return_memory_early()
-    with closing(Live(inbox, memory.drain, EVERY if counter else None)) as live:
+    idle = EVERY if counter or packets else None  # packets wait for their keys no longer than they may
+    with closing(Live(inbox, memory.drain, idle)) as live:
         moving = counter.watch(live) if counter else live
         if outputs.recording is None:
             pipeline.run(moving)
         else:
             with closing(_recorded(moving, Output(fds[-1], outputs.recording), settings, enough)) as batches:
                 pipeline.run(batches if shown else only_context(batches))
-    if pipeline.unheard:
+    if packets:
+        _say_packets(packets[0])
+    elif pipeline.unheard:
         _say_to_the_log("a reader of the output has left", pipeline.unheard)
     elif pipeline.summary and all(spec.place != STDOUT for spec in specs):
         _say_to_the_log("everything is written", pipeline.summary)
@@ -198,6 +203,17 @@ def _say_to_the_log(how: str, summary: Summary) -> None:
     lost = ", ".join(f"{size} ({reason})" for reason, size in summary.lost.items())
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
+
+
+def _say_packets(packets: PacketSink) -> None:
+    """What became of packets, and of whose keys nothing was heard in time."""
+    seen, lost = packets.totals
+    level = logging.WARNING if lost else logging.INFO
+    log.log(level, "%d packets are written; lost: %s", seen - lost, f"{lost} packets" if lost else "nothing")
+    if packets.late:
+        log.warning("keys came after packets that need them: of %d connections", packets.late)
+    if packets.keyless:
+        log.info("keys have not come of %d connections: they stay encrypted", packets.keyless)
 
 
 def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:

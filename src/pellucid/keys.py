@@ -23,17 +23,17 @@ def with_key_log(settings: Tls) -> Tls:
             flag = f"-o {logs[0]}" if logs else f"-k {settings.keylogfile}"
             raise UsageError(f"{flag} is for secrets, and -m text captures plaintext: say -m keylog")
         return settings
-    if settings.redact or settings.redact_sql or settings.redact_rules:
+    if settings.keys and settings.masks:
         raise UsageError(
             f"--redact masks credentials, and -m {settings.model} captures nothing else: leave one of them out"
         )
-    if settings.port or settings.host:
+    if settings.keys and (settings.port or settings.host):
         raise UsageError(
             f"-m {settings.model} does not know addresses: --port and --host are for -m text; --pid, --uid, --comm, "
             "--cgroup_path and --container say whose secrets are meant"
         )
     place = settings.keylogfile
-    if place is None and not (outputs or settings.eventaddr or settings.record):
+    if place is None and settings.keys and not (outputs or settings.eventaddr or settings.record):
         place = DEFAULT_FILE
     if place is None:
         return settings

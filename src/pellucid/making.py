@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pellucid.errors import UsageError
 from pellucid.log import log_also_to
 from pellucid.outputs import name_of
+from pellucid.packets import PacketSink
 from pellucid.places import rotates
 from pellucid.sink import Output, Rotation, SinkOptions
 from pellucid.sink.compressed import Compressed
@@ -49,7 +50,7 @@ def make_sinks(
     def output(number: int, spec: SinkSpec, fd: int) -> Output:
         name = name_of(spec.place)
         if spec.endpoint is not None:
-            framed, framing = _framing(spec, binary=formats[spec.format].binary)
+            framed, framing = _framing(spec, binary=spec.format in formats and formats[spec.format].binary)
             remote = Remote(fd, name, number, inbox, framing, memory.queue, framed=framed, patient=patient)
             if spec.shared:
                 inbox.log = lambda line: remote.write(f"{line}\n".encode())
@@ -58,11 +59,13 @@ def make_sinks(
         kind = Compressed if spec.compressed else Output
         return kind(fd, name, _rotation(number, settings, inbox) if spec.may_rotate else None)
 
-    formats = {**formats, LogSink.format: LogSink}
+    make: dict[str, Callable[[Output, SinkOptions], Sink]] = {
+        **formats,
+        LogSink.format: LogSink,
+        PacketSink.format: partial(PacketSink, held=memory.aside),
+    }
     made = enumerate(zip(specs, fds, strict=False))
-    return [
-        formats[spec.format](output(number, spec, fd), options(settings, fd)) for number, (spec, fd) in made
-    ]
+    return [make[spec.format](output(number, spec, fd), options(settings, fd)) for number, (spec, fd) in made]
 
 
 def _framing(spec: SinkSpec, *, binary: bool) -> tuple[bool, Callable[[], Plain]]:

@@ -23,6 +23,9 @@ text, and as JSON (for one body 12 measured at worst: one emoji in text, which m
 LEAST_SHOWN = 8 * _MIB
 LEAST_HELD = 8 * _MIB
 
+HELD = 2
+"""How many times `--max-body` connections may hold at least: one body or text that comes, and one that waits."""
+
 DRAINED = 1 / 8
 """Of what is left after the processes themselves: the two buffers of the drain thread. The ring stands behind
 them, so they need to last only as long as the interpreter is away; more would only make the end longer."""
@@ -77,7 +80,8 @@ def divide(
     queue = max(QUEUED * max_body, LEAST_QUEUED)
     processes += remotes * queue + compressed * COMPRESSOR
     shown = max(SHOWN * max_body, LEAST_SHOWN)
-    least = -(-(int((LEAST_HELD / USABLE + shown) / (1 - DRAINED)) + processes) // _MIB)
+    least_held = max(HELD * max_body, LEAST_HELD)
+    least = -(-(int((least_held / USABLE + shown) / (1 - DRAINED)) + processes) // _MIB)
     given = max(DEFAULT, least) if mebibytes is None else mebibytes
     if given < least:
         raise UsageError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pellucid.channel import Anything, Channel
-    from pellucid.model import Target
+    from pellucid.model import Interface, Target
     from pellucid.places import Places
 
 GONE = "the decoder ended unexpectedly"
@@ -92,8 +92,8 @@ class Peer:
         self._log_held += _memory_of(line)
         self.tell(Logged(line))
 
-    def introduce(self, target: Target) -> bool:
-        """Tell of a target before it can have records; false where the decoder does not listen now."""
+    def introduce(self, target: Target | Interface) -> bool:
+        """Tell of a target, or an interface, before it can have records; false where the decoder does not listen now."""
         return self.listens and self._channel.send(Tell(target), wait=False)
 
     def withdraw(self, target: Target) -> None:

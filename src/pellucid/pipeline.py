@@ -1,6 +1,8 @@
 """The way a datum takes, on one screen.
 
     capture --Envelope--> decode --Record, Context--> join --Flow--> (select) --> parse --Message--> (audit) --> (redact) --> sink
+                           |                        +-------- the same Flow --------> (tap)
+                           +--> (packets: blocks as they go to the file; secrets, which stand before them)
 
 The stages do no I/O of their own; a live capture and a replay differ only in where the batches come from.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -17,17 +19,22 @@ from pellucid.capture.envelope import HEADER, split
 from pellucid.decode import Decode
 from pellucid.errors import PellucidError
 from pellucid.join import Join
-from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary
+from pellucid.model import ConnectionEvent, Kind, Lost, Message, Summary, Totals
+from pellucid.packets import PacketSink
 from pellucid.parse import Limits, Parse
-from pellucid.sink import OutputClosed
+from pellucid.sink import OutputClosed, Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pellucid.audit import Audit
-    from pellucid.model import Flow
+    from pellucid.model import Envelope, Flow
     from pellucid.parse import Protocol
     from pellucid.sink import Sink
+
+S = TypeVar("S", bound="Sink")
+
+_PACKETS = (Kind.PACKETS, Kind.HELD)
 
 _NOT_COUNTED = (ConnectionEvent, Lost, Summary)
 """What `--count` passes over: it counts what was said, not what was said about it."""
@@ -54,6 +61,8 @@ class Pipeline:
         self._redact = redact
         self._audit = audit
         self._sinks = list(sinks)
+        self._taps = [sink for sink in sinks if isinstance(sink, Tap)]
+        self._packets = [sink for sink in sinks if isinstance(sink, PacketSink)]
         self._left = count
         self._rest: Counter[str] = Counter()
         self._enough = enough
@@ -89,19 +98,33 @@ class Pipeline:
             raise
 
     def _run(self, batches: Iterable[bytes | memoryview]) -> None:
-        self._each_sink(lambda sink: sink.begin())
+        self._each(self._sinks, lambda sink: sink.begin())
         for batch in batches:
             for envelope in split(batch):
+                if envelope.kind in _PACKETS:
+                    self._take(envelope)
+                    continue
                 for value in self._decode(envelope):
+                    for sink in self._packets:
+                        sink.tell(value)
                     self._show(self._join(value))
-            self._each_sink(lambda sink: sink.flush())
+            self._each(self._sinks, lambda sink: sink.flush())
         self._show(self._join.finish())
-        self._each_sink(lambda sink: sink.close())
+        self._each(self._sinks, lambda sink: sink.close())
 
     def _show(self, flows: Iterable[Flow]) -> None:
         for flow in self._select(flows) if self._select else flows:
-            for message in self._parse(flow):
+            wanted = self._left != 0 or isinstance(flow, Totals)
+            for message in self._parse(flow):  # first: a parser finds out who is the client
                 self._deliver(message)
+            if wanted and self._taps:
+                self._tap(flow)
+
+    def _tap(self, flow: Flow) -> None:
+        self._each(self._taps, lambda tap: tap.tap(flow))
+
+    def _take(self, envelope: Envelope) -> None:
+        self._each(self._packets, lambda sink: sink.take(envelope))
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Summary):
@@ -141,8 +164,8 @@ class Pipeline:
         shown = {kind: number for kind, number in captured.items() if number}
         return msgspec.structs.replace(summary, captured=shown)
 
-    def _each_sink(self, act: Callable[[Sink], None]) -> None:
-        for sink in tuple(self._sinks):
+    def _each(self, sinks: Iterable[S], act: Callable[[S], None]) -> None:
+        for sink in tuple(sinks):
             try:
                 act(sink)
             except OutputClosed:
@@ -151,6 +174,8 @@ class Pipeline:
     def _leave(self, sink: Sink) -> None:
         """The reader of one output is gone (`| head`): the capture ends, the other sinks get the rest."""
         self._sinks.remove(sink)
+        self._taps = [tap for tap in self._taps if tap is not sink]
+        self._packets = [other for other in self._packets if other is not sink]
         self._left_early = True
         self._enough()
 

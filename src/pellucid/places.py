@@ -50,7 +50,7 @@ class Places:
 
         PellucidError for the first that cannot be opened, with everything before it closed by `close`.
         """
-        self._redact = bool(settings.redact or settings.redact_sql or settings.redact_rules)
+        self._redact = settings.masks
         for number, spec in enumerate(specs):
             self._fds.append(self._open(number, spec, settings))
             self._names.append(spec.place)

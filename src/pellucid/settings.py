@@ -27,7 +27,7 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text, json, har or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        help="Where messages go: text, json, har, pcapng or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
         "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
     rotate_size: float = setting(
@@ -105,6 +105,11 @@ class Show:
         "-l", "--logaddr", default=None, metavar="PLACE",
         help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
     )  # fmt: skip
+
+    @property
+    def masks(self) -> bool:
+        """Whether credentials are masked."""
+        return bool(self.redact or self.redact_sql or self.redact_rules)
 
 
 @dataclass(frozen=True)
@@ -205,16 +210,42 @@ class Tls(Capture):
         help="Where in the one --libssl its functions are, if it does not tell: SSL_read=0x1234,SSL_write=...",
     )  # fmt: skip
     model: str = setting(
-        "-m", "--model", default="text", choices=("text", "key", "keylog"),
-        help="What to capture: `text` is plaintext, `keylog` (or `key`) the secrets of handshakes.",
+        "-m", "--model", default="text", choices=("text", "key", "keylog", "pcap", "pcapng"),
+        help="What to capture: `text` is plaintext, `keylog` (or `key`) the secrets of handshakes, `pcap` (or `pcapng`) "
+        "packets with these secrets.",
     )  # fmt: skip
     keylogfile: str | None = setting(
         "-k", "--keylogfile", default=None, metavar="FILE",
         help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
     )  # fmt: skip
+    established: float = setting(
+        "--established", default=60.0, metavar="SECONDS", most=1 << 20,
+        help="With -m keylog: read the secrets of connections that are there already, as these are used in this time. "
+        "0: not at all.",
+    )  # fmt: skip
+    pcapfile: str | None = setting(
+        "-w", "--pcapfile", default=None, metavar="FILE",
+        help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
+        "[default: save.pcapng]",
+    )  # fmt: skip
+    ifname: tuple[str, ...] = setting(
+        "-i", "--ifname", default=(), multiple=True, metavar="NAME,...",
+        help="With -m pcap: watch this network interface only. Repeatable. [default: all that are up]",
+    )  # fmt: skip
     ssl_version: str | None = setting(
         "--ssl_version", default=None, metavar="TEXT", help="Accepted and not needed: no version is assumed."
     )
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """What `-i` names."""
+        names = (name.strip() for each in self.ifname for name in each.split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
+
+    @property
+    def packets(self) -> bool:
+        """Whether packets are what is captured."""
+        return self.model in {"pcap", "pcapng"}
 
     @property
     def keys(self) -> bool:
@@ -316,6 +347,10 @@ class Shell(Capture):
         "-e", "--errnumber", default=None, metavar="N", most=255,
         help="Show commands that ended with this exit status only.",
     )  # fmt: skip
+    commands: bool = setting(
+        "--commands", default=False,
+        help="Show each command that a shell runs too, in scripts, pipes and -c as well: its words after expansion.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -329,6 +364,10 @@ class Bash(Shell):
     bash: tuple[Path, ...] = setting(
         "--bash", default=(), multiple=True, metavar="FILE",
         help="Watch this bash. Repeatable. [default: all that are installed or run]",
+    )  # fmt: skip
+    readlineso: Path | None = setting(
+        "--readlineso", default=None, metavar="FILE",
+        help="Accepted and not needed: what bash calls in libreadline.so is found in bash.",
     )  # fmt: skip
 
     @property

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from pellucid.channel import MAX_FDS
 from pellucid.errors import UsageError
 from pellucid.outputs import name_of
+from pellucid.packets import PacketSink
 from pellucid.places import rotates
-from pellucid.sink import STDOUT, ZSTD, SinkSpec, parse_spec
+from pellucid.settings import Shell, Tls
+from pellucid.sink import STDOUT, ZSTD, SinkSpec, Tap, parse_spec
 from pellucid.sink.log import LogSink
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from pellucid.settings import Show
     from pellucid.sink import Sink
 
+
+DEFAULT_FILE = "save.pcapng"
+"""Where packets go without `-w`: eCapture's name."""
 
 WEBSOCKET = "pellucid.sink.websocket"
 """The module of `ws://`."""
@@ -31,6 +36,8 @@ def sink_specs(
     specs = [parse_spec(text, sinks) for text in settings.output]
     if also is not None:
         specs.append(parse_spec(f"text:{also}", sinks))
+    sinks = {**sinks, PacketSink.format: PacketSink}
+    specs += _packets(settings)
     specs = [spec._replace(appends=sinks[spec.format].appends) for spec in specs]
     _check_kinds(specs, sinks, settings)
     others = [*taken.items(), ("the log", settings.logaddr)]
@@ -64,17 +71,61 @@ def _default_specs(settings: Show, *, asked: bool) -> list[SinkSpec]:
 def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: Show) -> None:
     """UsageError for a format that cannot go where it should, and for a rotation of nothing."""
     for spec in specs:
-        if sinks[spec.format].needs_file and not spec.is_file:
-            raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
-        if sinks[spec.format].needs_file and spec.compressed:
-            raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
-        if sinks[spec.format].appends and spec.place.endswith(ZSTD):
-            raise UsageError(
-                f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be"
-            )
+        _check_kind(spec, sinks[spec.format], settings)
     if rotates(settings) and specs and all(spec.appends for spec in specs):
         raise UsageError(f"{specs[0].format} does not rotate: leave out --rotate-size and --rotate-time")
     if rotates(settings) and not any(spec.may_rotate for spec in specs):
         raise UsageError("--rotate-size and --rotate-time need an output to a file: say -o json:FILE")
     if settings.rotate_keep and not rotates(settings):
         raise UsageError("--rotate-keep needs --rotate-size or --rotate-time")
+
+
+def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
+    """UsageError for a format that cannot go where it should."""
+    if sink.needs_file and not spec.is_file:
+        raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
+    if sink.needs_file and spec.compressed:
+        raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+    if sink.has_head and spec.endpoint:
+        raise UsageError(f"{spec.format} needs a file or -: it cannot go to {spec.place}")
+    if issubclass(sink, Tap | PacketSink):
+        _check_unmasked(spec.format, settings)
+    if issubclass(sink, Tap):
+        _check_tap(spec.format, settings)
+    if sink.appends and spec.place.endswith(ZSTD):
+        raise UsageError(f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be")
+
+
+def _packets(settings: Show) -> list[SinkSpec]:
+    """Where packets go, if these are what is captured; UsageError for flags that then mean nothing."""
+    if not isinstance(settings, Tls):
+        return []
+    if not settings.packets:
+        if settings.pcapfile is not None:
+            raise UsageError(
+                f"-w {settings.pcapfile} is for packets: say -m pcap, or -o pcapng:FILE for plaintext"
+            )
+        return []
+    if settings.record is not None:
+        raise UsageError("--record is for plaintext: with -m pcap the file of -w is the recording")
+    if settings.port or settings.host:
+        raise UsageError(
+            "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)"
+        )
+    return [SinkSpec(PacketSink.format, DEFAULT_FILE if settings.pcapfile is None else settings.pcapfile)]
+
+
+def _check_unmasked(format: str, settings: Show) -> None:
+    """UsageError where what is to be masked would be there."""
+    if settings.masks:
+        raise UsageError(
+            f"{format}: every byte is there as it was, which --redact cannot mask: leave out one of them"
+        )
+
+
+def _check_tap(format: str, settings: Show) -> None:
+    """UsageError where there is no plaintext of connections."""
+    if isinstance(settings, Shell):
+        raise UsageError(f"{format} is about connections: what is typed into a shell has none")
+    if isinstance(settings, Tls) and settings.model != "text":
+        raise UsageError(f"-o {format} shows plaintext, which -m {settings.model} does not capture")

@@ -31,6 +31,8 @@ int SSL_version(void *s) { CONNECTION(s); return AT(int, c, 0x48); }
 int SSL_in_init(void *s) { CONNECTION(s); return AT(int, c, 0x64); }
 int SSL_in_before(void *s) { CONNECTION(s); return AT(int, c, 0x60) == 0 && AT(int, c, 0x5c) == 0; }
 void *SSL_get_session(void *s) { CONNECTION(s); return PTR(c, 0x510); }
+size_t SSL_SESSION_get_master_key(void *e, void *to, size_t n)
+{ if (n == 0) return AT(size_t, e, 8); if (n > AT(size_t, e, 8)) n = AT(size_t, e, 8); memcpy(to, (u8 *)e + 0x50, n); return n; }
 void *SSL_get_current_cipher(void *s)
 { CONNECTION(s); if (PTR(c, 0x510) && PTR(PTR(c, 0x510), 0x1f0)) return PTR(PTR(c, 0x510), 0x1f0); return 0; }
 void *SSL_get_servername(void *s, int type)
@@ -53,6 +55,8 @@ IN_OPENSSL = {
     "client_random": [((0xA8, 0xB8), 32)],
     "server_random": [((0x140,), 32)],
     "session": [((0x510,), 8)],
+    "master_key": [((0x510, 0x50), 48)],
+    "handshake": [((0x64,), 4)],
     "cipher_object": [((0x510, 0x1F0), 8)],
     "cipher": [((0x510, 0x1F0, 0x18), 2)],
     "server_name": [((0x640,), 8), ((0x510, 0x218), 8)],
@@ -79,6 +83,9 @@ size_t SSL_get_server_random(void *s, void *to, size_t n) { return copy(to, (u8 
 void *SSL_get_session(void *s)
 { if (!SSL_in_init(s)) return PTR(S3, 0x1c8);
   return PTR(HS, 0x5e0) ? PTR(HS, 0x5e0) : PTR(HS, 0x5d8) ? PTR(HS, 0x5d8) : PTR(s, 0x58); }
+size_t SSL_SESSION_get_master_key(void *e, void *to, size_t n)
+{ if (n == 0) return AT(u8, e, 0x40); if (n > AT(u8, e, 0x40)) n = AT(u8, e, 0x40);
+  if (n) memcpy(to, (u8 *)e + 0x10, n); return n; }
 void *SSL_get_current_cipher(void *s) { void *session = SSL_get_session(s); return session ? PTR(session, 0xd0) : 0; }
 unsigned short SSL_CIPHER_get_protocol_id(void *c) { return AT(unsigned, c, 0x10); }
 void *SSL_get_servername(void *s, int type) { return type ? 0 : PTR(s, 0x90) ? PTR(s, 0x90) : PTR(S3, 0x1f0); }
@@ -94,6 +101,8 @@ IN_BORINGSSL = {
     "client_random": [((0x30, 0x30), 32)],
     "server_random": [((0x30, 0x10), 32)],
     "session": [((0x30, 0x1C8), 8)],
+    "master_key": [((0x30, 0x1C8, 0x10), 48)],
+    "handshake": [((0x30, 0x110), 8)],
     "cipher_object": [((0x30, 0x1C8, 0xD0), 8)],
     "cipher": [((0x30, 0x1C8, 0xD0, 0x10), 2)],
     "server_name": [((0x90,), 8), ((0x30, 0x1F0), 8)],

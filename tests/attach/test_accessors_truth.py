@@ -1,4 +1,6 @@
-"""What the paths lead to in a running library is what its own accessors say, in every family and release."""
+"""What the paths lead to in a running library is what its own accessors say, in every family and release; and the
+secrets that lie there are those of its own key log.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,11 @@ from tests.kernel.packages import debian_suite, npm
 
 from pellucid.attach.accessors import FUNCTIONS, WANTED, find_accessors
 from pellucid.attach.symbols import Elf
+from pellucid.join.established import HASHES, search
 
 SOURCE = Path(__file__).parent / "truth.c"
+TLS_1_3 = 0x0304
+OBJECT_ROOM = 4096  # bytes, as in bpf/established.h
 NUMBERS = ("version", "cipher", "alpn_length", "session", "cipher_object", "rbio", "wbio")
 ENDS = 6  # client and server of a 1.2 handshake, of its resumption, and of a 1.3 handshake
 
@@ -29,6 +34,7 @@ class Release(NamedTuple):
     libcrypto: str
     typed: bool = False
     """Whether its objects have types."""
+    boring: bool = False
 
 
 NEWER_LIBC = ("libc6", "zlib1g", "libzstd1")
@@ -41,7 +47,7 @@ RELEASES = {
     "OpenSSL of sid": Release(
         "sid", ("libssl3t64", *NEWER_LIBC), "libssl.so.3", "libcrypto.so.3", typed=True
     ),
-    "BoringSSL": Release("bookworm", ("android-libboringssl",), "libssl.so.0", "libcrypto.so.0"),
+    "BoringSSL": Release("bookworm", ("android-libboringssl",), "libssl.so.0", "libcrypto.so.0", boring=True),
 }
 
 
@@ -107,6 +113,17 @@ def server_name(memory, ssl, fields):
     return os.pread(memory, 64, address).partition(b"\0")[0].decode()
 
 
+def key_log(memory, fields, end):
+    """The key log of one end, out of its memory alone: as a library writes it, sorted."""
+    ssl, cipher = end["ssl"], end["cipher"]
+    random = follow(memory, ssl, fields["client_random"][0].path, 32).hex()
+    if end["version"] < TLS_1_3:
+        secrets = {"CLIENT_RANDOM": follow(memory, ssl, fields["master_key"][0].path, 48)}
+    else:
+        _, secrets = search(HASHES[cipher], os.pread(memory, OBJECT_ROOM, ssl)) or (None, {})
+    return sorted(f"{label} {random} {secret.hex()}" for label, secret in secrets.items())
+
+
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES.keys())
 def test_shared_libraries(truth, certificate, release):
     """In TLS 1.2, resumed and new, and 1.3, at both ends, each path leads to what the accessor returns."""
@@ -120,6 +137,10 @@ def test_shared_libraries(truth, certificate, release):
     with handshakes(*command, **environment) as (ends, memory):
         for end in ends:
             compare(memory, fields, end)
+            if end["version"] < TLS_1_3 or not release.boring:
+                assert key_log(memory, fields, end) == sorted(end["key_log"])
+            else:  # what they could be proven by is gone with the handshake
+                assert key_log(memory, fields, end) == []
 
 
 def test_static_library(truth, certificate):
@@ -129,6 +150,7 @@ def test_static_library(truth, certificate):
     with handshakes(node, "-", "-", *certificate, LD_PRELOAD=str(preloaded)) as (ends, memory):
         for end in ends:
             compare(memory, fields, end)
+            assert key_log(memory, fields, end) == sorted(end["key_log"])
 
 
 def everything(path, *, typed):
@@ -136,7 +158,7 @@ def everything(path, *, typed):
     with Elf(path) as elf:
         found = find_accessors(elf, elf.symbols(FUNCTIONS))
     assert not found.refused
-    assert found.fields.keys() == WANTED.keys() | ({"object_type"} if typed else set())
+    assert found.fields.keys() == WANTED.keys() | {"handshake"} | ({"object_type"} if typed else set())
     return found.fields
 
 
@@ -145,7 +167,8 @@ def compare(memory, fields, end):
     one = {name: found[0] for name, found in fields.items()}
     assert {name: end[name] for name in NUMBERS} == {name: number(memory, ssl, one[name]) for name in NUMBERS}
     assert end["is_server"] == (end["end"] == "server") == (number(memory, ssl, one["is_server"]) != 0)
-    for random in ("client_random", "server_random"):
+    assert number(memory, ssl, one["handshake"]) == 0
+    for random in ("client_random", "server_random", "master_key"):
         assert end[random] == follow(memory, ssl, one[random].path, one[random].size).hex()
     alpn = os.pread(memory, number(memory, ssl, one["alpn_length"]), number(memory, ssl, one["alpn"]))
     assert end["alpn"] == alpn.hex() == b"h2".hex()

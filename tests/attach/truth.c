@@ -3,7 +3,8 @@
  * Handshakes of a library with itself, in memory: truth LIBCRYPTO LIBSSL CERT KEY.
  *
  * It prints one JSON object a line for each end of each connection, all asked of the library's public
- * accessors, and keeps the connections till its standard input ends, so that somebody can look into them.
+ * accessors, and keeps the connections till its standard input ends, so that somebody can look into them. For
+ * each byte that comes in, it uses each of them once, at both ends, and prints an empty line.
  *
  * Everything is found by name in the files given, so that it runs with any library of the family: functions
  * that OpenSSL has as macros over SSL_ctrl(3) are BoringSSL's own. Compiled as a library, with PRELOADED, it
@@ -92,9 +93,38 @@ static void hex(const char *name, const unsigned char *bytes, size_t size)
 	printf("\", ");
 }
 
+/* What the library's own key log has. */
+static struct {
+	const void *ssl;
+	char text[256];
+} lines[64];
+static unsigned int line_count;
+
+static void log_line(const void *ssl, const char *line)
+{
+	must(line_count < sizeof(lines) / sizeof(*lines), "room for the key log");
+	lines[line_count].ssl = ssl;
+	snprintf(lines[line_count++].text, sizeof(lines->text), "%s", line);
+}
+
+static void key_log(const void *ssl)
+{
+	const char *before = "";
+
+	printf("\"key_log\": [");
+	for (unsigned int i = 0; i < line_count; i++) {
+		if (lines[i].ssl != ssl)
+			continue;
+		printf("%s\"%s\"", before, lines[i].text);
+		before = ", ";
+	}
+	printf("], ");
+}
+
 static void tell(void *ssl, const char *end, int resumed)
 {
-	unsigned char client_random[32], server_random[32];
+	unsigned char client_random[32], server_random[32], master_key[48] = {0};
+	void *session = CALL(void *, "SSL_get_session", ssl);
 	const unsigned char *alpn;
 	unsigned int alpn_size;
 	void *cipher = CALL(void *, "SSL_get_current_cipher", ssl);
@@ -103,18 +133,42 @@ static void tell(void *ssl, const char *end, int resumed)
 	must(CALL(int, "SSL_session_reused", ssl) == resumed, "resumption");
 	CALL(size_t, "SSL_get_client_random", ssl, client_random, sizeof(client_random));
 	CALL(size_t, "SSL_get_server_random", ssl, server_random, sizeof(server_random));
+	CALL(size_t, "SSL_SESSION_get_master_key", session, master_key, sizeof(master_key));
 	CALL(void, "SSL_get0_alpn_selected", ssl, &alpn, &alpn_size);
 	printf("{\"ssl\": %lu, \"end\": \"%s\", ", (unsigned long)ssl, end);
 	hex("client_random", client_random, sizeof(client_random));
 	hex("server_random", server_random, sizeof(server_random));
+	hex("master_key", master_key, sizeof(master_key));
 	hex("alpn", alpn, alpn_size);
+	key_log(ssl);
 	printf("\"alpn_length\": %u, \"is_server\": %d, \"version\": %d, ", alpn_size,
 	       CALL(int, "SSL_is_server", ssl), CALL(int, "SSL_version", ssl));
 	printf("\"cipher\": %d, \"server_name\": \"%s\", ",
 	       CALL(unsigned int, "SSL_CIPHER_get_id", cipher) & 0xffff, name ? name : "");
 	printf("\"cipher_object\": %lu, \"session\": %lu, \"rbio\": %lu, \"wbio\": %lu}\n",
-	       (unsigned long)cipher, CALL(unsigned long, "SSL_get_session", ssl),
-	       CALL(unsigned long, "SSL_get_rbio", ssl), CALL(unsigned long, "SSL_get_wbio", ssl));
+	       (unsigned long)cipher, (unsigned long)session, CALL(unsigned long, "SSL_get_rbio", ssl),
+	       CALL(unsigned long, "SSL_get_wbio", ssl));
+}
+
+static struct {
+	void *client, *server;
+} connections[8];
+static unsigned int connection_count;
+
+static void use_all(void)
+{
+	char byte = 'x';
+
+	for (unsigned int i = 0; i < connection_count; i++) {
+		void *client = connections[i].client, *server = connections[i].server;
+
+		must(CALL(int, "SSL_write", client, &byte, 1) == 1, "writing to the server");
+		must(CALL(int, "SSL_read", server, &byte, 1) == 1, "reading from the client");
+		must(CALL(int, "SSL_write", server, &byte, 1) == 1, "writing to the client");
+		must(CALL(int, "SSL_read", client, &byte, 1) == 1, "reading from the server");
+	}
+	printf("\n");
+	fflush(stdout);
 }
 
 /* A handshake; `session` is one to resume, or null. Returns the client. */
@@ -136,6 +190,9 @@ static void *shake_hands(void *client_ctx, void *server_ctx, void *session)
 	for (int i = 0; i < 10 && done < 2; i++)
 		done = CALL(int, "SSL_do_handshake", client) + CALL(int, "SSL_do_handshake", server);
 	must(done == 2, "the handshake");
+	must(connection_count < sizeof(connections) / sizeof(*connections), "room for the connection");
+	connections[connection_count].client = client;
+	connections[connection_count++].server = server;
 	tell(client, "client", !!session);
 	tell(server, "server", !!session);
 	return client;
@@ -151,7 +208,7 @@ static void *load(const char *path)
 
 static int talk(int argc, char **argv)
 {
-	char end;
+	char byte;
 
 	must(argc == 5, "counting the arguments");
 	libcrypto = load(argv[1]);
@@ -166,13 +223,16 @@ static int talk(int argc, char **argv)
 		must(CALL(int, "SSL_CTX_use_certificate_file", server_ctx, argv[3], 1) == 1, argv[3]);
 		must(CALL(int, "SSL_CTX_use_PrivateKey_file", server_ctx, argv[4], 1) == 1, argv[4]);
 		set_name_callback(server_ctx);
+		CALL(void, "SSL_CTX_set_keylog_callback", client_ctx, log_line);
+		CALL(void, "SSL_CTX_set_keylog_callback", server_ctx, log_line);
 		CALL(void, "SSL_CTX_set_alpn_select_cb", server_ctx, select_alpn, NULL);
 		client = shake_hands(client_ctx, server_ctx, NULL);
 		if (version == 0x303) /* 1.3 sends its tickets later */
 			shake_hands(client_ctx, server_ctx, CALL(void *, "SSL_get1_session", client));
 	}
 	fflush(stdout);
-	must(read(0, &end, 1) == 0, "waiting");
+	while (read(0, &byte, 1) == 1)
+		use_all();
 	return 0;
 }
 

@@ -112,6 +112,11 @@ struct left {
 	u8 replaced;
 };
 
+struct keyed {
+	struct head head;
+	u64 flow;
+};
+
 struct secret {
 	struct head head;
 	u64 object;
@@ -122,6 +127,48 @@ struct secret {
 	char comm[16];
 	u8 random[32];
 	u8 bytes[];
+};
+
+struct established {
+	struct head head;
+	u64 object;
+	u32 target;
+	u32 pid, tid, uid;
+	u16 cipher;
+	char comm[16];
+	u8 random[32];
+	u8 bytes[];
+};
+
+struct ran {
+	struct head head;
+	u64 sp;
+	u32 pid;
+	u32 ppid;
+	u32 uid;
+	u32 depth;
+	s32 lineno;
+	u8 shell;
+	u8 waits;
+	char comm[16];
+	char tty[64];
+	u8 directory[];
+};
+
+struct words {
+	struct head head;
+	u32 pid;
+	u8 text;
+	u8 open;
+	u8 last;
+	u8 bytes[];
+};
+
+struct finished {
+	struct head head;
+	u64 sp;
+	u32 pid;
+	s32 status;
 };
 
 typedef const volatile u16 port;
@@ -190,7 +237,7 @@ const volatile u64 cgroups[8] SEC(".rodata");
 const volatile struct head start SEC(".rodata");
 
 u64 tags[] SEC(".data");
-u64 tags[11];
+u64 tags[16];
 
 SEC("uprobe")
 int emit(void *context)
@@ -205,6 +252,11 @@ int emit(void *context)
 	tags[7] = TAG(struct line);
 	tags[8] = TAG(struct typed);
 	tags[9] = TAG(struct left);
-	tags[10] = TAG(struct secret);
+	tags[10] = TAG(struct ran);
+	tags[11] = TAG(struct words);
+	tags[12] = TAG(struct finished);
+	tags[13] = TAG(struct secret);
+	tags[14] = TAG(struct established);
+	tags[15] = TAG(struct keyed);
 	return only_pid;
 }

@@ -22,6 +22,8 @@ from pellucid.model import (
     Drops,
     End,
     Envelope,
+    Interface,
+    Interfaces,
     Kind,
     Offsets,
     Target,
@@ -34,6 +36,8 @@ CONTEXTS = [
     Users(names={0: "root", 1000: "ada"}),
     Drops(seen_bytes=10, lost={"ring_full": 3}, untracked_calls=2),
     Offsets(boot=1, connections=[(1, 2, 3)]),
+    Interface(id=0, name="eth0", link_type=1, index=2),
+    Interfaces(boot=3, counts=[(0, 100, 1)]),
     End(boot=4),
 ]
 

@@ -16,15 +16,20 @@ from pellucid.model import (
     RECORDS,
     Closed,
     Data,
+    Established,
+    Finished,
     Gone,
+    Keyed,
     Left,
     Line,
     Missed,
     Opened,
     Process,
     Prompted,
+    Ran,
     Secret,
     Typed,
+    Words,
     u64,
 )
 
@@ -55,16 +60,29 @@ SAMPLES = [
     ),
     (Typed(1, 2, 3, 1, b"ls"), struct.pack("<IIQIIB", 0, 27, 1, 2, 3, 1) + b"ls"),
     (Left(1, 2, 256, 1), struct.pack("<IIQIiB", 0, 32, 1, 2, 256, 1) + b"\xee" * 7),
+    (Keyed(1, 2), struct.pack("<II2Q", 0, 24, 1, 2)),
     (
         Secret(1, 2, 3, 4, 5, 6, 7, 1, b"comm".ljust(16, b"\0"), bytes(range(32)), b"key"),
         struct.pack("<II2Q4I2B16s", 0, 93, 1, 2, 3, 4, 5, 6, 7, 1, b"comm") + bytes(range(32)) + b"key",
     ),
+    (
+        Established(1, 2, 3, 4, 5, 6, 0x1302, b"comm".ljust(16, b"\0"), bytes(range(32)), b"memory"),
+        struct.pack("<II2Q4IH16s", 0, 96, 1, 2, 3, 4, 5, 6, 0x1302, b"comm") + bytes(range(32)) + b"memory",
+    ),
+    (
+        Ran(1, 2, 3, 4, 5, 6, -7, 1, 0, COMM, TERMINAL, b"/home"),
+        struct.pack("<IIQQ4Ii2B", 0, 131, 1, 2, 3, 4, 5, 6, -7, 1, 0) + COMM + TERMINAL + b"/home",
+    ),
+    (Words(1, 2, 3, 1, 0, b"a\0b"), struct.pack("<IIQI3B", 0, 26, 1, 2, 3, 1, 0) + b"a\0b"),
+    (Finished(1, 2, 3, -4), struct.pack("<IIQQIi", 0, 32, 1, 2, 3, -4)),
     (Closed(1, 2, 3, 4), struct.pack("<II4Q", 0, 40, 1, 2, 3, 4)),
 ]
 
 FIXED = {
     Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
-    Secret: 90,
+    Secret: 90, Established: 90,
+    Ran: 126, Words: 23, Finished: 32,
+    Keyed: 24,
 }  # fmt: skip
 
 # Each alteration takes a struct's (name, spec) list and the place of one field in it.

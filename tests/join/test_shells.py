@@ -10,7 +10,7 @@ from pellucid.errors import FormatError
 from pellucid.join import Join
 from pellucid.join.shells import MOST_BYTES, unmetafied
 from pellucid.join.status import ByStatus
-from pellucid.model import Clock, Command, End, Left, Line, Prompted, Typed, Users
+from pellucid.model import TEXTS, Clock, Command, End, Left, Line, Prompted, Typed, Users, Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,6 +125,39 @@ def test_what_was_given_up() -> None:
         commands(line(30, GIVEN_UP), typed(b""), prompted(31, 130), line(32), typed(b"  "), prompted(33))
         == []
     )
+
+
+def expanded(text: bytes, *, last: int = 1, pid: int = 7) -> Words:
+    """What history expansion makes of the last line."""
+    return Words(0, pid, TEXTS.index("expanded"), 0, last, text)
+
+
+def test_history_expansion() -> None:
+    """What runs is the text, what was typed is kept beside it: in bash line by line, in zsh the whole command."""
+    two = (
+        line(1),
+        typed(b"for x in !$"),
+        expanded(b"for x in a\0"),
+        prompted(2, more=1),
+        line(3, MORE),
+        typed(b"do !!"),
+    )
+    (found,) = commands(*two, expanded(b"do ", last=0), expanded(b"ls\0"), prompted(9))
+    assert (found.text, found.typed) == (b"for x in a\ndo ls", b"for x in !$\ndo !!")
+    records = (line(1, shell=ZSH), typed(b"if !$\n"), line(2, MORE, shell=ZSH), typed(b"then !!\n"))
+    (found,) = commands(*records, expanded(b"if a\nthen b\n\0"), prompted(9))
+    assert (found.text, found.typed) == (b"if a\nthen b", b"if !$\nthen !!")
+    (found,) = commands(line(1), typed(b"ls"), expanded(b"ls\0"), prompted(9))
+    assert (found.text, found.typed) == (b"ls", None)
+
+
+def test_history_that_is_not_there() -> None:
+    """A line of which nothing is left did not run; one that was asked for before the capture has no typed text."""
+    assert shown(commands(line(1), typed(b"!x"), expanded(b""), prompted(5, 3))) == [
+        (b"!x", 3, 4, "interrupted")
+    ]
+    (found,) = commands(line(1, EARLIER, shell=ZSH), expanded(b"ls\n\0"), prompted(5))
+    assert (found.text, found.typed, found.truncated) == (b"ls", None, False)
 
 
 def test_shells_do_not_mix() -> None:

@@ -64,6 +64,21 @@ def capture(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
         run.kill()
 
 
+@pytest.fixture
+def audit(tmp_path: Path) -> Iterator[Callable[..., Capture]]:
+    """`audit(command, program, *flags)` starts `pellucid command` on one program, and returns when it is ready."""
+    started: list[Capture] = []
+
+    def start(command: str, program: Path, *flags: str) -> Capture:
+        words = [sys.executable, "-m", "pellucid", command, "-m", str(program), *flags]
+        started.append(Capture(words, tmp_path / f"capture{len(started)}"))
+        return started[-1].wait_until_ready()
+
+    yield start
+    for run in started:
+        run.kill()
+
+
 @pytest.fixture(scope="session")
 def fake_ssl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library whose calls do nothing but return, see tests/victims/fake."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import pwd
@@ -27,8 +29,6 @@ USER, PASSWORD, DATABASE = "anna", "geheim 47110815", "shop"
 _ACCOUNT = pwd.getpwnam("nobody")
 """Whose processes the servers are: PostgreSQL refuses to run as root."""
 
-_SYSTEM_TABLES = Path("/usr/share/mysql")
-
 
 @contextmanager
 def workplace(certificate: tuple[Path, Path]) -> Iterator[tuple[Tls, Path]]:
@@ -48,8 +48,42 @@ def workplace(certificate: tuple[Path, Path]) -> Iterator[tuple[Tls, Path]]:
         yield tls, server
 
 
-def _as_account(programs: Programs) -> dict[str, Any]:
-    return {"user": _ACCOUNT.pw_uid, "group": _ACCOUNT.pw_gid, "extra_groups": [], "env": programs.env}
+class Place(NamedTuple):
+    """Where a server runs: a folder of its own, and the root that its program is in."""
+
+    programs: Programs
+    folder: Path
+    root: Path | None = None
+    """Of another Debian release; None: this system's."""
+
+    _IN_ROOT = (
+        'mount -t tmpfs none "$0/tmp" && mkdir -p "$0$1" && mount --bind "$1" "$0$1" && mount --bind /dev "$0/dev" && '
+        'root=$0 && cd "$1" && shift && exec chroot --userspec=65534:65534 "$root" "$@"'
+    )
+    _AS_NOBODY = 'cd "$1" && shift && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
+
+    def command(self, *words: str | Path) -> list[str]:
+        """What runs a program there as `nobody`: PostgreSQL refuses to run as root. The process stays the same."""
+        begin = ["sh", "-c", self._AS_NOBODY, "sh"]
+        if self.root:
+            begin = ["unshare", "--mount", "sh", "-c", self._IN_ROOT, str(self.root)]
+        return [*begin, *map(str, (self.folder, *words))]
+
+    def run(self, *words: str | Path, told: bytes = b"") -> None:
+        """Run a program there to its end; fail if it fails."""
+        done = subprocess.run(
+            self.command(*words),
+            input=told,
+            capture_output=True,
+            timeout=PATIENCE,
+            env=self.programs.env,
+            check=False,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
+
+    def start(self, *words: str | Path) -> subprocess.Popen[bytes]:
+        """Start a program there that goes on until the test ends."""
+        return self.programs.start(*self.command(*words))
 
 
 class Logged(NamedTuple):
@@ -64,45 +98,62 @@ class Logged(NamedTuple):
 class MariaDb:
     """A MariaDB server with its general log."""
 
-    _LINE = re.compile(r"(?:\d+\s+[\d:]+)?\t\s*(\d+) (\w[\w ]*?)\t(.*)")
+    _LINE = re.compile(r"(?:\d+\s+[\d:]+|[\d:.T-]+Z)?\t\s*(\d+) (\w[\w ]*?)\t(.*)")
     _KINDS: ClassVar = {"Init DB": "init_db", "Close stmt": "stmt_close", "Reset stmt": "stmt_reset"}
 
-    def __init__(
-        self, programs: Programs, folder: Path, program: str | Path = "mariadbd", *, plain: bool = False
-    ) -> None:
+    def __init__(self, place: Place, program: str | Path = "mariadbd", *, plain: bool = False) -> None:
+        folder = place.folder
         self._log = folder / "general.log"
         self.port = free_port()
-        options = [
-            "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}", "--innodb-log-file-size=8M",
-            "--innodb-flush-method=nosync", "--skip-log-bin",
-        ]  # fmt: skip
-        account = _as_account(programs)
-        subprocess.run(["mkdir", folder / "data"], check=True, user=account["user"])
-        subprocess.run(
-            [program, *options, "--bootstrap"],
-            input=self._tables("NONE" if plain else "SSL"), check=True, capture_output=True, timeout=PATIENCE, **account,
-        )  # fmt: skip
-        self.process = programs.start(
-            program, *options, f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket",
-            f"--pid-file={folder}/pid", f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem",
-            f"--require-secure-transport={not plain:d}", "--max-connections=600", "--general-log=on", f"--general-log-file={self._log}",
-            "--local-infile=on", f"--log-error={folder}/error.log", **account,
+        self.pooled_port = free_port()
+        """Whose sessions share a few threads."""
+        begin = [program, "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}", "--skip-log-bin"]
+        self._prepare(place, begin, "NONE" if plain else "SSL")
+        self.process = place.start(
+            *begin, *self._flags(), "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
+            f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem", f"--require-secure-transport={not plain:d}",
+            "--max-connections=600", "--general-log=on", f"--general-log-file={self._log}", "--local-infile=on",
+            "--max-allowed-packet=64M", f"--log-error={folder}/error.log",
         )  # fmt: skip
         try:
             wait_for_port(self.port)
         except AssertionError as error:
             raise AssertionError((folder / "error.log").read_text()) from error
 
+    def _prepare(self, place: Place, begin: list[str | Path], requirement: str) -> None:
+        """Make its tables and users."""
+        data = place.folder / "data"
+        data.mkdir()
+        os.chown(data, _ACCOUNT.pw_uid, _ACCOUNT.pw_gid)
+        tables = self._tables(place.root or Path("/"))
+        place.run(*begin, "--bootstrap", told=tables + self._users(requirement).encode())
+
+    def _flags(self) -> list[str]:
+        return [
+            "--innodb-flush-method=nosync", "--thread-handling=pool-of-threads", "--thread-pool-size=2",
+            f"--port={self.pooled_port}", f"--extra-port={self.port}", "--extra-max-connections=600",
+        ]  # fmt: skip
+
     @staticmethod
-    def _tables(requirement: str) -> bytes:
-        names = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data")
-        begin = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n"
-        end = (
-            f"CREATE DATABASE {DATABASE};\nCREATE DATABASE bank;\nFLUSH PRIVILEGES;\n"
+    def _tables(root: Path) -> bytes:
+        """What makes its own tables; newer releases name everything after MariaDB."""
+        brand = next(
+            name
+            for name in ("mariadb", "mysql")
+            if (root / f"usr/share/{name}/{name}_system_tables.sql").exists()
+        )
+        names = (
+            f"{brand}_{name}.sql" for name in ("system_tables", "performance_tables", "system_tables_data")
+        )
+        tables = "".join((root / "usr/share" / brand / name).read_text() for name in names)
+        return f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n{tables}FLUSH PRIVILEGES;\n".encode()
+
+    @staticmethod
+    def _users(requirement: str) -> str:
+        return (
+            f"CREATE DATABASE {DATABASE};\nCREATE DATABASE bank;\n"
             f"CREATE USER {USER} IDENTIFIED BY '{PASSWORD}' REQUIRE {requirement};\nGRANT ALL ON *.* TO {USER};\n"
         )
-        middle = "".join((_SYSTEM_TABLES / f"{name}.sql").read_text() for name in names)
-        return f"{begin}{middle}{end}".encode()
 
     @property
     def size(self) -> int:
@@ -123,27 +174,35 @@ class MariaDb:
         return [each._replace(text="") if each.kind == "connect" else each for each in asked if ended]
 
 
+class MySql(MariaDb):
+    """A MySQL server with its general log."""
+
+    def _prepare(self, place: Place, begin: list[str | Path], requirement: str) -> None:
+        users = place.folder / "users.sql"
+        users.write_text(self._users(requirement))
+        place.run(*begin, "--initialize-insecure", f"--init-file={users}")
+
+    def _flags(self) -> list[str]:
+        return ["--mysqlx=off", "--secure-file-priv=", f"--port={self.port}"]
+
+
 class PostgreSql:
-    """A PostgreSQL server with its log in JSON."""
+    """A PostgreSQL server with its log as CSV."""
 
     _MESSAGE = re.compile(r"(statement|execute) ?([^:]*): (.*)", re.DOTALL)
 
-    def __init__(
-        self, programs: Programs, folder: Path, binaries: Path | None = None, *, plain: bool = False
-    ) -> None:
-        self._log = folder / "log"
+    def __init__(self, place: Place, binaries: Path | None = None, *, plain: bool = False) -> None:
+        folder = place.folder
+        self._log = folder / "log/log.csv"
         self.socket = folder
         """The folder of its Unix socket."""
         self.port = free_port()
         binaries = binaries or self.binaries()
-        account = _as_account(programs)
-        word = folder / "password"
+        data, word = folder / "data", folder / "password"
         word.write_text(PASSWORD)
-        data = folder / "data"
-        subprocess.run(
-            [binaries / "initdb", "-D", data, "-N", "-A", "scram-sha-256", "-U", USER, f"--pwfile={word}",
-             "-E", "UTF8", "--no-locale"],
-            check=True, capture_output=True, timeout=PATIENCE, cwd=folder, **account,
+        place.run(
+            binaries / "initdb", "-D", data, "-N", "-A", "scram-sha-256", "-U", USER, f"--pwfile={word}", "-E", "UTF8",
+            "--no-locale",
         )  # fmt: skip
         (data / "pg_hba.conf").write_text(
             f"{'host' if plain else 'hostssl'} all all 127.0.0.1/32 scram-sha-256\n"
@@ -152,12 +211,13 @@ class PostgreSql:
         settings = {
             "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off",
             "ssl": "on", "ssl_cert_file": folder / "cert.pem", "ssl_key_file": folder / "key.pem",
-            "logging_collector": "on", "log_destination": "jsonlog", "log_directory": self._log,
+            "logging_collector": "on", "log_destination": "csvlog", "log_directory": self._log.parent,
             "log_filename": "log", "max_connections": 150, "log_statement": "all", "log_disconnections": "on",
+            "password_encryption": "scram-sha-256",
         }  # fmt: skip
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self.process = programs.start(binaries / "postgres", "-D", data, *flags, cwd=folder, **account)
-        wait_for((self._log / "log.json").exists, "PostgreSQL's log")
+        self.process = place.start(binaries / "postgres", "-D", data, *flags)
+        wait_for(self._log.exists, "PostgreSQL's log")
         wait_for_port(self.port)
 
     @staticmethod
@@ -170,19 +230,21 @@ class PostgreSql:
     @property
     def size(self) -> int:
         """Bytes of its log so far."""
-        return (self._log / "log.json").stat().st_size
+        return self._log.stat().st_size
 
     def asked(self, since: int) -> list[Logged]:
         """What it was asked and could understand, in order, since its log had that size; waits for a session's end."""
-        entries = wait_for(lambda: self._ended(since), "the end of a session in PostgreSQL's log")
-        found = [(self._MESSAGE.fullmatch(entry["message"]), entry["pid"]) for entry in entries]
+        rows = wait_for(lambda: self._ended(since), "the end of a session in PostgreSQL's log")
+        found = [(self._MESSAGE.fullmatch(message), pid) for pid, message in rows]
         kinds = {"statement": "query", "execute": "execute"}
         return [Logged(kinds[match[1]], match[3], pid) for match, pid in found if match]
 
-    def _ended(self, since: int) -> list[dict[str, Any]]:
-        lines = (self._log / "log.json").read_bytes()[since:].decode().splitlines(keepends=True)
-        entries = [json.loads(line) for line in lines if line.endswith("\n")]
-        return entries if entries and entries[-1]["message"].startswith("disconnection:") else []
+    def _ended(self, since: int) -> list[tuple[int, str]]:
+        """Process and message of each line, once the last one is a session's end (manual section 20.8.4)."""
+        text = self._log.read_bytes()[since:].decode()
+        rows = [row for row in csv.reader(io.StringIO(text)) if len(row) > 13]
+        whole = text.endswith("\n") and rows and rows[-1][13].startswith("disconnection:")
+        return [(int(row[3]), row[13]) for row in rows] if whole else []
 
 
 def _client(

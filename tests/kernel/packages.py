@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -66,30 +67,67 @@ def npm(package: str) -> Path:
 
 
 def debian_suite(suite: str, *packages: str) -> Path:
-    """The files of packages of another Debian release, through a private apt that leaves the system's alone."""
+    """The files of packages of another Debian release, without what they require."""
 
     def fill(folder: Path) -> None:
-        (folder / "lists/partial").mkdir(parents=True)
-        line = f"deb [arch=amd64 signed-by={_KEYRING}] {_mirror()} {suite} main\n"
-        (folder / "sources.list").write_text(line)
-        options = {
-            "Dir::Etc::SourceList": folder / "sources.list",
-            "Dir::Etc::SourceParts": "/dev/null",
-            "Dir::State::Lists": folder / "lists",
-            "Dir::State::Status": "/dev/null",
-            "Dir::Cache": folder,
-            "Acquire::Languages": "none",
-            "APT::Sandbox::User": "",
-        }
-        apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
-        _run([*apt, "update", "--error-on=any"], folder)
-        _run([*apt, "download", *(f"{package}:amd64" for package in packages)], folder)
-        for archive in folder.glob("*.deb"):
-            _run(["dpkg-deb", "-x", archive, folder], folder)
-            archive.unlink()
-        shutil.rmtree(folder / "lists")
+        with _apt(suite, folder) as apt:
+            _run([*apt, "download", *(f"{package}:amd64" for package in packages)], folder)
 
     return _kept("-".join((suite, *packages)), fill)
+
+
+def debian_root(suite: str, *packages: str) -> Path:
+    """The files of packages of another Debian release and of all that they require: a program in it runs by chroot."""
+
+    def fill(folder: Path) -> None:
+        with _apt(suite, folder) as apt:
+            _run(
+                [*apt, "install", "--yes", "--no-install-recommends", "--download-only", "dash", *packages],
+                folder,
+            )
+            for archive in (folder / "archives").glob("*.deb"):
+                archive.rename(folder / archive.name)
+        _finish_root(folder)
+
+    return _kept("-".join((suite, "root", *packages)), fill)
+
+
+def _finish_root(folder: Path) -> None:
+    """What a program needs of a root, and only packages' scripts make."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if not (folder / name).exists() and (folder / "usr" / name).exists():
+            (folder / name).symlink_to(f"usr/{name}")
+    for name in ("dev", "proc", "tmp"):
+        (folder / name).mkdir(exist_ok=True)
+    if not (folder / "bin/sh").exists():
+        (folder / "bin/sh").symlink_to("dash")
+    (folder / "etc/passwd").write_text("nobody:x:65534:65534::/:/bin/sh\n")
+
+
+@contextmanager
+def _apt(suite: str, folder: Path) -> Iterator[list[str | Path]]:
+    """A private apt of this release, which leaves the system's alone; then packages in the folder are taken apart."""
+    for needed in ("lists/partial", "archives/partial"):
+        (folder / needed).mkdir(parents=True)
+    line = f"deb [arch=amd64 signed-by={_KEYRING}] {_mirror()} {suite} main\n"
+    (folder / "sources.list").write_text(line)
+    options = {
+        "Dir::Etc::SourceList": folder / "sources.list",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::State::Status": "/dev/null",
+        "Dir::Cache": folder,
+        "Acquire::Languages": "none",
+        "APT::Sandbox::User": "",
+    }
+    apt: list[str | Path] = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
+    _run([*apt, "update", "--error-on=any"], folder)
+    yield apt
+    for archive in folder.glob("*.deb"):
+        _run(["dpkg-deb", "-x", archive, folder], folder)
+        archive.unlink()
+    for name in ("lists", "archives"):
+        shutil.rmtree(folder / name)
 
 
 def _mirror() -> str:

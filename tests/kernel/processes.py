@@ -54,9 +54,14 @@ def _read(entry: Path) -> str:
         return ""
 
 
+def fdinfos(pid: int) -> list[str]:
+    """What the kernel says of each descriptor of a process (proc(5), fdinfo)."""
+    return [_read(entry) for entry in Path(f"/proc/{pid}/fdinfo").iterdir()]
+
+
 def bpf_ids(pid: int) -> dict[str, set[int]]:
     """The ids of the BPF links and programs that a process has descriptors of (proc(5), fdinfo)."""
-    text = "".join(map(_read, Path(f"/proc/{pid}/fdinfo").iterdir()))
+    text = "".join(fdinfos(pid))
     return {
         "link": {int(number) for number in re.findall(r"^link_id:\s*(\d+)", text, re.MULTILINE)},
         "prog": {int(number) for number in re.findall(r"^prog_id:\s*(\d+)", text, re.MULTILINE)},

@@ -96,11 +96,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int) -> None:
+def wait_for_port(port: int, address: str = "127.0.0.1") -> None:
     """Until somebody listens there."""
 
     def listening() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
             return True
         return False
 
@@ -147,8 +147,8 @@ class Capture:
         """What it has written so far, all or of one type."""
         if not self.events.exists():
             return []
-        lines = self.events.read_text().splitlines(keepends=True)
-        found = [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = self.events.read_bytes().splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.endswith(b"\n")]
         return [message for message in found if kind in {None, message["type"]}]
 
     def kill(self) -> None:

@@ -36,7 +36,7 @@ http {{
     keepalive_requests 1000000;
     client_max_body_size 64m;
     server {{
-        listen 127.0.0.1:{port} ssl{http2};
+        listen {address}:{port} ssl{http2};
         listen [::1]:{port} ssl{http2};
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {cert};
@@ -81,15 +81,18 @@ class Access(NamedTuple):
 class Nginx:
     """An nginx with two workers and its own folder; it stores what is sent to /upload."""
 
-    def __init__(self, programs: Programs, tls: Tls, folder: Path, *, http2: bool = False) -> None:
+    def __init__(
+        self, programs: Programs, tls: Tls, folder: Path, *, http2: bool = False, address: str = "127.0.0.1"
+    ) -> None:
         self._log = folder / "access.log"
         self.files = folder / "files"
         """What is served under /file/."""
         self.files.mkdir(parents=True)
         self.port = free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.url = f"https://{address}:{self.port}"
         settings = _CONFIGURATION.format(
             folder=folder,
+            address=address,
             port=self.port,
             cert=tls.cert,
             key=tls.key,
@@ -98,7 +101,7 @@ class Nginx:
         )
         (folder / "nginx.conf").write_text(settings)
         self._process = programs.start("nginx", "-p", folder, "-c", folder / "nginx.conf")
-        wait_for_port(self.port)
+        wait_for_port(self.port, "::1")
 
     def logged(self) -> int:
         """Bytes of its access log so far."""

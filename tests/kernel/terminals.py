@@ -47,22 +47,31 @@ def private_shell(name: str, folder: Path) -> Path:
 class Shell:
     """A shell at a terminal. It is ready for a command when it has been made, and after each `run`."""
 
-    def __init__(self, executable: Path, *, env: dict[str, str] | None = None) -> None:
-        folder = executable.parent
+    def __init__(
+        self, executable: Path, *, env: dict[str, str] | None = None, root: Path | None = None
+    ) -> None:
+        """`root` is the folder that is the root of its process; its rc file lies in /tmp there."""
+        folder = executable.parent if root is None else root / "tmp"
         self.name = executable.name
+
+        def named(path: Path) -> str:
+            return str(path) if root is None else f"/{path.relative_to(root)}"
+
         if self.name.startswith("bash"):
             rc = folder / "bashrc"
             rc.write_text(BASH_RC)
-            self.words, more = [str(executable), "--noprofile", "--rcfile", str(rc), "-i"], {}
+            self.words, more = [named(executable), "--noprofile", "--rcfile", named(rc), "-i"], {}
         else:
             (folder / ".zshrc").write_text(ZSH_RC)
-            self.words, more = [str(executable), "-d", "-i"], {"ZDOTDIR": str(folder)}
+            self.words, more = [named(executable), "-d", "-i"], {"ZDOTDIR": named(folder)}
         everything = {**os.environ, "TERM": "dumb", "COLUMNS": "200", **more, **(env or {})}
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             try:
-                os.chdir(folder)
-                os.execve(executable, self.words, everything)
+                if root is not None:
+                    os.chroot(root)
+                os.chdir(named(folder))
+                os.execve(named(executable), self.words, everything)
             finally:
                 os._exit(127)
         self._new = b""

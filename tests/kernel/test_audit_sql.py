@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
-import re
+import hashlib
 import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kernel.audits import PSYCOPG, PYMYSQL, check_mysql, check_postgresql, sessions
 from tests.kernel.databases import (
     DATABASE,
     PASSWORD,
     USER,
     MariaDb,
+    Place,
     PostgreSql,
     queries,
     run_client,
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PYMYSQL = "PyMySQL==1.1.1"
 CONNECTOR = "mysql-connector-python==9.1.0"
-PSYCOPG = ("psycopg==3.2.3", "typing_extensions==4.12.2")
-PREPARE = {"prepare", "sync"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,7 @@ def mariadb(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb,
         program = shutil.copy(found, tls.libssl.parent / "mariadbd")
         programs = Programs(tls)
         try:
-            yield programs, MariaDb(programs, folder, program, plain=True), program
+            yield programs, MariaDb(Place(programs, folder), program, plain=True), program
         finally:
             programs.end_all()
 
@@ -55,47 +53,9 @@ def postgres(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, Postgre
             shutil.copy(PostgreSql.binaries() / name, binaries / name)
         programs = Programs(tls)
         try:
-            yield programs, PostgreSql(programs, folder, binaries, plain=True), binaries / "postgres"
+            yield programs, PostgreSql(Place(programs, folder), binaries, plain=True), binaries / "postgres"
         finally:
             programs.end_all()
-
-
-@pytest.fixture
-def audit(tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`audit(command, program, *flags)` starts `pellucid command` on one program, and returns when it is ready."""
-    started: list[Capture] = []
-
-    def start(command: str, program: Path, *flags: str) -> Capture:
-        words = [sys.executable, "-m", "pellucid", command, "-m", str(program), *flags]
-        started.append(Capture(words, tmp_path / f"capture{len(started)}"))
-        return started[-1].wait_until_ready()
-
-    yield start
-    for run in started:
-        run.kill()
-
-
-def sessions(messages: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The commands of each connection, in the order in which they came."""
-    found: dict[int, list[dict[str, Any]]] = {}
-    for message in queries(messages, "server"):
-        found.setdefault(message["conn"], []).append(message)
-    return [*found.values()]
-
-
-def code(message: dict[str, Any]) -> str | None:
-    """With what it was refused."""
-    return message["failure"] and message["failure"]["code"]
-
-
-def check_all_is_seen(run: Capture, messages: list[dict[str, Any]], program: Path) -> None:
-    """No byte is lost or unclaimed, no password is shown, and every connection is complete and the server's."""
-    assert PASSWORD not in run.events.read_text()
-    assert not [message for message in messages if message["type"] == "data"]
-    assert messages[-1]["lost"] == {}
-    ends = [message for message in messages if message["type"] == "connection"]
-    assert {("opened", "new"), ("closed", "new")} == {(each["event"], each["started"]) for each in ends}
-    assert {(program.name, None)} == {(each["library"], each["tls"]) for each in ends}
 
 
 @pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])
@@ -103,26 +63,7 @@ def test_mariadb(
     mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture], words: tuple[str, ...]
 ) -> None:
     """200 commands are as MariaDB's log has them, with the driver's rows and errors, in TLS and without."""
-    programs, server, program = mariadb
-    since = server.size
-    run = audit("mysqld", program)
-    failed_login, *told = run_client(programs, "pymysql_client", server.port, PYMYSQL, words=words)
-    logged = server.logged(since)
-    messages = run.stop()
-
-    [refused], [login, *shown] = sessions(messages)
-    assert ("connect", failed_login["error"]) == (refused["kind"], code(refused))
-    assert ("connect", USER, DATABASE) == (login["kind"], login["user"], login["database"])
-    truth = [(each.kind, each.text) for each in logged if each.session == logged[-1].session]
-    pairs = [(message["kind"], message["query"] or "") for message in shown]
-    assert truth[1:] == [pair for pair in pairs if pair != ("ping", "")]
-    by_text = {message["query"] or "": message for message in shown}
-    for each in told:
-        assert each["rows"] in {None, by_text[each["text"]]["rows"]}, each
-        assert each["error"] == code(by_text[each["text"]])
-    assert len(told) > 190
-    assert {(message["user"], message["error"]) for message in shown} == {(USER, None)}
-    check_all_is_seen(run, messages, program)
+    check_mysql(*mariadb, audit, words)
 
 
 @pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])
@@ -130,28 +71,7 @@ def test_postgresql(
     postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture], words: tuple[str, ...]
 ) -> None:
     """200 commands are as PostgreSQL's log has them, with the driver's values, rows and errors, in TLS and without."""
-    programs, server, program = postgres
-    since = server.size
-    run = audit("postgres", program)
-    failed_login, *told = run_client(programs, "psycopg_client", server.port, *PSYCOPG, words=words)
-    asked = server.asked(since)
-    messages = run.stop()
-
-    [refused], [login, *between, last] = sessions(messages)
-    assert ("connect", USER, failed_login["error"]) == (refused["kind"], refused["user"], code(refused))
-    assert ("connect", USER, "terminate") == (login["kind"], login["user"], last["kind"])
-    shown = [message for message in between if message["kind"] not in PREPARE]
-    # It divides when it plans, at Bind: what fails there was not executed, and is not in its log.
-    executed = [message["query"] for message in shown if code(message) != "22012"]
-    assert [each.text for each in asked] == executed
-    for each, message in zip(told, shown, strict=True):
-        assert each["text"] == re.sub(r"\$\d", "${}", message["query"])
-        assert each.get("error") == code(message)
-        assert each["rows"] in {-1, None, message["rows"]}, each
-        if each.get("parameters"):
-            assert [*map(str, each["parameters"])] == [*map(str, message["parameters"])]
-    assert {(each["user"], each["database"], each["error"]) for each in shown} == {(USER, "postgres", None)}
-    check_all_is_seen(run, messages, program)
+    check_postgresql(*postgres, audit, words)
 
 
 def test_statements_that_mariadb_has_prepared(
@@ -243,13 +163,15 @@ def check_crowd(run: Capture, told: list[Any]) -> None:
     assert messages[-1]["lost"] == {}
 
 
+@pytest.mark.parametrize("pooled", [False, True], ids=["a thread each", "pool of threads"])
 def test_500_sessions_of_mariadb(
-    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture], *, pooled: bool
 ) -> None:
-    """Of 500 sessions at once, every second in TLS, none has a command of another one."""
+    """Of 500 sessions at once, every second in TLS, none has a command of another one, whichever threads serve them."""
     programs, server, program = mariadb
     run = audit("mysqld", program)
-    told = run_client(programs, "crowd_client", server.port, PYMYSQL, words=("mysql", "500"))
+    port = server.pooled_port if pooled else server.port
+    told = run_client(programs, "crowd_client", port, PYMYSQL, words=("mysql", "500"))
     assert len(told) == 500
     check_crowd(run, told)
 
@@ -263,3 +185,41 @@ def test_100_sessions_of_postgresql(
     told = run_client(programs, "crowd_client", server.port, *PSYCOPG, words=("postgres", "100"))
     assert len(told) == 100
     check_crowd(run, told)
+
+
+def check_rare(run: Capture, told: list[Any]) -> None:
+    """Each text is whole, by its hash, with the driver's rows, and nothing that runs inside the server is shown."""
+    wait_for(lambda: [each for each in run.messages("connection") if each["event"] == "closed"], "its end")
+    messages = run.stop()
+    texts = {each["sha256"] for each in told}
+    shown = [each for each in shown_texts(messages) if each[0] in texts]
+    assert [each["sha256"] for each in told] == [digest for digest, _ in shown]
+    for each, (_, message) in zip(told, shown, strict=True):
+        assert each["rows"] in {None, message["rows"]}, each
+        assert (False, None, USER) == (message["truncated"], message["error"], message["user"])
+    assert not any("'inner'" == (each["query"] or "")[-7:] for each in queries(messages, "server"))
+    assert messages[-1]["lost"] == {}
+
+
+def shown_texts(messages: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The SHA-256 of each text, and its message."""
+    asked = [each for each in queries(messages, "server") if each["query"] is not None]
+    return [(hashlib.sha256(each["query"].encode()).hexdigest(), each) for each in asked]
+
+
+def test_what_mariadb_is_seldom_asked(
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+) -> None:
+    """A procedure with three results is one command with all their rows; a text of 18 MiB is whole."""
+    programs, server, program = mariadb
+    run = audit("mysqld", program, "--max-body", "32000000")
+    check_rare(run, run_client(programs, "rare_client", server.port, PYMYSQL, words=("mysql",)))
+
+
+def test_what_postgresql_is_seldom_asked(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """Cursors, functions and notices are shown as they were asked for; a text of 18 MiB is whole."""
+    programs, server, program = postgres
+    run = audit("postgres", program, "--max-body", "32000000")
+    check_rare(run, run_client(programs, "rare_client", server.port, *PSYCOPG, words=("postgres",)))

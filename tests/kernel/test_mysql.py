@@ -12,6 +12,7 @@ from tests.kernel.databases import (
     PASSWORD,
     USER,
     MariaDb,
+    Place,
     queries,
     run_around,
     run_client,
@@ -33,7 +34,7 @@ def place(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb, P
     with workplace(certificate) as (tls, folder):
         programs = Programs(tls)
         try:
-            yield programs, MariaDb(programs, folder), tls.libssl
+            yield programs, MariaDb(Place(programs, folder)), tls.libssl
         finally:
             programs.end_all()
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.databases import PASSWORD, USER, PostgreSql, queries, run_around, run_client, workplace
+from tests.kernel.databases import (
+    PASSWORD,
+    USER,
+    Place,
+    PostgreSql,
+    queries,
+    run_around,
+    run_client,
+    workplace,
+)
 from tests.kernel.packages import wheels
 from tests.kernel.running import Capture, Programs
 
@@ -29,7 +38,7 @@ def place(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, PostgreSql
     with workplace(certificate) as (tls, folder):
         programs = Programs(tls)
         try:
-            yield programs, PostgreSql(programs, folder), tls.libssl
+            yield programs, PostgreSql(Place(programs, folder)), tls.libssl
         finally:
             programs.end_all()
 

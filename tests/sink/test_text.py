@@ -272,6 +272,14 @@ def test_undecided_connections(render: Render) -> None:
     )
 
 
+def test_older_connections(render: Render) -> None:
+    """The end of a key log says of how many older connections it has the secrets, and why not of the others."""
+    shown = render(TextSink, summary(older={"read": 3, "unproven": 1, "unread": 2}))
+    expected = "secrets of 3 read, 1 not found in memory, up to 2 idle or without TLS\n"
+    assert shown.endswith(f"nothing lost\n02:57:42.123 older connections: {expected}")
+    assert "older" not in render(TextSink, summary(older={"unread": 0}))
+
+
 def test_summary_without_messages(render: Render) -> None:
     """A recording has the bytes that were kept, not those that were lost; else nothing was captured."""
     only_kept = summary(captured={}, targets=1)

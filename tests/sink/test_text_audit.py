@@ -40,6 +40,21 @@ def test_commands_without_an_end(render: Render) -> None:
     assert "[truncated: the command is longer than what was kept]" in shown
 
 
+def test_history(render: Render) -> None:
+    """Where history expansion has changed a line, what was typed comes before it."""
+    changed = command(line="ls x", typed="!!")
+    assert "\n  !!\n[which history expansion makes]\n  ls x\n" in render(TextSink, changed)
+
+
+def test_what_was_run(render: Render) -> None:
+    """A command that a shell ran has its place in the source, and its words where these differ from what is written."""
+    ran = command(line="ls $x", argv=["ls", "a b"], script="./a.sh", lineno=8, depth=1)
+    who = "02:57:42.123 bash[42] ada pts/3 2 1.2ms"
+    assert render(TextSink, ran) == f"{who} in /home/ada at ./a.sh:8 depth 1\n  ls $x\n= ls 'a b'\n\n"
+    same = command(line="ls", argv=["ls"], script="zsh", lineno=None, depth=0)
+    assert render(TextSink, same) == f"{who} in /home/ada at zsh:? depth 0\n  ls\n\n"
+
+
 def test_shapes(render: Render) -> None:
     """Queries of one shape are how many they were and what they took, then the shape; what is not known is left out."""
     shape = QueryShape(

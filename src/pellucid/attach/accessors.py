@@ -81,6 +81,7 @@ WANTED = {
     "client_random": Wanted(("SSL_get_client_random",), 32, out=1),
     "server_random": Wanted(("SSL_get_server_random",), 32, out=1),
     "session": Wanted(("SSL_get_session",), 8),
+    "master_key": Wanted(("SSL_SESSION_get_master_key",), 48, out=1, within="session"),
     "cipher_object": Wanted(("SSL_get_current_cipher",), 8),
     "cipher": Wanted(("SSL_CIPHER_get_protocol_id", "SSL_CIPHER_get_id"), 2, within="cipher_object"),
     "server_name": Wanted(("SSL_get_servername",), 8, several=True),
@@ -91,7 +92,8 @@ WANTED = {
 }
 """Pointers are `session`, `cipher_object`, `rbio`, `wbio` (objects), `server_name` (a string that ends with a
 zero byte) and `alpn` (bytes, as many as `alpn_length` says). `cipher` is IANA's number of the cipher suite,
-`version` the protocol's (RFC 8446 4.2.1), and `is_server` is not zero at the server's end."""
+`version` the protocol's (RFC 8446 4.2.1), and `is_server` is not zero at the server's end. `master_key` is the master
+secret of TLS 1.2 and before (RFC 5246 8.1); in TLS 1.3 something else lies there."""
 
 # What returns true, or anything but null, only while the handshake goes on: SSL_in_init(3). BIO_next steps
 # over the buffer that OpenSSL puts before the socket for the handshake (ssl_init_wbio_buffer).
@@ -106,7 +108,8 @@ def find_accessors(elf: Elf, functions: Mapping[str, Symbol]) -> Accessors:
     """What the accessors among `functions` tell of where things lie.
 
     `object_type` (an integer) is among the fields where a library has several kinds of objects: the others
-    hold only where it is 0. Never raises: where the file is malformed, nothing is told, and why.
+    hold only where it is 0. So is `handshake` (an integer or a pointer), which is not 0 while a handshake goes on,
+    where SSL_in_init tells it by one word. Never raises: where the file is malformed, nothing is told, and why.
     """
     if elf.machine != "x86_64":
         return Accessors({}, dict.fromkeys(WANTED, f"accessors are not interpreted on {elf.machine}"))
@@ -143,9 +146,19 @@ class _Reader:
         if len(types) > 1:
             raise OpaqueError(f"SSL_is_server tests {len(types)} words of the object, not its type alone")
         self._excluded |= {Condition(type, zero=False) for type in types}
-        self._excluded |= {Condition(value, not zero) for value, zero in self._over()}
+        over = self._over()
+        self._excluded |= {Condition(value, not zero) for value, zero in over}
         found = tuple(field for type in types for field in self._fields(type))
-        return {"object_type": found} if found else {}
+        return ({"object_type": found} if found else {}) | self._handshake(over)
+
+    def _handshake(self, over: frozenset[Condition]) -> dict[str, tuple[Field, ...]]:
+        """The word that is not 0 while a handshake goes on: what SSL_in_init returns, or the pointer to its state."""
+        told = self._told("SSL_in_init", None)
+        states = told or {each.value for each in over if _says_null(frozenset({each}))}
+        (state,) = states if len(states) == 1 else (None,)
+        if not isinstance(state, Load) or state.size not in {4, 8}:
+            return {}
+        return {"handshake": tuple(self._fields(state))}
 
     def _over(self) -> frozenset[Condition]:
         """What holds when the handshake is over: what all ways share in which SSL_in_init can return 0.

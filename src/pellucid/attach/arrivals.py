@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
@@ -13,15 +13,17 @@ from pellucid.log import log
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pellucid.attach.attacher import Attacher, Plan
+    from pellucid.attach.attacher import Attaches, Plan
     from pellucid.attach.roster import Roster
     from pellucid.attach.targets import FoundTarget
     from pellucid.model import Target
 
+C = TypeVar("C")
+
 _OVERWRITTEN = PellucidError("it was written into")
 
 
-class Arrivals:
+class Arrivals(Generic[C]):
     """Attaches to the targets of a roster as they turn up; until `close`.
 
     `introduce` tells the decoder of a target, which must know it when its first record comes; it returns
@@ -31,7 +33,7 @@ class Arrivals:
 
     def __init__(
         self,
-        attacher: Attacher,
+        attacher: Attaches[C],
         roster: Roster,
         introduce: Callable[[Target], bool],
         withdraw: Callable[[Target], None],
@@ -41,7 +43,7 @@ class Arrivals:
         self._introduce = introduce
         self._withdraw = withdraw
         self._waiting: deque[FoundTarget] = deque()
-        self._next: Plan | None = None
+        self._next: Plan[C] | None = None
         """Of the first that waits: made once, also when the decoder does not listen for long."""
         self._attached: dict[int, FoundTarget] = {}
         """By number."""
@@ -107,7 +109,7 @@ class Arrivals:
             self._next = None
             self._waiting.popleft()
 
-    def _put(self, plan: Plan) -> Target:
+    def _put(self, plan: Plan[C]) -> Target:
         try:
             return self._attacher.attach(plan)
         except PellucidError:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pellucid.attach.sites import Site
     from pellucid.attach.targets import FoundTarget
 
+C = TypeVar("C")
+
 _MOST_COPIED = 16 << 20
 """Bytes of a file that is read to see whether it is a copy: larger ones are programs, not libraries."""
 
@@ -48,13 +50,35 @@ class Content:
     """Where the library keeps what is known of a connection; None until somebody has looked."""
 
 
-class Plan(NamedTuple):
+class Plan(NamedTuple, Generic[C]):
     """A target that can be attached to."""
 
     target: Target
     """What the decoder has to know before its first record."""
     found: FoundTarget
-    content: Content
+    content: C
+    """What was found in it."""
+
+
+class Attaches(Protocol[C]):
+    """Whoever can plan and attach."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is little room for more targets."""
+        ...
+
+    def plan(self, found: FoundTarget, /) -> Plan[C]:
+        """Number it and see what is needed. PellucidError where it cannot be attached to."""
+        ...
+
+    def attach(self, plan: Plan[C], /) -> Target:
+        """Put the probes there. BpfError where that fails: then there are none."""
+        ...
+
+    def detach(self, numbers: Collection[int], /) -> None:
+        """Leave these targets, by number."""
+        ...
 
 
 class Attaching(Protocol):
@@ -89,7 +113,7 @@ class Attacher:
         """The latest ones by their digest: disassembled once, which takes 8 ms, and 0.6 ms for a copy of libssl."""
         self._planned = 0
 
-    def plan(self, found: FoundTarget) -> Plan:
+    def plan(self, found: FoundTarget) -> Plan[Content]:
         """Number it and choose its sites. PellucidError where the file is gone, or has none to offer.
 
         Its path must lead to just the file that was examined: see `attach_first` and `Roster.news`.
@@ -127,7 +151,7 @@ class Attacher:
         for name in self._tracing.detach_targets(numbers).values():
             log.debug("watching %s no more: nobody uses it", name)
 
-    def attach(self, plan: Plan) -> Target:
+    def attach(self, plan: Plan[Content]) -> Target:
         """Put the probes there. BpfError where that fails: then there are none.
 
         Where the library keeps things is told before, so that the first connection has it too. Only in a file
@@ -142,7 +166,7 @@ class Attacher:
             self._describe(plan, fields)
         return replace(plan.target, since=boot_ns()) if self._library.own_process else plan.target
 
-    def _describe(self, plan: Plan, fields: Fields) -> None:
+    def _describe(self, plan: Plan[Content], fields: Fields) -> None:
         """Bytes are seen without it."""
         try:
             self._tracing.describe(plan.target.id, fields)
@@ -151,7 +175,7 @@ class Attacher:
 
 
 def attach_first(
-    attacher: Attacher, images: Images, targets: Iterable[FoundTarget], *, demanded: bool
+    attacher: Attaches[C], images: Images, targets: Iterable[FoundTarget], *, demanded: bool
 ) -> list[tuple[FoundTarget, Target]]:
     """Attach to files that were examined by name some time ago; those that it worked with.
 

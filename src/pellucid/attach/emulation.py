@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
-
+from pellucid.attach.disassembly import CALL, JUMP, RETURN, disassembler
 from pellucid.attach.registers import ARGUMENTS, REGISTERS
 
 if TYPE_CHECKING:
     from pellucid.attach.symbols import Elf, Symbol
 
 _FARTHEST = 6  # instructions from the entry: what a compiler puts before the first branch or push
-_ENDS = frozenset({CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET})
+_ENDS = frozenset({CALL, JUMP, RETURN})
 _TARGET = re.compile(r"0x[0-9a-f]+$")
 
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
@@ -51,14 +50,12 @@ def cheap_place(elf: Elf, function: Symbol) -> int:
     if emulated or elf.machine != "x86_64":
         return entry
     code = elf.code(function.address, function.size)
-    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
     targets = {
         int(operands, 16)
-        for _, _, mnemonic, operands in decoder.disasm_lite(code, function.address)
+        for _, _, mnemonic, operands in disassembler(detail=False).disasm_lite(code, function.address)
         if mnemonic.startswith("j") and _TARGET.match(operands)
     }
-    decoder.detail = True
-    for insn in decoder.disasm(code, function.address, _FARTHEST):
+    for insn in disassembler(detail=True).disasm(code, function.address, _FARTHEST):
         if insn.address in targets:
             break
         if _emulated(elf, insn.address):

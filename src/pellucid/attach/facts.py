@@ -26,6 +26,8 @@ FACTS = (
     ("server_name", 1),
     ("alpn", 0),
     ("alpn_length", 0),
+    ("handshake", 0),
+    ("master_key", 0),
 )
 """The order of `enum fact` in bpf/field.h: what `find_accessors` calls it, and which of several places it is."""
 

@@ -43,6 +43,11 @@ class Filter:
         """The one process that probes are attached for: others do not even hit them."""
         return None if self.follow else self.pid
 
+    @property
+    def of_some(self) -> bool:
+        """Whether only certain processes are watched."""
+        return bool(self.pid or self.comms or self.cgroup_fd is not None or self.uid is not None)
+
     def constants(self) -> dict[str, int]:
         """The values of bpf/filter.h, follow.h and ends.h by name."""
         values = {

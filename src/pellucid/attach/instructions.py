@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from capstone import CS_AC_WRITE
-from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG
-
+from pellucid.attach.disassembly import IMMEDIATE, MEMORY, REGISTER, WRITTEN
 from pellucid.attach.registers import REGISTERS, register_name
 from pellucid.attach.symbolic import (
     Address,
@@ -58,8 +56,8 @@ def choose(insn: Any, state: State, *, taken: bool) -> None:
 def writes_elsewhere(insn: Any, state: State) -> bool:
     """Whether an instruction writes through an operand that is not known to be in the stack frame."""
     return any(
-        operand.type == X86_OP_MEM
-        and operand.access & CS_AC_WRITE
+        operand.type == MEMORY
+        and operand.access & WRITTEN
         and not isinstance(_place(insn, operand, state), int)
         for operand in insn.operands
     )
@@ -70,7 +68,7 @@ def bytes_read(insn: Any, state: State) -> set[Address]:
     if insn.mnemonic not in {"mov", "movzx"}:
         return set()
     source = insn.operands[1]
-    place = _place(insn, source, state) if source.type == X86_OP_MEM and source.size == 1 else None
+    place = _place(insn, source, state) if source.type == MEMORY and source.size == 1 else None
     return {place} if isinstance(place, Address) else set()
 
 
@@ -84,9 +82,9 @@ def called(state: State) -> None:
 def _exposes(insn: Any, state: State) -> bool:
     """Whether an address in the frame gets into anything but the stack and frame pointers."""
     first = insn.operands[0] if insn.operands else None
-    if first and first.type == X86_OP_REG and register_name(insn, first.reg) in {"rsp", "rbp"}:
+    if first and first.type == REGISTER and register_name(insn, first.reg) in {"rsp", "rbp"}:
         return bool(insn.mnemonic == "push")
-    named = [operand.reg for operand in insn.operands if operand.type == X86_OP_REG]
+    named = [operand.reg for operand in insn.operands if operand.type == REGISTER]
     if insn.mnemonic == "lea":
         named += [insn.operands[1].mem.base, insn.operands[1].mem.index]
     return any(isinstance(_register(insn, number, state), Stack) for number in named)
@@ -108,9 +106,9 @@ def forget_stack(state: State) -> None:
 
 def _place(insn: Any, operand: Any, state: State) -> Key | None:
     """The key of an operand in the state, or None where nothing is known of the place."""
-    if operand.type == X86_OP_REG:
+    if operand.type == REGISTER:
         return REGISTERS.get(register_name(insn, operand.reg))
-    if operand.type == X86_OP_MEM and not operand.mem.segment:
+    if operand.type == MEMORY and not operand.mem.segment:
         base, index = _register(insn, operand.mem.base, state), _register(insn, operand.mem.index, state)
         displacement = operand.mem.disp
         if operand.mem.index:
@@ -127,7 +125,7 @@ def _register(insn: Any, number: int, state: State) -> Value:
 
 
 def _read(insn: Any, operand: Any, state: State) -> Value:
-    if operand.type == X86_OP_IMM:
+    if operand.type == IMMEDIATE:
         return cut(Constant(operand.imm), operand.size)
     key = _place(insn, operand, state)
     if isinstance(key, Address):
@@ -139,7 +137,7 @@ def _read(insn: Any, operand: Any, state: State) -> Value:
 
 def _high(insn: Any, operand: Any) -> bool:
     """Whether an operand is the second byte of a register: ah, bh, ch, dh."""
-    return operand.type == X86_OP_REG and register_name(insn, operand.reg) in {"ah", "bh", "ch", "dh"}
+    return operand.type == REGISTER and register_name(insn, operand.reg) in {"ah", "bh", "ch", "dh"}
 
 
 def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
@@ -149,7 +147,7 @@ def _write(insn: Any, operand: Any, state: State, value: Value) -> None:
         state[key] = low(value, operand.size) if part else value
     elif isinstance(key, int):
         _store(state, key, operand.size, value)
-    elif operand.type == X86_OP_MEM:
+    elif operand.type == MEMORY:
         forget_stack(state)  # through a pointer that may point at the stack
         if key is not None:
             state[key] = value
@@ -172,7 +170,7 @@ def _unknown(insn: Any, state: State) -> None:
     """Whatever the instruction writes is unknown afterwards."""
     state.pop(ZERO, None)
     for operand in insn.operands:
-        if operand.type == X86_OP_MEM and operand.access & CS_AC_WRITE:
+        if operand.type == MEMORY and operand.access & WRITTEN:
             _write(insn, operand, state, None)
             forget_stack(state)  # anywhere: a string instruction writes more than its operand
     for register in insn.regs_access()[1]:
@@ -285,7 +283,7 @@ def _copy_string(insn: Any, state: State) -> None:
 def _exclusive_or(insn: Any, state: State) -> None:
     first, second = insn.operands
     _unknown(insn, state)
-    if first.type == second.type == X86_OP_REG and first.reg == second.reg:
+    if first.type == second.type == REGISTER and first.reg == second.reg:
         _write(insn, first, state, Constant(0))
 
 

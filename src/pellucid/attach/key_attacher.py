@@ -12,11 +12,26 @@ from pellucid.attach.symbols import Elf
 from pellucid.log import log
 
 if TYPE_CHECKING:
+    from pellucid.attach.attacher import Plan
+    from pellucid.attach.key_tracing import KeyTracing
+    from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
+    from pellucid.model import Target
 
 
 class KeyAttacher(Attacher):
     """Plans and attaches, one target after the other."""
+
+    def __init__(self, tracing: KeyTracing, library: Library) -> None:
+        super().__init__(tracing, library)
+        self._older = tracing.older
+
+    def attach(self, plan: Plan[Content]) -> Target:
+        """Put the probes there; those for connections that are there already come last, so that none is missed."""
+        target = super().attach(plan)
+        if self._older:
+            self._older.wait_for(plan.found, target.id)
+        return target
 
     def look_into(self, found: FoundTarget) -> Content:
         """Where this file logs secrets. PellucidError where that is not proven."""

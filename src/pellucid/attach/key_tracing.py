@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pellucid.attach import follow
+from msgspec.structs import replace
+
+from pellucid.attach import established, follow
+from pellucid.attach.established import OlderConnections
 from pellucid.attach.facts import keys_of, rows_of
 from pellucid.attach.loader import drops_of, set_constants
 from pellucid.attach.overwrites import Overwrites
@@ -26,11 +29,13 @@ from pellucid.libbpf import (
 from pellucid.model import RECORDS, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
     from pellucid.attach.filters import Filter
+    from pellucid.attach.images import Images
+    from pellucid.attach.library import Library
     from pellucid.attach.points import Point
     from pellucid.attach.targets import FoundTarget
 
@@ -46,7 +51,13 @@ _KEY = struct.Struct("<I")
 class KeyTracing:
     """The loaded object and its links. Everything ends with `close`, or with this process."""
 
-    def __init__(self, path: Path, ring_size: int, who: Filter) -> None:
+    _uprobes: ClassVar[tuple[str, ...]] = (HOOK, established.PROGRAM)
+    """The programs of the object that are for libraries."""
+
+    def __init__(
+        self, path: Path, ring_size: int, who: Filter, constants: Mapping[str, int] | None = None
+    ) -> None:
+        """`constants` are those that the object has beside the filter's."""
         self._object = BpfObject(path)
         self.btf = self._object.btf()
         self._types = Btf(self.btf)
@@ -60,13 +71,16 @@ class KeyTracing:
         """By the number of the target."""
         self._object.map("ring").resize(ring_size)
         who.size_maps(self._object)
-        set_constants(self._object, self._types, who.constants())
+        set_constants(self._object, self._types, {**who.constants(), **(constants or {})})
         if self._multi:
-            self._object.program(HOOK).for_uprobe_multi()
+            for name in self._uprobes:
+                self._object.program(name).for_uprobe_multi()
         self._object.load()
         who.fill(self._object)
         self.ring = self._object.map("ring")
         self._field = MapValue(self._types, "field")
+        self.older: OlderConnections | None = None
+        """Connections that were there before the capture, where they are meant too."""
 
     def attach_tracepoints(self) -> None:
         """Attach what belongs to no library: the ends of processes, and with `--follow` their beginnings."""
@@ -81,6 +95,13 @@ class KeyTracing:
     def follows_anybody(self) -> bool:
         """As in `Tracing`."""
         return any(self._object.map("followed").values())
+
+    def look_back(self, library: Library, images: Images, seconds: float) -> None:
+        """Read the secrets of connections as well that a target has when it is attached to, for so long."""
+        pid = self._who.only_pid
+        self.older = OlderConnections(
+            self._object, self.describe, library, images, seconds, pid=pid, multi=self._multi
+        )
 
     def attach(self, target: FoundTarget, target_id: int, points: list[Point]) -> None:
         """Attach to the functions of one file that log secrets, or raise BpfError and to none."""
@@ -114,6 +135,8 @@ class KeyTracing:
     def detach_targets(self, target_ids: Collection[int]) -> dict[int, str]:
         """Remove the probes of these files, and what else they have; the names of those that had any, by number."""
         leaving = {number: self._attached.pop(number) for number in target_ids if number in self._attached}
+        if self.older:
+            self.older.leave(leaving)
         close_links([link for _, links in leaving.values() for link in links])
         self.overwrites.forget(target_ids)
         for key in (key for number in target_ids for key in keys_of(number)):
@@ -132,10 +155,13 @@ class KeyTracing:
 
     def drops(self) -> Drops:
         """What was seen and lost since the start."""
-        return drops_of(self._object, self._types)
+        drops = drops_of(self._object, self._types)
+        return replace(drops, unread_older=self.older.finish()) if self.older else drops
 
     def detach(self) -> None:
         """Remove every probe."""
+        if self.older:
+            self.older.finish()
         close_links([*self._links, *(link for _, links in self._attached.values() for link in links)])
         self._links.clear()
         self._attached.clear()

@@ -25,6 +25,8 @@ class Library:
     """As people call it."""
     calls: tuple[Call, ...]
     """What reads and writes."""
+    needs: tuple[str, ...] = ()
+    """Functions that must be there besides."""
     created: tuple[str, ...] = ()
     """Functions that return a new connection object."""
     freed: tuple[str, ...] = ()
@@ -51,16 +53,27 @@ class Library:
     own_process: bool = False
     """Whether each connection has a process of its own, forked for it: one that has begun after the probes has no
     connection that is older than they are."""
+    handshakes: bool = True
+    """Whether its connection objects tell of a TLS handshake, by which addresses can be found (bpf/hello.h)."""
     advice: str = ""
     """What to try with a file that names none of its functions."""
 
     @property
     def required(self) -> tuple[str, ...]:
         """Functions without which a file cannot be watched."""
-        return tuple(call.required for call in self.calls)
+        return self.needs + tuple(call.required for call in self.calls)
 
     @property
     def functions(self) -> tuple[str, ...]:
         """Every function that a probe may go to."""
         called = tuple(function.name for call in self.calls for function in call.functions)
-        return called + self.sendfile + self.created + self.freed + self.shared + self.reset + self.socket
+        return (
+            self.needs
+            + called
+            + self.sendfile
+            + self.created
+            + self.freed
+            + self.shared
+            + self.reset
+            + self.socket
+        )

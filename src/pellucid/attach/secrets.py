@@ -20,10 +20,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
-from capstone.x86 import X86_OP_IMM
-
 from pellucid.attach.accessors import FUNCTIONS, Field, find_accessors
+from pellucid.attach.disassembly import CALL, IMMEDIATE, JUMP, RETURN, disassembler
 from pellucid.attach.functions import conduct_of, functions_around
 from pellucid.attach.references import calls, jumps, second_arguments, texts_ending_with
 from pellucid.attach.symbolic import Address, Argument, Constant, Load, Value
@@ -127,8 +125,8 @@ def _labels(elf: Elf) -> dict[int, str]:
 
 def _called_next(elf: Elf, place: int) -> int | None:
     """Where the first call from here on leads."""
-    for insn in _disassembled(elf.code(place, _NEAR), place):
-        if CS_GRP_CALL in insn.groups:
+    for insn in disassembler(detail=True).disasm(elf.code(place, _NEAR), place):
+        if CALL in insn.groups:
             callee = _leads_to(insn)
             return callee if callee is not None and elf.executable(callee) else None
         if insn.mnemonic == "jmp":
@@ -152,24 +150,18 @@ def _inner(does: Conduct) -> int | None:
 
 def _jump(elf: Elf, function: Symbol, inner: int) -> int | None:
     """The jump to the inner function, if no other way leads through this one."""
-    for insn in _disassembled(elf.code(function.address, function.size), function.address):
-        if CS_GRP_JUMP in insn.groups:
+    for insn in disassembler(detail=True).disasm(elf.code(function.address, function.size), function.address):
+        if JUMP in insn.groups:
             return int(insn.address) if insn.mnemonic == "jmp" and _leads_to(insn) == inner else None
-        if CS_GRP_CALL in insn.groups or CS_GRP_RET in insn.groups:
+        if CALL in insn.groups or RETURN in insn.groups:
             return None
     return None
-
-
-def _disassembled(code: bytes, address: int) -> Iterator[Any]:
-    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
-    decoder.detail = True
-    return iter(decoder.disasm(code, address))
 
 
 def _leads_to(insn: Any) -> int | None:
     """Where a call or jump leads; None where that is known at run time only."""
     operand = insn.operands[0]
-    return int(operand.imm) if operand.type == X86_OP_IMM else None
+    return int(operand.imm) if operand.type == IMMEDIATE else None
 
 
 def _rsa(elf: Elf, inner: int) -> Symbol | None:

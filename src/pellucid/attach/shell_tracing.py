@@ -12,6 +12,7 @@ from pellucid.attach.values import MapValue
 from pellucid.decode.btf import Btf
 from pellucid.decode.layout import decoders
 from pellucid.libbpf import (
+    BpfError,
     BpfObject,
     Link,
     Site,
@@ -23,14 +24,20 @@ from pellucid.libbpf import (
 from pellucid.model import RECORDS, SHELLS, Drops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from pellucid.attach.filters import Filter
     from pellucid.attach.shells import ShellFile
+    from pellucid.attach.targets import FoundTarget
     from pellucid.probes.shell.probe import ShellProbe
 
 _TRACEPOINTS = (("process_exit", "sched_process_exit"), ("process_exec", "sched_process_exec"))
+_UPROBES = (
+    "readline_called", "line_came_back", "line_expanded_returned", "command_read",
+    "readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken",
+    "words_returned", "command_returned", "builtin_entered", "function_entered", "it_returned", "code_entered",
+)  # fmt: skip
 _KEY = struct.Struct("<I")
 
 
@@ -53,7 +60,7 @@ class ShellTracing:
         who.size_maps(self._object)
         set_constants(self._object, self._types, who.constants())
         if self._multi:
-            for name in ("readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken"):
+            for name in _UPROBES:
                 self._object.program(name).for_uprobe_multi()
         self._object.load()
         who.fill(self._object)
@@ -61,7 +68,8 @@ class ShellTracing:
 
     def attach_tracepoints(self) -> None:
         """Attach what belongs to no shell: the ends of processes, and with `--follow` their beginnings."""
-        fork = (("process_fork", "sched_process_fork"),) if self._who.follow else ()
+        forks = self._who.follow or self._probe.forks_tell
+        fork = (("process_fork", "sched_process_fork"),) if forks else ()
         for program, tracepoint in (*_TRACEPOINTS, *fork):
             self._links.append(attach_raw_tracepoint(self._object.program(program), tracepoint))
 
@@ -73,31 +81,53 @@ class ShellTracing:
         """As in `Tracing`."""
         return any(self._object.map("followed").values())
 
-    def attach(self, shell: ShellFile, number: int) -> None:
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the places are taken."""
+        return len(self._attached) > self._object.map("shells").max_entries // 2
+
+    def attach(self, found: FoundTarget, shell: ShellFile, number: int) -> None:
         """Attach to one shell, the target of that number. BpfError where the kernel refuses, and where there is no
-        room for its variables.
+        room for its variables: then there is no probe.
         """
-        self.overwrites.watch(shell.path, number)
+        links: list[Link] = []
+        self._attached[number] = found.display, links
+        self.overwrites.watch(found.path, number)
+        try:
+            self._describe(shell, number)
+            for program, offset in shell.sites:
+                links += self._attach_site(program, found.path, Site(offset, number))
+        except BpfError:
+            self.detach_targets([number])
+            raise
+
+    def _describe(self, shell: ShellFile, number: int) -> None:
         values = {"shell": SHELLS.index(self._probe.name), **shell.variables}
         described = MapValue(self._types, "variables").write(**values)
         self._object.map("shells").update(_KEY.pack(number), described)
-        links: list[Link] = []
-        self._attached[number] = shell.display, links
-        for program, offset in shell.sites:
-            links += attach_uprobes(
-                self._object.program(program),
-                str(shell.path),
-                [Site(offset, number)],
-                pid=self._who.only_pid or 0,
-                at_return=program.endswith("_returned"),
-                multi=self._multi,
-            )
+
+    def _attach_site(self, program: str, path: Path, site: Site) -> list[Link]:
+        return attach_uprobes(
+            self._object.program(program),
+            str(path),
+            [site],
+            pid=self._who.only_pid or 0,
+            at_return=program.endswith("_returned"),
+            multi=self._multi,
+        )
+
+    def detach_targets(self, numbers: Collection[int]) -> dict[int, str]:
+        """Remove the probes of these files; the names of those that had any, by number."""
+        leaving = {number: self._attached.pop(number) for number in numbers if number in self._attached}
+        close_links([link for _, links in leaving.values() for link in links])
+        self.overwrites.forget(numbers)
+        for number in leaving:
+            self._object.map("shells").delete(_KEY.pack(number))
+        return {number: name for number, (name, _) in leaving.items()}
 
     def detach_overwritten(self) -> dict[int, str]:
-        """Remove the probes of the files that somebody writes into; their names by number."""
-        written = {number: self._attached.pop(number) for number in self.overwrites.take()}
-        close_links([link for _, links in written.values() for link in links])
-        return {number: name for number, (name, _) in written.items()}
+        """The same for the files that somebody writes into."""
+        return self.detach_targets([*self.overwrites.take()])
 
     def stop(self) -> None:
         """From now on nothing is recorded: the ring holds all there is, and the totals are final."""

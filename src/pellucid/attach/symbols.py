@@ -120,6 +120,10 @@ class Elf(ElfFile):
         table = self._linked(self._sections, relocations.link, SHT_DYNSYM, SHT_SYMTAB)
         return self._text(self._strings(table), self._entry(table, _SYMBOL, number)[0])
 
+    def slots(self, name: str) -> list[int]:
+        """The virtual addresses at which the dynamic linker stores the address of this symbol."""
+        return [slot for slot in self._imports if self.imported(slot) == name]
+
     @cached_property
     def soname(self) -> str | None:
         """The name that programs linked with this library ask for; None where there is none."""

@@ -15,12 +15,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from capstone import CS_ARCH_X86, CS_GRP_CALL, CS_GRP_JUMP, CS_GRP_RET, CS_MODE_64, Cs
-from capstone.x86 import X86_OP_IMM, X86_OP_MEM
-
+from pellucid.attach.disassembly import CALL, IMMEDIATE, JUMP, MEMORY, RETURN, disassembler
 from pellucid.attach.instructions import (
     EXPOSED,
     ZERO,
@@ -129,7 +126,7 @@ def outcomes(elf: Elf, function: Symbol) -> list[Outcome]:
 def instructions(elf: Elf, extent: range) -> set[int]:
     """Where instructions begin in a stretch of code that begins with one, as far as they make sense."""
     code = elf.code(extent.start, len(extent))
-    return {address for address, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, extent.start)}
+    return {address for address, *_ in disassembler(detail=False).disasm_lite(code, extent.start)}
 
 
 @dataclass
@@ -151,13 +148,6 @@ class _Point:
     def known(self, value: Value) -> Value:
         """The value, or 0 where it was found to be that."""
         return Constant(0) if Condition(value, zero=True) in self.conditions else value
-
-
-@cache
-def _decoder() -> Cs:
-    decoder = Cs(CS_ARCH_X86, CS_MODE_64)
-    decoder.detail = True
-    return decoder
 
 
 _GROUPS: dict[int, frozenset[int]] = {}
@@ -196,7 +186,7 @@ class _Walk:
         self._name = function.name
         self._addresses = range(function.address, function.address + function.size)
         code = elf.code(function.address, function.size)
-        self._code = {insn.address: insn for insn in _decoder().disasm(code, function.address)}
+        self._code = {insn.address: insn for insn in disassembler(detail=True).disasm(code, function.address)}
 
     def run(self) -> Self:
         """Follow every path from the entry, each place once for each state it is reached in."""
@@ -237,15 +227,15 @@ class _Walk:
         """Do what the instruction does; where execution can go on in this function, and with what."""
         following = insn.address + insn.size
         groups = _groups(insn)
-        if CS_GRP_RET in groups:
+        if RETURN in groups:
             self.balanced &= point.state.get("rsp") == Stack(0)
             self._end(point, point.state.get("rax"))
             return []
         if insn.mnemonic in _ENDS:
             return []
-        if CS_GRP_CALL in groups:
+        if CALL in groups:
             self._call(insn, point.state)
-        elif CS_GRP_JUMP in groups:
+        elif JUMP in groups:
             passed = [] if insn.mnemonic.endswith("jmp") else [point.branch(following, insn, taken=False)]
             return self._jump(insn, point) + passed
         elif insn.mnemonic.startswith("cmov"):
@@ -305,10 +295,10 @@ class _Walk:
 
     def _destination(self, insn: Any) -> Target:
         operand = insn.operands[0]
-        if operand.type == X86_OP_IMM:
+        if operand.type == IMMEDIATE:
             return self._through_stub(operand.imm) if self._elf.plt(operand.imm) else int(operand.imm)
         if (
-            operand.type == X86_OP_MEM
+            operand.type == MEMORY
             and register_name(insn, operand.mem.base) == "rip"
             and not operand.mem.index
         ):

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from pellucid.capture.envelope import pack, pack_context
 from pellucid.channel import Finish, Logged, Opened, Ring, Settle, Tell
+from pellucid.decode.btf import Btf
+from pellucid.errors import FormatError
 from pellucid.libbpf.drain import Drain
-from pellucid.model import Kind, Offsets, Target
+from pellucid.libbpf.packets import PacketDrain
+from pellucid.model import Interface, Kind, Offsets, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +70,12 @@ class Live:
                 yield batch
 
     def _introductions(self) -> Iterator[bytes]:
-        """The targets that the records just taken may be of: they were told before there were any, and go first."""
+        """The targets and interfaces that the records just taken may be of: they were told before there were any, and
+        go first.
+        """
         while self._channel.readable():
             message, fds = self._channel.receive()
-            if isinstance(message, Tell) and isinstance(message.context, Target):
+            if isinstance(message, Tell) and isinstance(message.context, Target | Interface):
                 yield pack_context(message.context)
                 continue
             self._heard.append((message, fds))
@@ -87,7 +92,7 @@ class Live:
                 yield pack_context(message.context)
             case Ring():
                 yield pack(Kind.OBJECT, message.btf, message.object)
-                drain = Drain(fds[0], message.size, message.object, self._capacity)
+                drain = self._drain_of(message, fds[0])
                 os.close(fds[0])
                 self._drains[message.object] = drain
                 poll.register(drain.ready_fd, select.POLLIN)
@@ -102,6 +107,14 @@ class Live:
                 yield from self._settle()
             case _:
                 raise TypeError(f"the tracer never says {message}")
+
+    def _drain_of(self, ring: Ring, fd: int) -> Drain:
+        if not ring.packets:
+            return Drain(fd, ring.size, ring.object, self._capacity)
+        packet = Btf(ring.btf).struct("packet")
+        if packet is None:
+            raise FormatError("the BPF object has no struct packet")
+        return PacketDrain(fd, ring.size, ring.object, self._capacity, packet.id)
 
     def close(self) -> None:
         """Stop draining."""

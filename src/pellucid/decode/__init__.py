@@ -11,7 +11,20 @@ from pellucid import model
 from pellucid.decode.btf import Btf
 from pellucid.decode.layout import decoders
 from pellucid.errors import FormatError
-from pellucid.model import Clock, Context, Drops, End, Envelope, Kind, Offsets, Record, Target, Users
+from pellucid.model import (
+    Clock,
+    Context,
+    Drops,
+    End,
+    Envelope,
+    Interface,
+    Interfaces,
+    Kind,
+    Offsets,
+    Record,
+    Target,
+    Users,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +37,8 @@ _RECORD = Kind.RECORD
 """A plain global: looking a member up in its enum costs as much as unpacking a record's tag."""
 
 _tag = struct.Struct("<I").unpack_from
-_context: msgspec.json.Decoder[Clock | Target | Users | Drops | Offsets | End] = msgspec.json.Decoder(
-    Clock | Target | Users | Drops | Offsets | End
+_context: msgspec.json.Decoder[Clock | Target | Users | Drops | Offsets | Interface | Interfaces | End] = (
+    msgspec.json.Decoder(Clock | Target | Users | Drops | Offsets | Interface | Interfaces | End)
 )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pellucid.container import container_id
 from pellucid.errors import FormatError
 from pellucid.join.addresses import endpoint
+from pellucid.join.established import Objects
 from pellucid.join.processes import path_of
+from pellucid.join.runs import Runs
 from pellucid.join.sessions import session_of
 from pellucid.join.shells import Shells
 from pellucid.model import (
     LABELS,
     LOSS_REASONS,
     ROLES,
+    TEXTS,
     Chunk,
     Clock,
     Close,
@@ -25,9 +30,14 @@ from pellucid.model import (
     Direction,
     Drops,
     End,
+    Established,
+    Finished,
     Flow,
     Gap,
     Gone,
+    Interface,
+    Interfaces,
+    Keyed,
     Left,
     Line,
     Logged,
@@ -38,12 +48,14 @@ from pellucid.model import (
     Process,
     Program,
     Prompted,
+    Ran,
     Record,
     Secret,
     Target,
     Totals,
     Typed,
     Users,
+    Words,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +90,9 @@ class Join:
         self._targets: dict[int, Target] = {}
         self._programs: dict[int, Program] = {}
         self._shells = Shells()
+        self._objects = Objects()
+        self._older: Counter[str] = Counter()
+        self._runs = Runs(self._shells.user)
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -95,14 +110,21 @@ class Join:
             Prompted: lambda record: self._commands(self._shells.prompted(record)),
             Line: lambda record: self._commands(self._shells.line(record)),
             Typed: lambda record: self._commands(self._shells.typed(record)),
-            Left: lambda record: self._commands(self._shells.left(record)),
-            Secret: self._secret,
+            Secret: self._logged,
+            Established: self._established,
+            Left: lambda record: self._commands(chain(self._runs.left(record), self._shells.left(record))),
+            Ran: lambda record: self._commands(self._runs.ran(record)),
+            Words: self._words,
+            Finished: lambda record: self._commands(self._runs.finished(record)),
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
             Drops: self._set_drops,
             Offsets: self._offsets,
             End: self._end,
+            Keyed: _of_packets,
+            Interface: _of_packets,
+            Interfaces: _of_packets,
         }
 
     def __call__(self, value: Record | Context) -> Iterable[Flow]:
@@ -204,12 +226,30 @@ class Join:
             ended = None if command.ended is None else command.ended + self._boot_to_wall
             yield command._replace(time=command.time + self._boot_to_wall, ended=ended)
 
+    def _logged(self, record: Secret) -> Iterator[Flow]:
+        """A secret from the kernel. Of an older connection it is the only one: the master secret."""
+        if record.mid:
+            self._older["read"] += 1
+        return self._secret(record)
+
+    def _established(self, record: Established) -> Iterator[Flow]:
+        secrets = list(self._objects.secrets(record))
+        self._older["read" if secrets else "unproven"] += 1
+        for secret in secrets:
+            yield from self._secret(secret)
+
     def _secret(self, record: Secret) -> Iterator[Flow]:
         self._bytes += len(record.bytes)
         target = self._targets.get(record.target)
         program = self._programs.get(record.pid, NOBODY)
         _known(LABELS, record.label, "label")
         yield Logged(record.time + self._boot_to_wall, record, program, target.library if target else "")
+
+    def _words(self, record: Words) -> Iterator[Flow]:
+        text = _known(TEXTS, record.text, "text")
+        return self._commands(
+            self._shells.expanded(record) if text == "expanded" else self._runs.words(record)
+        )
 
     def _clock(self, clock: Clock) -> Iterator[Flow]:
         self._boot_to_wall = clock.wall - clock.boot
@@ -242,7 +282,7 @@ class Join:
 
     def _end(self, end: End) -> Iterator[Flow]:
         self._ended = True
-        yield from self._commands(self._shells.finish())
+        yield from self._commands(chain(self._runs.finish(), self._shells.finish()))
         boot = end.boot
         began = boot if self._began is None else self._began
         lost = {reason: size for reason, size in self._drops.lost.items() if size}
@@ -259,12 +299,25 @@ class Join:
             self._drops.seen_bytes or self._bytes,
             lost,
             end.complete,
+            older=self._older_connections(),
         )
+
+    def _older_connections(self) -> dict[str, int] | None:
+        """As in `Summary`."""
+        unread = self._drops.unread_older
+        if unread is None and not self._older:
+            return None
+        return {**self._older, "unread": unread or 0}
 
     def finish(self) -> Iterator[Flow]:
         """What is still to be said when the stream had begun and broke off without an `End`."""
         if not self._ended and self._began is not None:
             yield from self._end(End(self._last, complete=False))
+
+
+def _of_packets(_value: object) -> Iterable[Flow]:
+    """What goes with packets, which have a way of their own."""
+    return ()
 
 
 def _known(values: Sequence[T], index: int, what: str) -> T:

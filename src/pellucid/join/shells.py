@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.errors import FormatError
-from pellucid.model import LINES, SHELLS, Command, Left, Line, Prompted, Typed, Users
+from pellucid.model import LINES, SHELLS, Command, Left, Line, Prompted, Typed, Users, Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,15 @@ Src/zsh.h)."""
 class _Pending:
     """A command that has not ended."""
 
-    __slots__ = ("given_up", "line", "open", "text", "time", "truncated")
+    __slots__ = ("begins", "expansion", "given_up", "line", "open", "text", "time", "truncated", "typed")
 
     def __init__(self) -> None:
+        self.begins = 0
+        """Where its last line does in the text."""
+        self.expansion = bytearray()
+        """Of its last line, as far as it has come."""
+        self.typed: bytearray | None = None
+        """The text without history expansion, where that has changed it."""
         self.line: Line | None = None
         self.time = 0
         self.text = bytearray()
@@ -37,6 +43,29 @@ class _Pending:
         self.given_up = False
         self.truncated = False
 
+    def add(self, text: bytes) -> None:
+        """Keep more text, up to the limit."""
+        room = max(MOST_BYTES - len(self.text), 0)
+        self.text += text[:room]
+        if self.typed is not None:
+            self.typed += text[: max(MOST_BYTES - len(self.typed), 0)]
+        self.truncated |= len(text) > room
+
+    def as_typed(self) -> bytes | None:
+        """The text before history expansion, where that has changed it."""
+        if self.typed is None or self.typed == self.text:
+            return None
+        return bytes(self.typed).rstrip(b"\n")
+
+    def expand(self, text: bytes) -> None:
+        """What its last line, or in zsh all of it, is after history expansion."""
+        if self.typed is None and self.text:
+            self.typed = self.text[:]
+        if _shell(self) == "zsh":
+            self.begins = 0
+        del self.text[self.begins :]
+        self.text += text[:MOST_BYTES]
+
 
 class Shells:
     """The shells of a capture. Each method takes what its name says, and yields the commands that end with it."""
@@ -44,6 +73,10 @@ class Shells:
     def __init__(self) -> None:
         self._pending: dict[int, _Pending] = {}
         self._names: dict[int, str] = {}
+
+    def user(self, uid: int) -> str | None:
+        """The name of a user, None where it has none."""
+        return self._names.get(uid)
 
     def users(self, users: Users) -> Iterator[Command]:
         """The names of users."""
@@ -66,7 +99,8 @@ class Shells:
             yield from self._end(record.pid, None, None, "unknown")
         pending = self._pending.setdefault(record.pid, _Pending())
         if pending.text:
-            pending.text += b"\n"
+            pending.add(b"\n")
+        pending.begins = len(pending.text)
         pending.line, pending.time, pending.open = record, record.time, kind != "given up"
         pending.given_up = kind == "given up"
 
@@ -74,12 +108,24 @@ class Shells:
         """The text of that line."""
         pending = self._pending.get(record.pid)
         if pending is not None:
-            room = max(MOST_BYTES - len(pending.text), 0)
-            pending.text += record.bytes[:room]
+            text = record.bytes
+            if record.last and _shell(pending) == "zsh":
+                text = text.removesuffix(b"\n")  # bash's line has none
+            pending.add(text)
             pending.open = not record.last
-            pending.truncated |= len(record.bytes) > room
-            if record.last and _shell(pending) == "zsh" and pending.text.endswith(b"\n"):
-                del pending.text[-1:]  # bash's line has none
+        return iter(())
+
+    def expanded(self, record: Words) -> Iterator[Command]:
+        """What that line is after history expansion; nothing where it does not run."""
+        pending = self._pending.get(record.pid)
+        if pending is not None:
+            pending.expansion += record.bytes[: MOST_BYTES - len(pending.expansion)]
+            if record.last:
+                pending.open = False
+                pending.given_up = not pending.expansion
+                if pending.expansion:
+                    pending.expand(bytes(pending.expansion.rstrip(b"\0\n")))
+                pending.expansion.clear()
         return iter(())
 
     def left(self, record: Left) -> Iterator[Command]:
@@ -87,7 +133,7 @@ class Shells:
         if record.replaced:
             yield from self._end(record.pid, None, None, "exec")
         else:
-            yield from self._end(record.pid, _status(record.status), record.time, "exit")
+            yield from self._end(record.pid, status_of(record.status), record.time, "exit")
 
     def finish(self) -> Iterator[Command]:
         """The capture ends."""
@@ -99,14 +145,16 @@ class Shells:
         if pending is None or pending.line is None:
             return
         text = bytes(pending.text).rstrip(b"\n")
+        typed = pending.as_typed()
         line = pending.line
         if _shell(pending) == "zsh":
             text, line = unmetafied(text), line._replace(directory=unmetafied(line.directory))
+            typed = typed and unmetafied(typed)
         if not text.strip() and not pending.truncated:
             return  # an empty line is no command
         how = "interrupted" if pending.given_up and how == "done" else how
         truncated = pending.truncated or pending.open
-        yield Command(pending.time, line, text, self._names.get(line.uid), status, ended, how, truncated)
+        yield Command(pending.time, line, text, self.user(line.uid), status, ended, how, truncated, typed)
 
 
 def _shell(pending: _Pending) -> str | None:
@@ -128,7 +176,7 @@ def unmetafied(text: bytes) -> bytes:
     return bytes(plain)
 
 
-def _status(waited: int) -> int:
+def status_of(waited: int) -> int:
     """What a shell calls the end of a program: 128 and the signal's number where one has ended it (wait(2))."""
     signal = waited & 0x7F
     return 128 + signal if signal else waited >> 8 & 0xFF

@@ -9,6 +9,7 @@ from pellucid.libbpf.links import (
     Site,
     attach_cgroup,
     attach_raw_tracepoint,
+    attach_tcx,
     attach_uprobes,
     close_links,
     has_uprobe_multi,
@@ -24,6 +25,7 @@ from pellucid.libbpf.object import (
     possible_cpus,
     wait_for_programs,
 )
+from pellucid.libbpf.programs import RawProgram
 
 __all__ = [
     "BpfError",
@@ -33,9 +35,11 @@ __all__ = [
     "Link",
     "NewMappings",
     "Program",
+    "RawProgram",
     "Site",
     "attach_cgroup",
     "attach_raw_tracepoint",
+    "attach_tcx",
     "attach_uprobes",
     "built_object",
     "close_links",

@@ -37,6 +37,8 @@ int libbpf_num_possible_cpus(void);
 struct bpf_prog_load_opts { size_t sz; uint32_t log_level; uint32_t log_size; char *log_buf; ...; };
 int bpf_prog_load(int type, const char *name, const char *license, const void *code, size_t instructions,
                   const struct bpf_prog_load_opts *opts);
+struct bpf_test_run_opts { size_t sz; const void *data_in; uint32_t data_size_in; uint32_t retval; ...; };
+int bpf_prog_test_run_opts(int prog_fd, struct bpf_test_run_opts *opts);
 int bpf_map_create(int type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries,
                    const void *opts);
 struct btf *btf__load_vmlinux_btf(void);
@@ -55,12 +57,14 @@ bool has_uprobe_multi(void);
 struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned long offset, uint64_t cookie,
                         int pid, bool at_return);
 int iterator(int prog_fd, uint32_t tid);
+int tcx(int prog_fd, int ifindex, bool egress);
 bool wait_for_programs(void);
 void log_collect(void);
 const char *log_take(void);
 
 struct drain;
 struct drain *drain_start(int map_fd, size_t ring_size, size_t capacity, uint16_t object);
+struct drain *drain_packets(int map_fd, size_t ring_size, size_t capacity, uint16_t object, uint32_t packet);
 int drain_ready_fd(const struct drain *d);
 const uint8_t *drain_take(struct drain *d, int settle, size_t *size);
 uint64_t drain_produced(const struct drain *d);
@@ -81,7 +85,7 @@ ffi = FFI()
 ffi.cdef(DECLARATIONS)
 ffi.set_source(
     "pellucid.libbpf._native",
-    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n#include "watch.h"\n',
+    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n#include "packets.h"\n#include "watch.h"\n',
 )
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
  * record is ever seen in two parts. libbpf does the same with a callback for each record; a batch at a
  * time is what Python can keep up with.
  */
-#include "drain.h"
+#include "layout.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
@@ -21,20 +21,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DRAIN_INTERVAL_MS 10 /* the kernel wakes nobody below its fill mark */
-#define ENVELOPE_RECORD 2
+#define DRAIN_INTERVAL_MS 10  /* the kernel wakes nobody below its fill mark */
 #define BIG_BLOCK (128 << 10) /* glibc's own first value: setting it keeps it there */
-
-struct envelope {
-	uint32_t size;
-	uint16_t kind;
-	uint16_t object;
-};
-
-struct buffer {
-	uint8_t *bytes;
-	size_t used;
-};
 
 struct drain {
 	unsigned long *consumer;
@@ -43,8 +31,7 @@ struct drain {
 	size_t ring_size, page;
 
 	struct buffer buffers[2], *filling;
-	size_t capacity;
-	uint16_t object;
+	struct layout layout;
 	bool settled, stopping;
 	unsigned long kicks, kicks_done;
 	unsigned long taken;
@@ -55,21 +42,20 @@ struct drain {
 	pthread_cond_t moved;
 };
 
-/* Copy one record as an envelope, as long as its own head says; false when the buffer has no room. */
-static bool append(struct drain *d, const uint8_t *record, uint32_t length)
+/* One record as an envelope. */
+static bool append_record(const struct layout *layout, struct buffer *to, const uint8_t *record,
+			  uint32_t size)
 {
-	struct envelope envelope = {.kind = ENVELOPE_RECORD, .object = d->object};
-	struct buffer *to = d->filling;
+	return append(to, ENVELOPE_RECORD, layout->object, record, size);
+}
 
-	memcpy(&envelope.size, record + 4, sizeof(envelope.size)); /* struct head: type, size */
-	if (envelope.size > length)
-		envelope.size = length;
-	if (d->capacity - to->used < sizeof(envelope) + envelope.size)
-		return false;
-	memcpy(to->bytes + to->used, &envelope, sizeof(envelope));
-	memcpy(to->bytes + to->used + sizeof(envelope), record, envelope.size);
-	to->used += sizeof(envelope) + envelope.size;
-	return true;
+/* Hand on one record, as long as its own head says; false when the buffer has no room. */
+static bool hand_on(struct drain *d, const uint8_t *record, uint32_t length)
+{
+	uint32_t size;
+
+	memcpy(&size, record + 4, sizeof(size)); /* struct head: type, size */
+	return d->layout.add(&d->layout, d->filling, record, size < length ? size : length);
 }
 
 /* Move what the ring holds; true when nothing is left in it. Called with the lock held. */
@@ -84,8 +70,8 @@ static bool move(struct drain *d)
 		uint32_t flags = __atomic_load_n((const uint32_t *)header, __ATOMIC_ACQUIRE);
 		uint32_t length = flags & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 
-		if (flags & BPF_RINGBUF_BUSY_BIT ||
-		    (!(flags & BPF_RINGBUF_DISCARD_BIT) && !append(d, header + BPF_RINGBUF_HDR_SZ, length))) {
+		if (flags & BPF_RINGBUF_BUSY_BIT || (!(flags & BPF_RINGBUF_DISCARD_BIT) &&
+						     !hand_on(d, header + BPF_RINGBUF_HDR_SZ, length))) {
 			all = false;
 			break;
 		}
@@ -144,7 +130,7 @@ const uint8_t *drain_take(struct drain *d, int settle, size_t *size)
 	full = d->filling;
 	d->taken = *d->consumer;
 	d->filling = full == &d->buffers[0] ? &d->buffers[1] : &d->buffers[0];
-	d->filling->used = 0;
+	d->filling->used = d->filling->run = 0;
 	if (!d->settled)
 		kick(d); /* it stopped for want of room, perhaps */
 	pthread_mutex_unlock(&d->lock);
@@ -175,7 +161,7 @@ static void release(struct drain *d)
 		munmap((void *)d->producer, d->page + 2 * d->ring_size);
 	for (int i = 0; i < 2; i++)
 		if (d->buffers[i].bytes && d->buffers[i].bytes != MAP_FAILED)
-			munmap(d->buffers[i].bytes, d->capacity);
+			munmap(d->buffers[i].bytes, d->buffers[i].capacity);
 	if (d->wait_fd >= 0)
 		close(d->wait_fd);
 	if (d->kick_fd >= 0)
@@ -203,7 +189,8 @@ static bool map_ring(struct drain *d, int map_fd)
 		return false;
 	d->data = (const uint8_t *)d->producer + d->page;
 	for (int i = 0; i < 2; i++) {
-		d->buffers[i].bytes = mmap(NULL, d->capacity, PROT_READ | PROT_WRITE, anonymous, -1, 0);
+		d->buffers[i].bytes =
+		    mmap(NULL, d->buffers[i].capacity, PROT_READ | PROT_WRITE, anonymous, -1, 0);
 		if (d->buffers[i].bytes == MAP_FAILED)
 			return false;
 	}
@@ -237,6 +224,12 @@ static int start_thread(struct drain *d)
 
 struct drain *drain_start(int map_fd, size_t ring_size, size_t capacity, uint16_t object)
 {
+	return drain_with(map_fd, ring_size, capacity,
+			  (struct layout){.add = append_record, .object = object});
+}
+
+struct drain *drain_with(int map_fd, size_t ring_size, size_t capacity, struct layout layout)
+{
 	struct drain *d = calloc(1, sizeof(*d));
 	int error;
 
@@ -244,8 +237,8 @@ struct drain *drain_start(int map_fd, size_t ring_size, size_t capacity, uint16_
 		return NULL;
 	d->page = sysconf(_SC_PAGESIZE);
 	d->ring_size = ring_size;
-	d->capacity = capacity;
-	d->object = object;
+	d->buffers[0].capacity = d->buffers[1].capacity = capacity;
+	d->layout = layout;
 	d->filling = &d->buffers[0];
 	d->wait_fd = d->kick_fd = d->ready_fd = -1;
 	pthread_mutex_init(&d->lock, NULL);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PellucidError
 from pellucid.libbpf._native import ffi, lib
@@ -20,11 +20,14 @@ class Drain:
     """
 
     def __init__(self, map_fd: int, ring_size: int, object_id: int, capacity: int) -> None:
-        self._handle = lib.drain_start(map_fd, ring_size, capacity, object_id)
+        self._handle = self._start(map_fd, ring_size, object_id, capacity)
         if self._handle == ffi.NULL:
             raise PellucidError(f"cannot map the ring buffer: {os.strerror(ffi.errno)}")
         self.ready_fd: int = lib.drain_ready_fd(self._handle)
         """Readable when `take` has something to give."""
+
+    def _start(self, map_fd: int, ring_size: int, object_id: int, capacity: int) -> Any:
+        return lib.drain_start(map_fd, ring_size, capacity, object_id)
 
     def take(self, *, settle: bool = False) -> memoryview:
         """All records moved so far, as RECORD envelopes in a row; valid until the next call.

@@ -73,6 +73,29 @@ int iterator(int prog_fd, uint32_t tid)
 	return bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, tid ? &opts : NULL);
 }
 
+/* As above, for tcx. */
+struct link_create_tcx {
+	uint32_t prog_fd, target_ifindex, attach_type, flags, relative_fd, pad;
+	uint64_t expected_revision;
+};
+
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+#define BEFORE_ALL (1U << 3) /* BPF_F_BEFORE, and no program that is meant */
+
+int tcx(int prog_fd, int ifindex, bool egress)
+{
+	struct link_create_tcx attr = {
+	    .prog_fd = prog_fd,
+	    .target_ifindex = ifindex,
+	    .attach_type = egress ? TCX_EGRESS : TCX_INGRESS,
+	    .flags = BEFORE_ALL,
+	};
+	int fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
 bool wait_for_programs(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;

@@ -31,6 +31,14 @@ struct bpf_link *uprobe(struct bpf_program *prog, const char *path, unsigned lon
 int iterator(int prog_fd, uint32_t tid);
 
 /*
+ * Have `prog_fd` (BPF_PROG_TYPE_SCHED_CLS) see each packet of an interface before all other programs do:
+ * those that arrive, or with `egress` those that leave. Linux kernel commit e420bed02507 "bpf: Add fd-based
+ * tcx multi-prog infra with link support" (in v6.6): older ones say EINVAL. Returns the link's descriptor or
+ * -errno.
+ */
+int tcx(int prog_fd, int ifindex, bool egress);
+
+/*
  * Wait until every BPF program that was running at the call has ended; false where the kernel has no such
  * barrier (with nohz_full CPUs). Programs run under RCU, and this is the system call that waits for that.
  */

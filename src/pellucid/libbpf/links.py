@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pellucid.libbpf.object import Program
+    from pellucid.libbpf.programs import RawProgram
 
 _CLOSERS = 32
 
@@ -111,6 +112,12 @@ def attach_cgroup(program: Program, cgroup_fd: int) -> Link:
     if link == ffi.NULL:
         raise BpfError(f"cannot attach {program.name} to a cgroup: {os.strerror(ffi.errno)}")
     return Link(lambda: lib.bpf_link__destroy(link))
+
+
+def attach_tcx(program: Program | RawProgram, ifindex: int, *, egress: bool) -> Link:
+    """Attach to packets that arrive at an interface, or leave it, beside whatever else is attached there."""
+    fd = check(lib.tcx(program.fd, ifindex, egress), f"cannot attach {program.name} to interface {ifindex}")
+    return Link(lambda: os.close(fd))
 
 
 def _attach_multi(program: Program, path: str, sites: Sequence[Site], pid: int, *, at_return: bool) -> Link:

@@ -48,6 +48,9 @@ class Drops(Context, frozen=True):
     """Calls that began while the kernel's map of threads was full: their bytes are not known."""
     unfollowed_forks: int = 0
     """Forks of a followed process while the map of these was full: what the child does is not seen."""
+    unread_older: int | None = None
+    """Connected sockets that programs had before the capture, less the connections that were read of them; None where
+    nobody has asked for these."""
 
 
 class Offsets(Context, frozen=True):
@@ -58,6 +61,27 @@ class Offsets(Context, frozen=True):
     """(connection, bytes read, bytes written)."""
     closed: bool = False
     """They have ended, and the kernel had no room to say so; else the capture ends before them."""
+
+
+class Interface(Context, frozen=True):
+    """A network interface whose packets are captured; always before the first of them."""
+
+    id: int
+    """The number in its packets' blocks: 0, 1, 2 ... in the order in which they are told."""
+    name: str
+    link_type: int
+    """As pcapng has it: 1 is Ethernet, 101 IP without a link layer."""
+    index: int
+    """The kernel's number for it."""
+
+
+class Interfaces(Context, frozen=True):
+    """What the kernel has counted since the start: told now and then, and last at the end."""
+
+    boot: int
+    """When, on the boot clock in ns."""
+    counts: list[tuple[int, int, int]]
+    """(interface id, packets that were wanted, those of them that were lost: the ring was full)."""
 
 
 class End(Context, frozen=True):

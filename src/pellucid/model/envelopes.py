@@ -17,6 +17,11 @@ class Kind(enum.IntEnum):
     """What only the tracer knows, as JSON: one of `Context`."""
     END = 4
     """The capture is over; empty. A recording without it was cut short."""
+    PACKETS = 5
+    """A u64, then Enhanced Packet Blocks as they go to the file. The number is 0, or the flow of the first of them,
+    which waits no longer: what is HELD of that flow goes before."""
+    HELD = 6
+    """A u64, the flow, then one Enhanced Packet Block that has to wait for the keys of its flow."""
 
 
 class Envelope(NamedTuple):

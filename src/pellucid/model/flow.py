@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pellucid.model.records import Direction, Line, Secret
+    from pellucid.model.records import Direction, Line, Ran, Secret
 
 
 class Program(NamedTuple):
@@ -94,13 +94,14 @@ class Close(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What somebody typed into a shell, one line or several, and what became of it."""
+    """What somebody typed into a shell, one line or several, or what a shell has run, and what became of it."""
 
     time: int
     """When it was complete, so that it began to run."""
-    line: Line
-    """Its last line: who typed it, and where."""
+    line: Line | Ran
+    """Its last line: who typed it, and where; `Ran` for what was run."""
     text: bytes
+    """As it was typed, or as the source has it."""
     user: str | None
     """The name of that user."""
     status: int | None
@@ -110,6 +111,12 @@ class Command(NamedTuple):
     how: str
     """As in `Shell.ended`."""
     truncated: bool
+    typed: bytes | None = None
+    """As it was typed, where history expansion has changed it."""
+    argv: tuple[bytes, ...] = ()
+    """Of what was run: its words after expansion."""
+    script: bytes = b""
+    """Of what was run: what the shell calls itself ($0)."""
 
 
 class Logged(NamedTuple):
@@ -134,6 +141,8 @@ class Totals(NamedTuple):
     """False when the stream broke off, as in `Summary`."""
     undecided: int | None = None
     """As in `Summary`; None where connections are not selected."""
+    older: dict[str, int] | None = None
+    """As in `Summary`; None where nobody has asked for them."""
 
 
 Flow = Open | Chunk | Gap | Close | Command | Logged | Totals

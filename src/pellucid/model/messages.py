@@ -121,3 +121,7 @@ class Summary(Message, kw_only=True):
     """False when the stream broke off: a recording at its limit or cut short, a tracer that was killed."""
     undecided: int | UnsetType = UNSET
     """Connections with bytes lost as `undecided`; absent without `--port` and `--host`."""
+    older: dict[str, int] | UnsetType = UNSET
+    """In a key log, connections that are older than the capture, each end by itself: `read` are those whose secrets
+    are in it; of `unproven` the secrets were not found where the library keeps them; `unread` are at most so many of
+    which nothing was read or written in time (connected sockets count, of which not all carry TLS)."""

@@ -185,9 +185,99 @@ class Secret(NamedTuple):
     bytes: Tail
 
 
-Record = Process | Gone | Opened | Data | Missed | Closed | Prompted | Line | Typed | Left | Secret
+class Established(NamedTuple):
+    """The library's object of a TLS 1.3 connection that is older than the probe: what its secrets are found in."""
+
+    time: u64
+    object: u64
+    """Its address in the process."""
+    target: u32
+    pid: u32
+    tid: u32
+    uid: u32
+    cipher: u16
+    """IANA's number of the suite."""
+    comm: Comm
+    random: Random
+    """The client's."""
+    bytes: Tail
+    """Its memory, from its beginning on; empty where the secrets cannot be there."""
+
+
+class Ran(NamedTuple):
+    """A shell runs a command; `Words` with its texts follow."""
+
+    time: u64
+    sp: u64
+    """Its place on the stack: what it contains lies below."""
+    pid: u32
+    ppid: u32
+    uid: u32
+    depth: u32
+    """Functions and subshells around it."""
+    lineno: s32
+    """In its source; 0 where it is not known."""
+    shell: u8
+    """An index into `SHELLS`."""
+    waits: u8
+    """1 where it begins when the words of a program come, if they do."""
+    comm: Comm
+    tty: Terminal
+    directory: Tail
+    """The working directory, as the shell calls it."""
+
+
+class Words(NamedTuple):
+    """A text of the process's last command, or a piece of it."""
+
+    time: u64
+    pid: u32
+    text: u8
+    """An index into `TEXTS`."""
+    open: u8
+    """1 where the last word goes on in the next piece, or was lost."""
+    last: u8
+    """1 in the last piece."""
+    bytes: Tail
+    """Words, each ended by NUL but for one that goes on."""
+
+
+class Finished(NamedTuple):
+    """All commands of the process that lie below have ended."""
+
+    time: u64
+    sp: u64
+    pid: u32
+    status: s32
+
+
+class Keyed(NamedTuple):
+    """The secrets of a flow have all been seen, and come before this: its packets wait no longer."""
+
+    time: u64
+    flow: u64
+
+
+Record = (
+    Process
+    | Gone
+    | Opened
+    | Data
+    | Missed
+    | Closed
+    | Prompted
+    | Line
+    | Typed
+    | Left
+    | Ran
+    | Words
+    | Finished
+    | Secret
+    | Established
+    | Keyed
+)
 RECORDS: tuple[type[Record], ...] = (
-    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Secret,
+    Process, Gone, Opened, Data, Missed, Closed, Prompted, Line, Typed, Left, Ran, Words, Finished, Secret, Established, Keyed,
 )  # fmt: skip
 
 LABELS = (
@@ -212,6 +302,11 @@ SHELLS = ("bash", "zsh")
 LINES = ("first", "more", "given up", "earlier")
 """The order of `enum kind` in bpf/typed.h: the first of a command, its continuation, one that Ctrl-C or
 the end of the input has ended, and the first line of a shell that asked for it before the capture began."""
+
+TEXTS = ("source", "script", "words", "program", "expanded")
+"""The order of `enum text` in bpf/ran.h: how the source has a command, what the shell runs ($0), and what became of it,
+which for a program that zsh runs is told when the process has become that; `expanded` is what a typed line is after
+history expansion, nothing where it does not run."""
 
 ROLES = (None, "client", "server")
 """The order of `enum role` in bpf/connection.h."""

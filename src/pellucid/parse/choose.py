@@ -200,6 +200,7 @@ class Parse:
                 seconds=totals.seconds,
                 complete=totals.complete,
                 undecided=UNSET if totals.undecided is None else totals.undecided,
+                older=UNSET if totals.older is None else totals.older,
             ),
         ]
 

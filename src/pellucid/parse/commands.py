@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
 
-from pellucid.model import SHELLS, Shell
+import msgspec
+from msgspec import UNSET
+
+from pellucid.model import SHELLS, Ran, Shell
 from pellucid.parse.text import readable
 from pellucid.parse.times import rfc3339
 
@@ -15,25 +19,42 @@ if TYPE_CHECKING:
 
 def shell_message(command: Command) -> Shell:
     """Show a command; names that are not UTF-8 with a mark for each byte that is not."""
-    typed = command.line
+    line = command.line
     text, encoding = readable(command.text, cut=command.truncated)
-    return Shell(
+    typed = Shell(
         ts=rfc3339(command.time),
-        pid=typed.pid,
-        ppid=typed.ppid,
-        uid=typed.uid,
+        pid=line.pid,
+        ppid=line.ppid,
+        uid=line.uid,
         user=command.user,
-        comm=_name(typed.comm) or "",
-        shell=SHELLS[typed.shell],
-        tty=_device(_name(typed.tty)),
-        cwd=_name(typed.directory),
+        comm=_name(line.comm) or "",
+        shell=SHELLS[line.shell],
+        tty=_device(_name(line.tty)),
+        cwd=_name(line.directory),
         line=text,
         encoding=encoding,
+        typed=UNSET if command.typed is None else command.typed.decode(errors="backslashreplace"),
         exit_code=command.status,
         duration_ms=None if command.ended is None else round((command.ended - command.time) / 1e6, 3),
         ended=command.how,
         truncated=command.truncated,
     )
+    if not isinstance(line, Ran):
+        return typed
+    return msgspec.structs.replace(
+        typed,
+        argv=[_word(word) for word in command.argv],
+        script=_name(command.script) or "",
+        lineno=line.lineno or None,
+        depth=line.depth,
+    )
+
+
+def _word(raw: bytes) -> Any:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(raw).decode()}
 
 
 def _name(raw: bytes) -> str | None:

@@ -26,6 +26,7 @@ from pellucid.model import (
     WebSocket,
 )
 from pellucid.redact.content import Content
+from pellucid.redact.shell import masked_line, masked_words
 from pellucid.redact.spans import MASK
 from pellucid.redact.sql import masked_error, masked_literals
 from pellucid.redact.stream import Streams
@@ -33,6 +34,7 @@ from pellucid.redact.stream import Streams
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pellucid.model import Text
     from pellucid.redact.rules import Rules
 
 _LEFT_OUT = "data is left out by --redact: it holds what is masked, or may"
@@ -47,6 +49,7 @@ class Redactor:
 
     def __init__(self, rules: Rules, *, sql: bool = False) -> None:
         self._content = Content(rules)
+        self._names = rules.names
         self._sql = sql
         self._streams = Streams(rules)
         self._by_type: dict[type[Message], Callable[[Any], Message]] = {
@@ -135,7 +138,22 @@ class Redactor:
         return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
 
     def _shell(self, message: Shell) -> Shell:
-        return _replaced(message, line=self._content.body)
+        return _replaced(message, line=self._command, typed=self._command, argv=self._words)
+
+    def _command(self, line: Text) -> Text:
+        if isinstance(line, str):
+            return self._content.body(masked_line(line, self._names))
+        hidden = masked_line(line.decode("iso-8859-1"), self._names).encode("iso-8859-1")
+        return self._content.body(hidden)
+
+    def _words(self, argv: list[Any]) -> list[Any]:
+        """A word that is no text is looked into by itself."""
+        told = [word if isinstance(word, str) else "" for word in argv]
+        hidden = masked_words(told, self._names)
+        return [
+            self._content.value(shown if isinstance(word, str) else word)
+            for word, shown in zip(argv, hidden, strict=True)
+        ]
 
     def _query(self, message: Query) -> Query:
         if not self._sql:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pellucid.model import Lost
 
 if TYPE_CHECKING:
-    from pellucid.model import Message
+    from pellucid.model import Flow, Message
     from pellucid.sink.output import Output
 
 View = Literal["all", "headers", "body", "quiet"]
@@ -44,6 +44,8 @@ class Sink(ABC):
     """Whether it is no text: for outputs that tell them apart (WebSocket)."""
     needs_file: ClassVar[bool] = False
     """Whether only a regular file will do: the format changes what it has written."""
+    has_head: ClassVar[bool] = False
+    """Whether nothing can be read without what a file begins with: no connection, which may be made anew in the middle."""
 
     appends: ClassVar[bool] = False
     """Whether a file keeps what it holds, and goes on behind it: such a file neither rotates nor is compressed."""
@@ -107,3 +109,14 @@ class Sink(ABC):
             )
         )
         self._output.flush()
+
+
+class Tap(Sink):
+    """A sink of what messages are made of: ordered bytes of connections, and their holes. Nothing masks these."""
+
+    def write(self, message: Message) -> None:
+        """Pass over it: what it was made of has come to `tap`."""
+
+    @abstractmethod
+    def tap(self, flow: Flow) -> None:
+        """Append a piece of the flow; raises as `write` does. What a parser found out about its connection is there already."""

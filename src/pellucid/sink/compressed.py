@@ -35,6 +35,10 @@ class Compressed(Output):
         self._pending = True
         self._append(self._frame.compress(data))
 
+    def write_whole(self, data: bytes | bytearray | memoryview, _whole: object) -> None:
+        """Append bytes: what can be read of a compressed file ends with the last flush in any case."""
+        self.write(data)
+
     def flush(self) -> None:
         """End a block and write it."""
         if self._pending:

@@ -128,6 +128,28 @@ class Output:
                 # A short write is no error by itself: on a full disk the next one says ENOSPC.
                 del self._buffer[: self._send(self._buffer)]
 
+    def write_whole(self, data: bytes | bytearray | memoryview, whole: Callable[[memoryview], int]) -> None:
+        """Write at once, and where that fails in the middle, cut off a regular file what is not whole.
+
+        `whole` tells how many of the bytes that were written are. One write(2) where the system takes everything.
+        """
+        self._drain()
+        done = 0
+        with self._reporting(), memoryview(data) as view:
+            try:
+                while done < len(view):
+                    done += self._send(view[done:])
+            except OSError:
+                self._cut_off(done - whole(view[:done]))
+                raise
+        self._size += len(data)
+
+    def _cut_off(self, size: int) -> None:
+        """Take the last bytes away again; of what was handed to a pipe nothing can be."""
+        status = os.fstat(self._fd)
+        if stat.S_ISREG(status.st_mode):
+            os.ftruncate(self._fd, status.st_size - size)
+
     def overwrite(self, data: bytes, at: int) -> None:
         """Replace what the file holds from offset `at` on, as far as `data` reaches; nothing is buffered.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
 
 from pellucid.escape import escape
 
@@ -19,9 +22,16 @@ _MAX_TEXT = 200
 
 def shell_lines(page: Page, message: Shell) -> Iterator[str]:
     """Show one command: whose, where, and what became of it, then its text."""
-    where = escape(f"in {message.cwd or '?'}")
-    yield f"{_facts(page, message)} {page.paint('where', where)}"
+    where = f"in {message.cwd or '?'}"
+    if message.argv is not UNSET:
+        where += f" at {message.script}:{message.lineno or '?'} depth {message.depth}"
+    yield f"{_facts(page, message)} {page.paint('where', escape(where))}"
+    if message.typed is not UNSET:
+        yield from page.payload(message.typed)
+        yield page.note("which history expansion makes")
     yield from page.payload(message.line)
+    if message.argv and (words := _words(message.argv)) != message.line:
+        yield f"= {page.paint('request', escape(words))}"
     yield from page.endings(truncated=message.truncated, error=None, what="the command")
     yield ""
 
@@ -32,6 +42,11 @@ def quiet_command(page: Page, message: Shell) -> str:
     text = " ".join(line.split())
     shown = f"{text[:_MAX_TEXT]}..." if len(text) > _MAX_TEXT else text
     return f"{_facts(page, message)} {page.paint('request', escape(shown))}"
+
+
+def _words(argv: list[Any]) -> str:
+    """Words as they could be typed; of one that is no text its base64."""
+    return shlex.join(word if isinstance(word, str) else word["base64"] for word in argv)
 
 
 def _facts(page: Page, message: Shell) -> str:

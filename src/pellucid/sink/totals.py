@@ -39,8 +39,20 @@ def summary_lines(page: Page, message: Summary) -> Iterator[str]:
     if message.undecided:
         undecided = f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
         yield f"{time} {page.paint('warning', undecided)}"
+    if message.older and any(message.older.values()):
+        yield f"{time} older connections: {_older(message.older)}"
     if not message.complete:
         yield f"{time} {page.paint('warning', _INCOMPLETE)}"
+
+
+def _older(numbers: dict[str, int]) -> str:
+    """Say of how many there are secrets, and of how many not, and why."""
+    told = {
+        "unproven": "{} not found in memory",
+        "unread": "up to {} idle or without TLS",
+    }
+    rest = [text.format(numbers[name]) for name, text in told.items() if numbers.get(name)]
+    return ", ".join([f"secrets of {numbers.get('read', 0)} read", *rest])
 
 
 def lost_size(reason: str, number: int) -> str:

@@ -31,5 +31,6 @@ PROBE = Library(
         "_Z20mysql_socket_vio_new12MYSQL_SOCKET13enum_vio_typej": "mysql_socket_vio_new",
         "_Z10vio_deleteP3Vio": "vio_delete",
     },
+    handshakes=False,
     advice="; if it calls them otherwise, say how with --funcname, or where they are with --offset",
 )

@@ -19,5 +19,6 @@ PROBE = Library(
         Call(Direction.WRITE, (Function("secure_write"),)),
     ),
     own_process=True,
+    handshakes=False,
     advice="; if it calls them otherwise, say how with --funcname",
 )

@@ -2,100 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kernel.running import Capture, wait_for
-from tests.kernel.terminals import CTRL_D, ENTER, Shell, private_shell, told
+from tests.kernel.shells.transcript import check_two_hundred_lines
+from tests.kernel.terminals import CTRL_D, ENTER, PROMPT, Shell, told
 from tests.shell import pellucid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-KINDS = [
-    "true {n}",
-    "(exit {n})",
-    "echo 'a  b' \"$HOME\" | wc -c # {n}",
-    "for i in 1 2 3\ndo\n  test $i = {n}\ndone",
-    "cat > /dev/null <<END\nline {n} of $USER\n\n  'not closed\nEND",
-    "if test {n} -gt 100\nthen false\nelse echo yes; (exit 3)\nfi",
-    "no-such-command-{n} --flag",
-    "echo 'Grüße, 世界 {n}'",
-    "f{n}() {{\n return {n}\n}}\nf{n}".replace("\nf{n}", "; f{n}"),
-    "echo one \\\n two {n}",
-    "sleep 0 & wait $!; false || kill -0 $$",
-    "sh -c 'kill -9 $$' # {n}",
-    "cd /; cd - > /dev/null",
-    "echo )",
-]
-"""Each as a person types it; `{n}` is a number from 0 to 99."""
-
-
-@pytest.fixture(params=["bash", "zsh"])
-def executable(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A private copy of a shell."""
-    tmp_path.chmod(0o755)
-    return private_shell(request.param, tmp_path)
-
-
-@pytest.fixture
-def bash(tmp_path: Path) -> Path:
-    """A private copy of bash, for what zsh does not differ in or does not have."""
-    return private_shell("bash", tmp_path)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`start(executable, *flags)` watches a shell, and returns when it is ready."""
-    started: list[Capture] = []
-
-    def begin(executable: Path, *flags: str) -> Capture:
-        kind = executable.name
-        command = [sys.executable, "-m", "pellucid", kind, f"--{kind}", str(executable), *flags]
-        run = Capture(command, tmp_path / f"capture{len(started)}")
-        started.append(run)
-        return run.wait_until_ready()
-
-    yield begin
-    for run in started:
-        run.kill()
-
-
-@pytest.fixture
-def shell() -> Iterator[Callable[..., Shell]]:
-    """`shell(executable)` is a shell at a terminal; it is ended after the test."""
-    opened: list[Shell] = []
-
-    def begin(executable: Path) -> Shell:
-        opened.append(Shell(executable))
-        return opened[-1]
-
-    yield begin
-    for each in opened:
-        each.end()
 
 
 def test_two_hundred_lines(
     executable: Path, start: Callable[..., Capture], shell: Callable[..., Shell]
 ) -> None:
     """Of 200 commands of mixed kinds each is told once, in order, with its text and the status that the shell shows."""
-    run, person = start(executable), shell(executable)
-    lines = [KINDS[number % len(KINDS)].format(n=number % 100) for number in range(200)]
-    typed = [(line, person.run(line)) for line in lines]
-    messages = run.stop()
-
-    assert told(messages, "line", "exit_code") == typed
-    assert set(told(messages, "pid", "ppid", "uid", "user", "tty", "ended")) == {
-        (person.pid, os.getpid(), 0, "root", person.tty.removeprefix("/dev/"), "done")
-    }
-    assert (messages[-1]["captured"], messages[-1]["lost"]) == ({"shell": 200}, {})
+    check_two_hundred_lines(start(executable), shell(executable))
 
 
 def test_a_very_long_line(
@@ -243,6 +171,33 @@ def test_filters(executable: Path, start: Callable[..., Capture], shell: Callabl
         ("sleep 60", None, "capture"),
     ]
     assert told(failed.stop(), "line", "pid") == [("false", wanted.pid), ("false", other.pid)]
+
+
+def test_history(executable: Path, start: Callable[..., Capture], shell: Callable[..., Shell]) -> None:
+    """What history expansion makes of a line is shown, with what was typed; what it refuses, or only shows, never ran."""
+    run, person = start(executable), shell(executable)
+    person.run("echo one two")
+    person.run("!!")
+    person.run("for x in 1\ndo echo !$; (exit 4)\ndone")
+    for line in ("!no-such-event", "!echo:p"):
+        person.type(f"{line}{ENTER}")
+        person.expect(PROMPT)  # bash does not count this one
+    assert person.run("echo '!!'") == 0  # quoted: as it is
+
+    messages = [message for message in run.stop() if message["type"] == "shell"]
+    found = [(message["line"], message.get("typed"), message["ended"]) for message in messages]
+    assert found == [
+        ("echo one two", None, "done"),
+        ("echo one two", "!!", "done"),
+        ("for x in 1\ndo echo two; (exit 4)\ndone", "for x in 1\ndo echo !$; (exit 4)\ndone", "done"),
+        (
+            "!no-such-event",
+            None,
+            "interrupted" if executable.name == "bash" else "done",
+        ),  # zsh: as a syntax error
+        ("!echo:p", None, "interrupted"),
+        ("echo '!!'", None, "done"),
+    ]
 
 
 def test_replay_is_the_same(

@@ -1,0 +1,245 @@
+"""The pcapng file of a capture of packets.
+
+    PACKETS (blocks in a row)  ----------------------------------------------------> the file, in one write a batch
+    HELD (one block of a flow) --> Hold --keyed, or the kernel waits no longer-----> the file
+    secret                     ----------------> Decryption Secrets Block ---------> the file, at once
+    Interface, Interfaces      ----------------> Interface Description, Statistics-> the file
+
+So secrets stand before the packets that need them: the kernel says that a flow is keyed after it has handed on the
+last of its secrets, and both come through one ring.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from pellucid import pcapng
+from pellucid.errors import FormatError
+from pellucid.log import log
+from pellucid.model import LABELS, Clock, Envelope, Interface, Interfaces, Keyed, Kind, Message, Secret
+from pellucid.packets.hold import Hold
+from pellucid.sink import Sink
+
+if TYPE_CHECKING:
+    from pellucid.model import Context, Record
+    from pellucid.sink import Output, SinkOptions
+
+V = TypeVar("V")
+
+REMEMBERED = 2048
+"""Connections whose secrets are kept: those of either end are the same and stand in the file once, and each file of a
+rotation begins with them."""
+
+_FLOW = struct.Struct("<Q")
+_TIME = struct.Struct("<II")
+_TIME_AT = 12
+"""Where an Enhanced Packet Block has its time (draft-ietf-opsawg-pcapng-03 section 4.3)."""
+
+_HELLO = re.compile(rb"\x16\x03...\x01...\x03.(.{32})", re.DOTALL)
+"""A TLS record with a ClientHello up to its random bytes (RFC 8446 sections 5.1 and 4.1.2)."""
+
+_RSA = LABELS.index("RSA")
+_RSA_ID = 8
+"""Bytes that name a connection in a line `RSA`: the first of the encrypted premaster secret."""
+
+_APPLICATION = f"Pellucid {version('pellucid')}"  # here, since the decoder may not read files
+
+
+class Totals(NamedTuple):
+    """What became of the packets that the kernel saw and the filter let pass."""
+
+    wanted: int
+    lost: int
+
+
+class PacketSink(Sink):
+    """Of what messages are made of it needs secrets only; the packets come to `take`, as they are to stand in the file."""
+
+    format = "packets"
+    binary = True
+    has_head = True
+
+    def __init__(self, output: Output, options: SinkOptions, held: int) -> None:
+        """Packets that wait take at most `held` bytes."""
+        super().__init__(output, options)
+        self._hold = Hold(held)
+        self._pending: list[bytes | memoryview] = []
+        self._waiting = 0
+        """Bytes of these."""
+        self._interfaces: list[pcapng.Interface] = []
+        self._counts: dict[int, tuple[int, int]] = {}
+        self._told: dict[int, int] = {}
+        """Packets of each interface that the file says are lost."""
+        self._boot_to_wall = 0
+        self._began = 0
+        self._secrets: dict[bytes, list[bytes]] = {}
+        """Lines of the key log by the client's random."""
+        self._keyless: dict[bytes, int] = {}
+        """Connections whose packets were written without keys, by the client's random: when their hello was sent."""
+        self.late = 0
+        """Connections whose keys came after packets that need them."""
+
+    # --- as a sink --------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Append the head of a section, and what is known by now: interfaces and secrets."""
+        self._put(pcapng.section_header(_APPLICATION, _system()))
+        for interface in self._interfaces:
+            self._put(pcapng.interface_description(interface))
+        lines = b"".join(line for lines in self._secrets.values() for line in lines)
+        if lines:
+            self._put(pcapng.decryption_secrets(lines))
+
+    def write(self, message: Message) -> None:
+        """Pass over it: a file of packets has no place for messages."""
+
+    def flush(self) -> None:
+        """Write what has come, in one piece; of that which has waited too long as well."""
+        for flow in self._hold.overdue(time.monotonic_ns()):
+            self._release(flow, keyed=False)
+        self._write()
+        super().flush()
+
+    def finish(self) -> None:
+        """Append how the interfaces did."""
+        for interface in self._counts:
+            self._put(self._statistics(interface))
+        self._write()
+
+    def close(self) -> None:
+        """Append what still waits, and how the interfaces did; raises as `write` does."""
+        for flow in self._hold.flows():
+            self._release(flow, keyed=False)
+        super().close()
+
+    # --- what packets bring -----------------------------------------------------------------------------
+
+    def take(self, envelope: Envelope) -> None:
+        """Append blocks, or have one wait; the payload must stay as it is until the next flush."""
+        payload = memoryview(envelope.payload)
+        (flow,) = _FLOW.unpack_from(payload)
+        blocks = payload[_FLOW.size :]
+        if envelope.kind == Kind.HELD:
+            self._hold.add(flow, bytes(blocks), time.monotonic_ns())
+            return
+        if flow:
+            self._release(flow, keyed=False)
+        self._make_room(self._waiting + len(blocks))
+        self._put(blocks)
+
+    def tell(self, value: Record | Context) -> None:
+        """Take what else is to be known: of all records and contexts, those that packets have to do with."""
+        match value:
+            case Secret():
+                self._secret(value)
+            case Keyed():
+                self._release(value.flow, keyed=True)
+            case Interface():
+                self._interface(value)
+            case Interfaces():
+                self._count(value)
+            case Clock():
+                self._boot_to_wall = value.wall - value.boot
+                self._began = self._began or value.wall
+
+    @property
+    def totals(self) -> Totals:
+        """Of all interfaces."""
+        counts = self._counts.values()
+        return Totals(sum(wanted for wanted, _ in counts), sum(lost for _, lost in counts))
+
+    @property
+    def keyless(self) -> int:
+        """Connections, of those that came last, whose keys have not come at all."""
+        return len(self._keyless)
+
+    def _secret(self, secret: Secret) -> None:
+        line = _line(secret)
+        lines = _remember(self._secrets, bytes(secret.random), list[bytes]())
+        if line in lines:
+            return
+        lines.append(line)
+        self._put(pcapng.decryption_secrets(line))
+        hello = self._keyless.pop(bytes(secret.random), None)
+        if hello is not None:
+            self._say_late(secret, secret.time + self._boot_to_wall - hello)
+
+    def _say_late(self, secret: Secret, delay: int) -> None:
+        self.late += 1
+        if self.late == 1:
+            log.warning(
+                "keys of %s[%d] came %.1f s after its first packet: Wireshark decrypts only what follows them",
+                secret.comm.split(b"\0", 1)[0].decode(errors="replace"),
+                secret.pid,
+                delay / 1e9,
+            )
+
+    def _interface(self, interface: Interface) -> None:
+        if interface.id != len(self._interfaces):
+            raise FormatError(
+                f"interface {interface.id} ({interface.name}) comes after {len(self._interfaces)} others"
+            )
+        described = pcapng.Interface(interface.link_type, interface.name, os=_system())
+        self._put(pcapng.interface_description(described))
+        self._interfaces.append(described)
+
+    def _count(self, interfaces: Interfaces) -> None:
+        for interface, wanted, lost in interfaces.counts:
+            self._counts[interface] = wanted, lost
+            if lost > self._told.get(interface, 0):  # a file that has no end tells of it too
+                self._put(self._statistics(interface))
+                self._told[interface] = lost
+
+    def _statistics(self, interface: int) -> bytes:
+        now = time.time_ns()
+        wanted, lost = self._counts[interface]
+        return pcapng.interface_statistics(
+            pcapng.Statistics(interface, now, began=self._began, ended=now, received=wanted, dropped=lost)
+        )
+
+    def _release(self, flow: int, *, keyed: bool) -> None:
+        """Write what waits of a flow; without `keyed` its secrets are not known to have come."""
+        blocks = self._hold.release(flow)
+        hello = _HELLO.search(blocks[0]) if blocks and not keyed else None
+        if hello and hello[1] not in self._secrets:
+            high, low = _TIME.unpack_from(blocks[0], _TIME_AT)
+            _remember(self._keyless, hello[1], high << 32 | low)
+        for block in blocks:
+            self._put(block)
+
+    # --- the file ---------------------------------------------------------------------------------------
+
+    def _put(self, blocks: bytes | memoryview) -> None:
+        self._pending.append(blocks)
+        self._waiting += len(blocks)
+
+    def _write(self) -> None:
+        pending, self._pending, self._waiting = self._pending, [], 0
+        if pending:
+            data = pending[0] if len(pending) == 1 else b"".join(pending)
+            self._output.write_whole(data, pcapng.whole_blocks)
+
+
+def _remember(kept: dict[bytes, V], key: bytes, value: V) -> V:
+    """What is kept under a key, or from now on `value`; the oldest is forgotten where there are too many."""
+    found = kept.setdefault(key, value)
+    if len(kept) > REMEMBERED:
+        del kept[next(iter(kept))]
+    return found
+
+
+def _line(secret: Secret) -> bytes:
+    """One of a key log (draft-ietf-tls-keylogfile section 2)."""
+    random = secret.random[:_RSA_ID] if secret.label == _RSA else secret.random
+    return f"{LABELS[secret.label]} {random.hex()} {secret.bytes.hex()}\n".encode()
+
+
+def _system() -> str:
+    """What packets came through, in the words of `uname -sr`."""
+    name = os.uname()
+    return f"{name.sysname} {name.release}"
