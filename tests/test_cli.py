@@ -379,7 +379,11 @@ def test_pcapng_of_a_shell() -> None:
         ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
         (
             "-m pcapng --redact",
-            "packets: every byte is there as it was, which --redact cannot mask: leave out one of them",
+            "-m pcapng keeps every byte as it was, which --redact cannot mask: leave out one of them",
+        ),
+        (
+            "-m pcap --port 443",
+            "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)",
         ),
         (
             "tcp port 443",

@@ -104,6 +104,10 @@ def _packets(settings: Show) -> list[SinkSpec]:
                 f"-w {settings.pcapfile} is for packets: say -m pcap, or -o pcapng:FILE for plaintext"
             )
         return []
+    if settings.masks:
+        raise UsageError(
+            f"-m {settings.model} keeps every byte as it was, which --redact cannot mask: leave out one of them"
+        )
     if settings.record is not None:
         raise UsageError("--record is for plaintext: with -m pcap the file of -w is the recording")
     if settings.port or settings.host:
