@@ -43,13 +43,16 @@ struct {
 	__type(value, u8);
 } known_ends SEC(".maps");
 
-/* How many were read, by target, of those that are asked for: attach/established.py enters them. */
+/*
+ * How many are still to be read, by target: attach/established.py enters as many as there are sockets. Nobody
+ * can have more read by making up new ones.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2048);
 	__type(key, u32);
-	__type(value, u64);
-} ends_read SEC(".maps");
+	__type(value, s64);
+} ends_left SEC(".maps");
 
 static __always_inline struct end end_of(u64 object, const u8 *random)
 {
@@ -168,12 +171,12 @@ static __always_inline bool say_master(const struct end *end, u32 target)
 static __always_inline void meet_established(u32 target, u64 object)
 {
 	const struct field *field = field_of(target, CLIENT_RANDOM);
-	u64 *count = bpf_map_lookup_elem(&ends_read, &target);
+	s64 *left = bpf_map_lookup_elem(&ends_left, &target);
 	u8 random[RANDOM_SIZE];
 	u32 version = 0;
 	struct end end;
 
-	if (!count || !field || !is_connection(target, object) || !is_settled(target, object) ||
+	if (!left || *left <= 0 || !field || !is_connection(target, object) || !is_settled(target, object) ||
 	    !read_fact(target, VERSION, object, &version) ||
 	    bpf_probe_read_user(random, sizeof(random), (void *)place_of(field, object)) ||
 	    is_zero(random, sizeof(random)))
@@ -185,6 +188,6 @@ static __always_inline void meet_established(u32 target, u64 object)
 			       : (version >= DTLS_1_2 || (version >= SSL_3_0 && version < TLS_1_3)) &&
 				     say_master(&end, target)) {
 		know_end(&end);
-		__sync_fetch_and_add(count, 1);
+		__sync_fetch_and_add(left, -1);
 	}
 }

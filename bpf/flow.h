@@ -21,8 +21,9 @@
 #define CLIENT_HELLO 1
 #define QUIC_FIRST 1200 /* RFC 9000 section 14.1: no client's first datagram is smaller */
 #define QUIC_1 1
-#define QUIC_2 0x6b3343cf /* RFC 9369 section 3.1 */
-#define SAME_HELLO 4	  /* flows that a proxy or NAT hands one hello on through */
+#define QUIC_2 0x6b3343cf      /* RFC 9369 section 3.1 */
+#define HELD_BYTES (256 << 10) /* a handshake moves less: whatever comes then, the keys do not */
+#define SAME_HELLO 4	       /* flows that a proxy or NAT hands one hello on through */
 
 const volatile u64 hold_time = 0; /* ns; 0: nothing is held */
 
@@ -46,6 +47,7 @@ struct flow {
 	u64 id; /* another one for each hello */
 	u64 until;
 	u64 waits; /* enum waiting */
+	u64 room;  /* for so many bytes of it */
 	struct end ends[2];
 };
 
@@ -205,6 +207,7 @@ static __always_inline void hold(struct flow *flow, u64 now)
 	flow->id = __sync_fetch_and_add(&flows_so_far, 1) + 1;
 	flow->until = now + hold_time;
 	flow->waits = KEYS;
+	flow->room = HELD_BYTES;
 }
 
 /* Which secrets TLS 1.3 packets need, and which older ones (RFC 8446 section 7.1, RFC 5246 section 8.1). */
@@ -284,12 +287,14 @@ static __always_inline struct flow *flow_of(const struct flow_key *key)
 }
 
 /* Where the flow's packet belongs that is written down now. */
-static __always_inline u32 place_now(struct flow *flow, u64 now)
+static __always_inline u32 place_now(struct flow *flow, u64 now, u32 size)
 {
 	if (flow->waits == NOTHING)
 		return STRAIGHT;
-	if (flow->waits == KEYS && now < flow->until)
+	if (flow->waits == KEYS && now < flow->until && size <= flow->room) {
+		flow->room -= size;
 		return HELD;
+	}
 	flow->waits = NOTHING;
 	return FIRST;
 }

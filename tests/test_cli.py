@@ -97,6 +97,28 @@ def test_outputs_that_cannot_be(outputs: list[str], expected: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (
+            ("-k", "x", "--rotate-size", "1"),
+            "keylog does not rotate: leave out --rotate-size and --rotate-time",
+        ),
+        (("-k", "x.zst"), "keylog is appended to: it cannot be compressed, as x.zst would be"),
+    ],
+)
+def test_what_a_key_log_cannot_be(flags: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    """A file that is appended to is one, and plain: refused before any is touched."""
+    assert only_line(pellucid("tls", "-m", "keylog", *flags, cwd=tmp_path), 2) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redacting_a_key_log(tmp_path: Path) -> None:
+    """Nothing would be left of it: refused, for a replay too."""
+    line = only_line(pellucid("replay", RECORDING, "--redact", "-o", "keylog:x", cwd=tmp_path), 2)
+    assert line == "--redact masks credentials, and a key log holds nothing else: leave one of them out"
+
+
 def test_capturing_into_the_recording() -> None:
     """What is shown cannot go where the recording or the log goes, however it is spelled."""
     recording = only_line(pellucid("tls", "--record", "/tmp/both", "-o", "json:/tmp/../tmp/both"), 2)
@@ -336,13 +358,13 @@ def test_flags_of_servers_that_cannot_be(words: list[str], expected: str) -> Non
     [
         (
             ["--redact"],
-            "pcapng: every byte is there as it was, which --redact cannot mask: leave out one of them",
+            "pcapng has every byte as it was, which --redact cannot mask: leave out one of them",
         ),
         (
             ["--redact-sql"],
-            "pcapng: every byte is there as it was, which --redact cannot mask: leave out one of them",
+            "pcapng has every byte as it was, which --redact cannot mask: leave out one of them",
         ),
-        (["-o", "pcapng:tcp://127.0.0.1:1"], "pcapng needs a file or -: it cannot go to tcp://127.0.0.1:1"),
+        (["-o", "pcapng:tcp://127.0.0.1:1"], "cannot write pcapng to tcp://127.0.0.1:1: say a file or -"),
     ],
 )
 def test_where_pcapng_cannot_be(words: list[str], expected: str, tmp_path: Path) -> None:
@@ -365,7 +387,11 @@ def test_pcapng_of_a_shell() -> None:
         ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
         (
             "-m pcapng --redact",
-            "packets: every byte is there as it was, which --redact cannot mask: leave out one of them",
+            "-m pcapng keeps every byte as it was, which --redact cannot mask: leave out one of them",
+        ),
+        (
+            "-m pcap --port 443",
+            "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)",
         ),
         (
             "tcp port 443",
@@ -374,7 +400,7 @@ def test_pcapng_of_a_shell() -> None:
         ("-i lo", "-i lo is for packets: say -m pcap"),
         ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
-        ("-m pcap -w tcp://127.0.0.1:1", "packets needs a file or -: it cannot go to tcp://127.0.0.1:1"),
+        ("-m pcap -w tcp://127.0.0.1:1", "cannot write packets to tcp://127.0.0.1:1: say a file or -"),
     ],
 )
 def test_packets_that_cannot_be(words: str, expected: str, tmp_path: Path) -> None:

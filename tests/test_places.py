@@ -74,6 +74,21 @@ def test_no_next_file(places, tmp_path):
     assert answer == (NotOpened(0, f"cannot rotate {tmp_path / 'x'}: another file has taken its place"), None)
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"), [("", "new\n"), ("old\n", "old\nnew\n"), ("cut sh", "cut sh\nnew\n")]
+)
+def test_a_file_that_is_appended_to(before, expected, tmp_path):
+    """What it holds stays, and what is written begins a line, also where an earlier run was cut short."""
+    path = tmp_path / "keys"
+    path.write_text(before)
+    opened = Places()
+    (fd,) = opened.open([SinkSpec("keylog", str(path), appends=True)], Show())
+    opened.empty()
+    os.write(fd, b"new\n")
+    opened.close()
+    assert path.read_text() == expected
+
+
 def test_another_connection(places, server):
     """It is made in the background, once however often it is asked for, and handed over when it is there."""
     first, _ = server.accept()

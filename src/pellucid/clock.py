@@ -15,6 +15,19 @@ def boot_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+def wall_less_boot() -> int:
+    """What is to be added to boot time now, in nanoseconds, to have wall-clock time."""
+    now = _read()
+    return now.wall - now.boot
+
+
+def _read() -> Clock:
+    """One instant on both: the boot clock is read twice, and its middle taken."""
+    before = boot_ns()
+    wall = time.time_ns()
+    return Clock(boot=(before + boot_ns()) // 2, wall=wall)
+
+
 class Clocks:
     """Watches the relation between the two clocks."""
 
@@ -23,20 +36,8 @@ class Clocks:
 
     def changed(self) -> Clock | None:
         """Both clocks, at the first call and whenever the wall clock has stepped since they were last told."""
-        now = self._read()
+        now = _read()
         if self._told is not None and abs(now.wall - now.boot - self._told) < STEP_NS:
             return None
         self._told = now.wall - now.boot
         return now
-
-    def wall_less_boot(self) -> int:
-        """What is to be added to boot time now, in nanoseconds, to have wall-clock time."""
-        now = self._read()
-        return now.wall - now.boot
-
-    @staticmethod
-    def _read() -> Clock:
-        """One instant on both: the boot clock is read twice, and its middle taken."""
-        before = boot_ns()
-        wall = time.time_ns()
-        return Clock(boot=(before + boot_ns()) // 2, wall=wall)

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from pellucid import plugins
 from pellucid.attach.containers import find_container
@@ -40,6 +40,7 @@ from pellucid.signals import interruptions
 from pellucid.sink.keylog import KeyLogSink
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
+from pellucid.watches import About, Keys, Packets, Plaintext, Shells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,44 +54,41 @@ if TYPE_CHECKING:
     from pellucid.probes.shell.probe import ShellProbe
     from pellucid.settings import Shell, Show
     from pellucid.sink import Sink, SinkSpec
-
-    Begin = Callable[[Tracer, list[SinkSpec], Library, list[FoundTarget]], None]
+    from pellucid.watches import Watch
 
 C = TypeVar("C", bound=Capture)
 
 
-def capture(settings: Capture, begin: Begin | None = None) -> None:
-    """Watch the library that the settings name, until the end that they name. `begin` is what the tracer does for
-    that, where the settings do not say it.
-    """
-    if isinstance(settings, Tls):
-        settings = with_key_log(settings)
-    prepared = _prepared(settings)
-    library: Library = plugins.load(plugins.PROBES)[settings.probe]
-    given = _addresses(library, settings)
-    _require_root()
-    if isinstance(settings, Tls) and settings.ssl_version:
-        log.info("--ssl_version is not needed: no version is assumed")
-    settings = _resolved(settings)
-    targets = _targets(library, settings, given)
-    keys = isinstance(settings, Tls) and settings.keys
-    start = begin or (Tracer.begin_keys if keys else Tracer.begin)
-    _carry_out(settings, prepared, lambda run: start(run, prepared.specs, library, targets))
+def capture(settings: Capture) -> None:
+    """Watch the library that the settings name, until the end that they name."""
+    _capture(settings, Plaintext)
 
 
 def capture_tls(settings: Tls, words: Sequence[str]) -> None:
     """Watch TLS libraries for what `--model` names: with packets, those that pass the filter of these words."""
-    if not settings.packets:
-        if words:
-            raise UsageError(
-                f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m {settings.model} --port and --host"
-            )
-        if settings.ifname:
-            raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")
-        capture(settings)
+    settings = with_key_log(settings)
+    if settings.ssl_version:
+        log.info("--ssl_version is not needed: no version is assumed")
+    if settings.packets:
+        filters = compile_filters(words)
+        _capture(settings, lambda about: Packets(about, settings.interfaces, filters))
         return
-    filters = compile_filters(words)
-    capture(settings, lambda run, *what: run.begin_packets(*what, settings.interfaces, filters))
+    if words:
+        raise UsageError(
+            f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m {settings.model} --port and --host"
+        )
+    if settings.ifname:
+        raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")
+    _capture(settings, (lambda about: Keys(about, settings.established)) if settings.keys else Plaintext)
+
+
+def _capture(settings: Capture, watch: Callable[[About], Watch[Any]]) -> None:
+    prepared = _prepared(settings)
+    library: Library = plugins.load(plugins.PROBES)[settings.probe]
+    given = _addresses(library, settings)
+    _require_root()
+    settings = _resolved(settings)
+    _carry_out(settings, prepared, watch(About(settings, library, _targets(library, settings, given))))
 
 
 def capture_shell(settings: Shell) -> None:
@@ -109,7 +107,7 @@ def capture_shell(settings: Shell) -> None:
     wanted = probe.with_commands() if settings.commands else probe
     with _requirements_told(), Images() as images:
         shells = find_shells(wanted, images, settings.files, pid)
-    _carry_out(settings, prepared, lambda run: run.begin_shells(prepared.specs, wanted, shells))
+    _carry_out(settings, prepared, Shells(About(settings, wanted.family, shells), wanted))
 
 
 @contextmanager
@@ -148,8 +146,8 @@ def _require_root() -> None:
         raise unsupported(ROOT)
 
 
-def _carry_out(settings: Capture, prepared: _Prepared, begin: Callable[[Tracer], None]) -> None:
-    """Fork the decoder, `begin`, and see it through to the end."""
+def _carry_out(settings: Capture, prepared: _Prepared, watch: Watch[Any]) -> None:
+    """Fork the decoder, begin, and see it through to the end."""
     parsers, sinks, redact, specs, schema = prepared
     memory = _divided(settings, specs, tracer_and_decoder())
     ours, theirs = Channel.pair()
@@ -159,9 +157,9 @@ def _carry_out(settings: Capture, prepared: _Prepared, begin: Callable[[Tracer],
         if decoder == 0:
             run_decoder(theirs, settings, memory, parsers, sinks, ids, tracer, schema, redact)
         theirs.close()
-        run = Tracer(ours, decoder, settings)
+        run = Tracer(ours, decoder, settings, watch)
         try:
-            begin(run)
+            run.begin(specs)
             run.wait(interrupted)
         except BpfError as error:
             run.abandon()

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import stat
+from pathlib import Path
 
 from pellucid.errors import PellucidError
 from pellucid.sink.spec import STDOUT
@@ -38,6 +39,17 @@ def empty_output(fd: int) -> None:
     status = os.fstat(fd)
     if stat.S_ISREG(status.st_mode) and not os.path.samestat(status, os.fstat(1)):
         os.ftruncate(fd, 0)
+
+
+def end_line(fd: int) -> None:
+    """End the last line of a regular file that was cut short there: what is appended is to be a line of its own."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        return
+    with Path(f"/proc/self/fd/{fd}").open("rb") as file:  # the descriptor itself cannot be read
+        ended = os.pread(file.fileno(), 1, status.st_size - 1) == b"\n"
+    if not ended:
+        os.write(fd, b"\n")
 
 
 def name_of(place: str) -> str:

@@ -17,7 +17,7 @@ from pellucid.channel import NextFile, NotOpened, Opened, Reconnect
 from pellucid.dial import Dialer
 from pellucid.errors import PellucidError
 from pellucid.log import log
-from pellucid.outputs import empty_output, name_of, open_output
+from pellucid.outputs import empty_output, end_line, name_of, open_output
 from pellucid.peer import Peer
 from pellucid.rotation import Limits, RotatedFile
 
@@ -81,7 +81,9 @@ class Places:
                         "%s: what an earlier run left there is put aside as it was, not masked",
                         self._names[number],
                     )
-            elif stat.S_ISREG(status.st_mode) and number not in self._staying:
+            elif number in self._staying:
+                end_line(fd)
+            elif stat.S_ISREG(status.st_mode):
                 empty_output(fd)
 
     def copies(self) -> list[int]:

@@ -87,9 +87,7 @@ def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
     if sink.needs_file and spec.compressed:
         raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
     if sink.has_head and spec.endpoint:
-        raise UsageError(f"{spec.format} needs a file or -: it cannot go to {spec.place}")
-    if issubclass(sink, Tap | PacketSink):
-        _check_unmasked(spec.format, settings)
+        raise UsageError(f"cannot write {spec.format} to {spec.place}: say a file or -")
     if issubclass(sink, Tap):
         _check_tap(spec.format, settings)
     if sink.appends and spec.place.endswith(ZSTD):
@@ -106,6 +104,10 @@ def _packets(settings: Show) -> list[SinkSpec]:
                 f"-w {settings.pcapfile} is for packets: say -m pcap, or -o pcapng:FILE for plaintext"
             )
         return []
+    if settings.masks:
+        raise UsageError(
+            f"-m {settings.model} keeps every byte as it was, which --redact cannot mask: leave out one of them"
+        )
     if settings.record is not None:
         raise UsageError("--record is for plaintext: with -m pcap the file of -w is the recording")
     if settings.port or settings.host:
@@ -115,16 +117,12 @@ def _packets(settings: Show) -> list[SinkSpec]:
     return [SinkSpec(PacketSink.format, DEFAULT_FILE if settings.pcapfile is None else settings.pcapfile)]
 
 
-def _check_unmasked(format: str, settings: Show) -> None:
-    """UsageError where what is to be masked would be there."""
+def _check_tap(format: str, settings: Show) -> None:
+    """UsageError where there is no plaintext of connections, or it is to be masked."""
     if settings.masks:
         raise UsageError(
-            f"{format}: every byte is there as it was, which --redact cannot mask: leave out one of them"
+            f"{format} has every byte as it was, which --redact cannot mask: leave out one of them"
         )
-
-
-def _check_tap(format: str, settings: Show) -> None:
-    """UsageError where there is no plaintext of connections."""
     if isinstance(settings, Shell):
         raise UsageError(f"{format} is about connections: what is typed into a shell has none")
     if isinstance(settings, Tls) and settings.model != "text":

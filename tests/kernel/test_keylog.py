@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel import libraries, packages, victims
+from tests.kernel import chromium, libraries, packages, victims
 from tests.kernel.private import LIBSSL
 from tests.kernel.running import wait_for
 from tests.kernel.servers import s_server
@@ -227,3 +227,26 @@ def test_what_begins_later(everything: Callable[..., Any], tls: Tls, tmp_path: P
     assert len({one["pid"] for one in secrets}) == 2
     assert messages[-1]["captured"] == {"secret": len(secrets)}
     assert messages[-1]["lost"] == {}
+
+
+@pytest.mark.big
+def test_bun(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+    """Bun, stripped and without any word on where functions begin, has just the secrets that its server has logged."""
+    program, log = packages.npm("@oven/bun-linux-x64") / "bin/bun", tmp_path / "truth.log"
+    _, port = s_server(programs, tls, "-www", "-keylogfile", log)
+    keys = Keys(capture, tmp_path, program)
+    script = f'await fetch("https://localhost:{port}/", {{tls: {{rejectUnauthorized: false}}}})'
+    programs.run(program, "-e", script)
+    assert set(keys.stop()) == truth(log)
+
+
+@pytest.mark.big
+def test_chromium(tls: Tls, programs: Programs, capture: Callable[..., Capture], tmp_path: Path) -> None:
+    """The same of headless Chromium, whose networking has a process of its own."""
+    log, (program, env) = tmp_path / "truth.log", chromium.program()
+    _, port = s_server(programs, tls, "-www", "-keylogfile", log)
+    keys = Keys(capture, tmp_path, program)
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors", "--dump-dom")
+    words = (f"--user-data-dir={tmp_path / 'profile'}", f"https://localhost:{port}/")
+    programs.run(program, *flags, *words, env=env)
+    assert set(keys.stop()) == truth(log)

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Pa
     with alone() as network, network.entered():
         try:
             nginx = Nginx(programs, tls, folder / "nginx", http2=True)
-            run = started(tls, folder, folder / "save.pcapng", "-i", "lo")
+            run = started(tls, folder, folder / "save.pcapng", "-i", "lo", "-k", str(folder / "keys.log"))
             for version in ("--http1.1", "--http2"):
                 programs.run("curl", "-sk", version, f"{nginx.url}/tea")
             end(run)

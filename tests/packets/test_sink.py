@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zstandard
 from pcapng.blocks import EnhancedPacket, UnknownBlock
 from tests.wireshark import fields
 
@@ -18,7 +19,8 @@ from pellucid.errors import FormatError, PellucidError
 from pellucid.model import LABELS, Clock, Envelope, Interface, Interfaces, Keyed, Kind, Secret
 from pellucid.packets.sink import PacketSink
 from pellucid.pcapng import Packet, enhanced_packet, whole_blocks
-from pellucid.sink import Output, Rotation, SinkOptions
+from pellucid.sink import Output, OutputClosed, Rotation, SinkOptions
+from pellucid.sink.compressed import Compressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,10 +66,16 @@ def secret(label: str, random: bytes = RANDOM, content: bytes = bytes(32), **mor
 class File:
     """A sink and what it has written."""
 
-    def __init__(self, path: Path, held_bytes: int = 1 << 20, rotation: Rotation | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        held_bytes: int = 1 << 20,
+        rotation: Rotation | None = None,
+        kind: type[Output] = Output,
+    ) -> None:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        self.sink = PacketSink(Output(self._fd, str(path), rotation), SinkOptions(), held_bytes)
+        self.sink = PacketSink(kind(self._fd, str(path), rotation), SinkOptions(), held_bytes)
         self.sink.begin()
         self.sink.tell(Clock(boot=0, wall=START))
         self.sink.tell(Interface(id=0, name="veth0", link_type=1, index=7))
@@ -168,7 +176,7 @@ def test_keys_that_come_late_are_said(file: File, caplog: pytest.LogCaptureFixtu
         file.then(secret("CLIENT_RANDOM", content=bytes(48), time=7_250_000_001))
     assert (file.sink.keyless, file.sink.late) == (0, 1)
     assert caplog.messages == [
-        "keys of curl[41] came 7.2 s after its first packet: Wireshark decrypts only what follows them"
+        "keys of curl[41] came 7.2 s after its hello, behind packets that need them: that connection stays encrypted"
     ]
 
 
@@ -207,6 +215,25 @@ def test_an_interface_that_was_missed(file: File) -> None:
     """A number that skips one is a damaged stream: packets would be said to be of another interface."""
     with pytest.raises(FormatError, match="interface 2"):
         file.then(Interface(id=2, name="veth2", link_type=1, index=9))
+
+
+def test_a_compressed_file(tmp_path: Path) -> None:
+    """What was flushed can be read back while the file grows: the very bytes that another file has."""
+    plain, packed = File(tmp_path / "a.pcapng"), File(tmp_path / "a.pcapng.zst", kind=Compressed)
+    for made in (plain, packed):
+        made.then(packets(block(1)), secret("CLIENT_RANDOM", content=bytes(48))).then(packets(block(2)))
+    unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(packed.path.read_bytes())
+    assert unpacked == plain.path.read_bytes()
+
+
+def test_a_reader_that_leaves() -> None:
+    """Nobody reads the pipe any more: that is the end and no error, as for every output."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    sink = PacketSink(Output(writer, "stdout"), SinkOptions(), 1000)
+    sink.begin()
+    with pytest.raises(OutputClosed):
+        sink.flush()
 
 
 @pytest.mark.parametrize("room", [1, 59, 100, 101])

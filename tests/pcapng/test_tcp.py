@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.pcapng import RAW_IP, Interface, Packet, enhanced_packet, interface_description, section_header
-from pellucid.pcapng.tcp import MOST_PAYLOAD, End, Flags, Segment, Way
+from pellucid.pcapng.tcp import ACK, MOST_PAYLOAD, PSH, End, Segment, Way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +40,7 @@ def test_every_field(one: str, other: str, tmp_path: Path) -> None:
     """Ports, numbers beyond 32 bits, flags, lengths up to the longest and both checksums are as tshark expects."""
     assert shutil.which("tshark"), "tshark is missing: apt-get install tshark"
     source, destination = End(ip_address(one), 49152), End(ip_address(other), 80)
-    segments = [
-        Segment((1 << 32) + 5 + at, 7, Flags.PSH | Flags.ACK, load) for at, load in enumerate(PAYLOADS)
-    ]
+    segments = [Segment((1 << 32) + 5 + at, 7, PSH | ACK, load) for at, load in enumerate(PAYLOADS)]
     packets = [Way(source, destination).packet(segment) for segment in segments]
     file = tmp_path / "a.pcapng"
     head = section_header("a test") + interface_description(Interface(RAW_IP, "none"))

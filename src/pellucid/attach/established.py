@@ -29,7 +29,7 @@ PROGRAM = "connection_used"
 """Of keylog.bpf.c."""
 
 _NEEDED = ("client_random", "version", "handshake", "cipher", "master_key")
-_KEY, _COUNT = Struct("<I"), Struct("<Q")
+_KEY, _COUNT = Struct("<I"), Struct("<q")
 
 
 class _Window(NamedTuple):
@@ -62,7 +62,7 @@ class OlderConnections:
         multi: bool,
     ) -> None:
         self._program = programs.program(PROGRAM)
-        self._counts = programs.map("ends_read")
+        self._lefts = programs.map("ends_left")
         self._describe = describe
         self._library = library
         self._images = images
@@ -83,7 +83,7 @@ class OlderConnections:
             sockets = len(connected_sockets(self._users(target.key)))
             if not sockets:
                 return
-            links = self._probe(target, number)
+            links = self._probe(target, number, sockets)
         except PellucidError as error:
             self._unread += sockets
             log.warning("%s: no secrets of its older connections can be read: %s", target.display, error)
@@ -96,7 +96,7 @@ class OlderConnections:
         pids = {area.pid for area in self._images.areas() if area.key == key}
         return pids if self._pid is None else pids & {self._pid}
 
-    def _probe(self, target: FoundTarget, number: int) -> list[Link]:
+    def _probe(self, target: FoundTarget, number: int, sockets: int) -> list[Link]:
         fields = find_fields(target)
         missing = [name for name in _NEEDED if name not in fields]
         if missing:
@@ -105,7 +105,7 @@ class OlderConnections:
         sites = find_sites(target, self._library)
         if any(site.handle for site in sites):  # an inner function that has the object elsewhere
             sites = find_sites(target, self._library, entry_only=True)
-        self._counts.update(_KEY.pack(number), _COUNT.pack(0))
+        self._lefts.update(_KEY.pack(number), _COUNT.pack(sockets))
         return attach_uprobes(
             self._program,
             str(target.path),
@@ -124,16 +124,15 @@ class OlderConnections:
 
     def _left(self, number: int) -> int:
         """Sockets of which no connection was read."""
-        raw = self._counts.lookup(_KEY.pack(number))
-        read = int(_COUNT.unpack(raw)[0]) if raw else 0
-        return max(self._windows[number].sockets - read, 0)
+        raw = self._lefts.lookup(_KEY.pack(number))
+        return max(int(_COUNT.unpack(raw)[0]), 0) if raw else self._windows[number].sockets
 
     def _end(self, numbers: Collection[int]) -> None:
         close_links([link for number in numbers for link in self._windows[number].links])
         for number in numbers:
             left = self._left(number)
             window = self._windows.pop(number)
-            self._counts.delete(_KEY.pack(number))
+            self._lefts.delete(_KEY.pack(number))
             self._unread += left
             log.info(
                 "%s: of %d connections that were there before, %d have been read%s",

@@ -85,23 +85,29 @@ class NetworkInterfaces:
 
     def all(self) -> list[NetworkInterface]:
         """All that there are now."""
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
-            link.bind((0, 0))
-            request = _LINK.pack(0, 0, 0, 0, 0)
-            link.send(_HEADER.pack(_HEADER.size + len(request), _GETLINK, _DUMP_REQUEST, 1, 0) + request)
-            found: list[NetworkInterface] = []
-            while True:
-                for kind, payload in messages(link.recv(_ROOM)):
-                    if kind == _NEWLINK:
-                        found.append(interface_of(payload))
-                    elif kind == _ERROR:
-                        raise PellucidError("the kernel does not list its network interfaces")
-                    elif kind == _DONE:
-                        return found
+        found = dump(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
+        return [interface_of(payload) for kind, payload in found if kind == _NEWLINK]
 
     def close(self) -> None:
         """Listen no longer."""
         self._news.close()
+
+
+def dump(kind: int, request: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and payload of each message with which the kernel answers a request for all of something.
+
+    PellucidError where it does not.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
+        link.bind((0, 0))
+        link.send(_HEADER.pack(_HEADER.size + len(request), kind, _DUMP_REQUEST, 1, 0) + request)
+        while True:
+            for answer, payload in messages(link.recv(_ROOM)):
+                if answer == _ERROR:
+                    raise PellucidError(f"the kernel does not answer request {kind} of rtnetlink")
+                if answer == _DONE:
+                    return
+                yield answer, payload
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:

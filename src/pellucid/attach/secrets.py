@@ -41,6 +41,7 @@ _FEWEST_LABELS = 3  # that lead to one function; the compiler passes some of the
 _PASSED = tuple(label for label in LABELS if label != "RSA")
 """The labels that the function is called with."""
 _LONGEST_TEXT = 256  # bytes
+_BY_CHANCE = 1  # label that leads elsewhere; if there are more, what they lead to might log secrets as well
 _NEAR = 48  # bytes from where a label is loaded to the call
 _ENCRYPTED_SIZE = 8  # bytes of the encrypted premaster secret that tell one handshake from another
 
@@ -103,7 +104,7 @@ def _called_with_labels(elf: Elf) -> Symbol:
         raise _refusal("it writes no key log, or not as OpenSSL and BoringSSL do")
     first, *others = sorted(votes, key=lambda callee: -len(votes[callee]))
     most, next_most = len(votes[first]), len(votes[others[0]]) if others else 0
-    if most < _FEWEST_LABELS or most == next_most:
+    if most < _FEWEST_LABELS or next_most > _BY_CHANCE:
         raise _refusal(
             f"{most} and {next_most} labels of a key log lead to two functions, so neither is proven"
         )
@@ -128,6 +129,8 @@ def _called_next(elf: Elf, place: int) -> int | None:
         if CALL in insn.groups:
             callee = _leads_to(insn)
             return callee if callee is not None and elf.executable(callee) else None
+        if insn.mnemonic == "jmp":
+            return None  # what follows is reached from elsewhere
     return None
 
 

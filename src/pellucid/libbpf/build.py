@@ -72,6 +72,11 @@ uint64_t drain_taken(const struct drain *d);
 void drain_stop(struct drain *d);
 void return_memory_early(void);
 
+int clsact_add(int ifindex);
+int clsact_remove(int ifindex);
+int filter_add(int ifindex, bool egress, int prog_fd, uint32_t handle);
+int filter_remove(int ifindex, bool egress, uint32_t handle);
+
 struct watch;
 struct watch *watch_start(void);
 int watch_ready_fd(const struct watch *w);
@@ -85,7 +90,7 @@ ffi = FFI()
 ffi.cdef(DECLARATIONS)
 ffi.set_source(
     "pellucid.libbpf._native",
-    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n#include "packets.h"\n#include "watch.h"\n',
+    '#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include "drain.h"\n#include "kernel.h"\n#include "orphan.h"\n#include "packets.h"\n#include "tc.h"\n#include "watch.h"\n',
 )
 
 if __name__ == "__main__":

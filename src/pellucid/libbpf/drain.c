@@ -21,7 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DRAIN_INTERVAL_MS 10  /* the kernel wakes nobody below its fill mark */
+#define INTERVAL_MS 10
 #define BIG_BLOCK (128 << 10) /* glibc's own first value: setting it keeps it there */
 
 struct drain {
@@ -98,7 +98,7 @@ static void *run(void *arg)
 		pthread_cond_broadcast(&d->moved);
 		pthread_mutex_unlock(&d->lock);
 		/* Edge-triggered: wakes by the kernel's mark or a kick, not because something is there. */
-		if (epoll_wait(d->wait_fd, &event, 1, DRAIN_INTERVAL_MS) > 0)
+		if (epoll_wait(d->wait_fd, &event, 1, d->layout.interval) > 0)
 			while (eventfd_read(d->kick_fd, &ignored) == 0)
 				;
 		pthread_mutex_lock(&d->lock);
@@ -225,7 +225,7 @@ static int start_thread(struct drain *d)
 struct drain *drain_start(int map_fd, size_t ring_size, size_t capacity, uint16_t object)
 {
 	return drain_with(map_fd, ring_size, capacity,
-			  (struct layout){.add = append_record, .object = object});
+			  (struct layout){.add = append_record, .object = object, .interval = INTERVAL_MS});
 }
 
 struct drain *drain_with(int map_fd, size_t ring_size, size_t capacity, struct layout layout)

@@ -27,6 +27,7 @@ struct layout {
 	/* Add a record of `size` bytes to the buffer; false when it has no room. */
 	bool (*add)(const struct layout *layout, struct buffer *to, const uint8_t *record, uint32_t size);
 	uint16_t object;
+	int interval;	 /* ms between looks into the ring, for the kernel wakes nobody below its fill mark */
 	uint32_t packet; /* the tag of packets, for packets.c */
 };
 

@@ -3,6 +3,8 @@
 
 #include "layout.h"
 
+#define INTERVAL_MS 40 /* a file can wait: the fewer the batches, the less they cost */
+
 /* How `struct packet` in bpf/packet.h begins: the block follows. */
 struct packet {
 	uint32_t type, size;
@@ -62,6 +64,7 @@ static bool add(const struct layout *layout, struct buffer *to, const uint8_t *r
 
 struct drain *drain_packets(int map_fd, size_t ring_size, size_t capacity, uint16_t object, uint32_t packet)
 {
-	return drain_with(map_fd, ring_size, capacity,
-			  (struct layout){.add = add, .object = object, .packet = packet});
+	return drain_with(
+	    map_fd, ring_size, capacity,
+	    (struct layout){.add = add, .object = object, .interval = INTERVAL_MS, .packet = packet});
 }

@@ -173,7 +173,7 @@ class PacketSink(Sink):
         self.late += 1
         if self.late == 1:
             log.warning(
-                "keys of %s[%d] came %.1f s after its first packet: Wireshark decrypts only what follows them",
+                "keys of %s[%d] came %.1f s after its hello, behind packets that need them: that connection stays encrypted",
                 secret.comm.split(b"\0", 1)[0].decode(errors="replace"),
                 secret.pid,
                 delay / 1e9,

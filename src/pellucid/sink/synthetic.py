@@ -15,7 +15,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.model import Direction
-from pellucid.pcapng.tcp import MOST_PAYLOAD, End, Flags, Segment, Way
+from pellucid.pcapng.tcp import ACK, FIN, MOST_PAYLOAD, PSH, SYN, End, Segment, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,15 +75,15 @@ class Conversation:
         """The handshake: it takes the number before the first byte of each direction."""
         client = Direction.READ if self._is_server else Direction.WRITE
         first = self._next[client] - 1
-        yield self._packet(client, Segment(first, 0, Flags.SYN))
-        yield self._packet(_back(client), Segment(first, first + 1, Flags.SYN | Flags.ACK))
+        yield self._packet(client, Segment(first, 0, SYN))
+        yield self._packet(_back(client), Segment(first, first + 1, SYN | ACK))
         yield self.acknowledge(client)
 
     def data(self, direction: Direction, data: bytes) -> Iterator[Synthetic]:
         """The next bytes of one direction."""
         for at in range(0, len(data), MOST_PAYLOAD):
             piece = data[at : at + MOST_PAYLOAD]
-            yield self._send(direction, Flags.PSH | Flags.ACK, piece)
+            yield self._send(direction, PSH | ACK, piece)
             self._next[direction] += len(piece)
 
     def gap(self, direction: Direction, size: int) -> Synthetic:
@@ -93,16 +93,16 @@ class Conversation:
 
     def acknowledge(self, direction: Direction) -> Synthetic:
         """A segment without bytes."""
-        return self._send(direction, Flags.ACK)
+        return self._send(direction, ACK)
 
     def close(self) -> Iterator[Synthetic]:
         """The end: who began it is not known."""
         for direction in (Direction.WRITE, Direction.READ):
-            yield self._send(direction, Flags.FIN | Flags.ACK)
+            yield self._send(direction, FIN | ACK)
             self._next[direction] += 1
         yield self.acknowledge(Direction.WRITE)
 
-    def _send(self, direction: Direction, flags: Flags, payload: bytes = b"") -> Synthetic:
+    def _send(self, direction: Direction, flags: int, payload: bytes = b"") -> Synthetic:
         numbers = self._next[direction], self._next[_back(direction)]
         return self._packet(direction, Segment(*numbers, flags, payload))
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Packets as they pass interfaces, and the secrets that decrypt them: through one ring, in their true order.
- * Packets pass a filter first, where there is one (attach/pcap_filter.py), which calls `filtered_*` by their
- * place in `captures`.
+ * Packets pass a filter first, where there is one (attach/pcap_filter.py), which hands
+ * on what matches by `captures`.
  */
 #include "secret.h"
 
@@ -10,7 +10,7 @@
 
 #define NEXT (-1)	  /* TC_ACT_UNSPEC, TCX_NEXT: whoever comes after us decides */
 #define PACKET_OUTGOING 4 /* linux/if_packet.h */
-#define ENTRIES 3
+#define ENTRIES 2
 #define LOOKS 4 /* packets that pass through are for nobody here */
 
 const volatile u32 only_owned = 0; /* 1: only packets of processes that are watched (bpf/filter.h) */
@@ -18,13 +18,21 @@ const volatile u32 only_owned = 0; /* 1: only packets of processes that are watc
 /* Set by user space when the capture ends: what is in the ring by then is all there is. */
 volatile u32 stopped SEC(".data.stop") = 0;
 
-/* For filters: ingress, egress, packet socket. */
+/* For filters: ingress and egress. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, ENTRIES);
 	__type(key, u32);
 	__type(value, u32);
 } captures SEC(".maps");
+
+/* For those of packet sockets: an array holds programs of one type only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} socket_captures SEC(".maps");
 
 static const struct options no_options = {.size = 4};
 
@@ -113,7 +121,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 			look_for_quic(skb, &place, flow, seen.time);
 		if (only_owned && !from->wanted && !to->wanted)
 			return;
-		seen.place = place_now(flow, seen.time);
+		seen.place = place_now(flow, seen.time, skb->len);
 		seen.flow = flow->id;
 		options = from->sock ? &from->options : &to->options;
 	} else if (only_owned || (interface->inbound_only && direction != INBOUND)) {
@@ -147,10 +155,10 @@ int packet_socket(struct __sk_buff *skb)
 SEC("uprobe")
 int secret_logged(struct pt_regs *ctx)
 {
-	u32 target = bpf_get_attach_cookie(ctx);
+	u64 cookie = bpf_get_attach_cookie(ctx);
 	struct found_secret found = {};
 
-	if (!stopped && wanted() && read_logged(ctx, target, &found) && say_secret(&found, target, 0))
+	if (!stopped && wanted() && read_secret(ctx, cookie, &found) && say_secret(&found, cookie, 0))
 		note_secret(found.random, found.label);
 	return 0;
 }

@@ -1,0 +1,58 @@
+"""Calls of a library that encrypt and decrypt, or read and write: what most commands watch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.attach.attacher import Attacher
+from pellucid.attach.cgroups import cgroup, cgroup_of, root
+from pellucid.attach.loader import Tracing
+from pellucid.libbpf import BpfError
+from pellucid.log import log
+from pellucid.probes.plaintext import OBJECT
+from pellucid.watches.base import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pellucid.attach.filters import Filter
+    from pellucid.attach.images import Images
+    from pellucid.model import Logins
+
+
+class Plaintext(Watch[Tracing]):
+    """plaintext.bpf.o on every target."""
+
+    def load(self, ring: int, who: Filter) -> Tracing:
+        """As `Watch` says; a kernel that lacks a tracepoint tells fewer addresses."""
+        tracing = Tracing(OBJECT, ring, who)
+        missing = tracing.attach_tracepoints()
+        if missing:
+            log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
+        return tracing
+
+    def attacher(self, loaded: Tracing, images: Images) -> Attacher:  # noqa: ARG002
+        """As `Watch` says."""
+        if self._library.handshakes:
+            self._attach_hello(loaded)
+        return Attacher(loaded, self._library, entry_only=self._settings.sites == "entry")
+
+    def said(self) -> Iterable[Logins]:
+        """Who has logged in where this cannot be seen any more."""
+        return [self._library.logins()] if self._library.logins else []
+
+    def _attach_hello(self, tracing: Tracing) -> None:
+        """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""
+        settings = self._settings
+        alone = settings.pid if not settings.follow else None  # a child may move to any cgroup
+        path = settings.cgroup_path or (cgroup_of(alone) if alone else None) or root()
+        reason = "cgroup v2 is not mounted" if path is None else "the kernel does not say who sends a packet"
+        with cgroup(path) as fd:
+            if fd is not None and tracing.sender_known:
+                try:
+                    tracing.attach_hello(fd)
+                except BpfError as error:
+                    reason = str(error)
+                else:
+                    return
+        log.debug("%s: TLS that goes through memory will have no addresses", reason)
