@@ -75,6 +75,7 @@ bench: setup $(STAMPS)/test-packages $(STAMPS)/compiled
 	@$(BIN)/python bench/nginx.py
 	@$(BIN)/python bench/keylog.py
 	@$(BIN)/python bench/rate.py
+	@$(BIN)/python bench/packets.py
 	@$(BIN)/python bench/replay.py --beside $(COMPILED)/bin/python
 	@$(BIN)/python bench/others.py
 	@$(BIN)/python bench/sql.py

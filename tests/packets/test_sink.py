@@ -236,6 +236,12 @@ def test_a_reader_that_leaves() -> None:
         sink.flush()
 
 
+def test_a_label_that_does_not_exist(file: File) -> None:
+    """It is a damaged stream, and told as such."""
+    with pytest.raises(FormatError, match="the label 99"):
+        file.then(secret("RSA")._replace(label=99))
+
+
 @pytest.mark.parametrize("room", [1, 59, 100, 101])
 def test_a_full_disk(room: int, tmp_path: Path) -> None:
     """The file ends with its last whole block, wherever the disk was full, and one line says so."""

@@ -234,7 +234,9 @@ def _remember(kept: dict[bytes, V], key: bytes, value: V) -> V:
 
 
 def _line(secret: Secret) -> bytes:
-    """One of a key log (draft-ietf-tls-keylogfile section 2)."""
+    """One of a key log (draft-ietf-tls-keylogfile section 2); FormatError for a label that does not exist."""
+    if secret.label >= len(LABELS):
+        raise FormatError(f"a record has the label {secret.label}, which does not exist")
     random = secret.random[:_RSA_ID] if secret.label == _RSA else secret.random
     return f"{LABELS[secret.label]} {random.hex()} {secret.bytes.hex()}\n".encode()
 
