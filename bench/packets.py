@@ -115,7 +115,10 @@ def tcpdump(within: list[str], folder: Path) -> Iterator[tuple[int, Callable[[],
             assert process.stderr
             return int(re.search(r"(\d+) packets captured", process.stderr.read())[1])  # type: ignore[index]
 
-        yield process.pid, kept
+        try:
+            yield process.pid, kept
+        finally:
+            process.terminate()
 
 
 @contextmanager
@@ -138,7 +141,11 @@ def pellucid(within: list[str], folder: Path) -> Iterator[tuple[int, Callable[[]
         found = re.search(r"(\d+) packets are written", log.read_text())
         return int(found[1]) if found else sys.exit(log.read_text())
 
-    yield process.pid, kept
+    try:
+        yield process.pid, kept
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def one_round(

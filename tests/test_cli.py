@@ -40,6 +40,13 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
     assert line.endswith(f"{helper})")
 
 
+@pytest.mark.parametrize("command", ["postgres", "mysqld", "bash"])
+def test_har_of_what_is_no_http(command: str) -> None:
+    """A format that would stay empty is refused, with one that would not."""
+    line = only_line(pellucid(command, "-o", "har:x.har"), 2)
+    assert line.endswith("har holds HTTP, of which this command shows none: say -o json:FILE")
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "expected"),
     [
@@ -332,6 +339,7 @@ def test_two_views() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["postgres", "--offset", "secure_read=0x1"], "--offset needs exactly one --postgres"),
         (["mysqld", "--offset", "vio_read=0x1"], "--offset needs exactly one --mysqld"),
         (["mysqld", "-m", "/bin/true", "--offset", "vio_read"], "is not of the form vio_read=0x1234"),
         (["mysqld", "-m", "/bin/true", "--offset", "a=1", "-f", "b=c"], "--funcname and --offset exclude"),

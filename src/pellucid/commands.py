@@ -136,6 +136,8 @@ def _prepared(settings: Capture) -> _Prepared:
     sinks = plugins.load(plugins.SINKS)
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
+    if settings.parsers is not None and any(spec.format == "har" for spec in specs):
+        raise UsageError("har holds HTTP, of which this command shows none: say -o json:FILE")
     return _Prepared(_parsers(settings), sinks, _redactor(settings), specs, _schema(settings.proto))
 
 

@@ -9,7 +9,9 @@ import resource
 from typing import TYPE_CHECKING
 
 from pellucid.attach import machine
+from pellucid.attach.interfaces import ETHERNET
 from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, ring_bytes
+from pellucid.attach.pcap_filter import compile_filter
 from pellucid.errors import PellucidError
 from pellucid.libbpf import has_uprobe_multi, possible_cpus, trial
 from pellucid.settings import Tls
@@ -87,6 +89,18 @@ def uprobe_multi() -> str:
 def uprobe() -> str:
     """Either way to make uprobes."""
     return "by uprobe_multi links" if has_uprobe_multi() else f"by {machine.perf_uprobe()}"
+
+
+def tcx() -> str:
+    """Links that see the packets of an interface."""
+    trial.try_tcx()
+    return "one link for each interface and direction"
+
+
+def libpcap() -> str:
+    """What compiles filter words."""
+    compile_filter(["tcp"], ETHERNET)
+    return "it compiles filters"
 
 
 def raw_tracepoints() -> str:

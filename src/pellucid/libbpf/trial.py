@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # enum bpf_prog_type and enum bpf_map_type of linux/bpf.h; uprobes run programs of the type KPROBE.
-SOCKET_FILTER, KPROBE, CGROUP_SKB, RAW_TRACEPOINT = 1, 2, 8, 17
+SOCKET_FILTER, KPROBE, SCHED_CLS, CGROUP_SKB, RAW_TRACEPOINT = 1, 2, 3, 8, 17
 RING_BUFFER = 27
 # enum bpf_func_id of linux/bpf.h
 GET_CURRENT_PID_TGID = 14
@@ -94,6 +94,17 @@ def try_tracepoint(name: str) -> None:
     """Attach a program that does nothing to a raw tracepoint. BpfError where that is refused."""
     with _nothing(RAW_TRACEPOINT) as program:
         os.close(check(lib.bpf_raw_tracepoint_open(name.encode(), program), name))
+
+
+def try_tcx() -> None:
+    """Ask for a tcx link of an interface that cannot be: only a kernel that has such links looks for it.
+
+    BpfError where there are none.
+    """
+    with _nothing(SCHED_CLS) as program:
+        result = lib.tcx(program, (1 << 31) - 1, False)
+        if result != -errno.ENODEV:
+            check(result if result < 0 else -errno.EINVAL, "no tcx links")
 
 
 def try_kernel_types() -> None:
