@@ -172,6 +172,9 @@ def instructions(draw: st.DrawFn) -> list[Classic]:
     [Classic(0x00, 0, 0, 1), Classic(0x07, 0, 0, 0), Classic(0x7C, 0, 0, 0), Classic(0x16, 0, 0, 0)],
     bytes(60),
 )
+@example(
+    [Classic(0x01, 0, 0, 5), Classic(0x40, 0, 0, 0xFFFFFFFF), Classic(0x06, 0, 0, 1)], bytes(14)
+)  # beyond 32 bits
 @given(instructions(), st.binary(min_size=14, max_size=90))
 def test_any_program(entries, code, packet):
     """Whatever a classic program calculates, its translation does the same."""

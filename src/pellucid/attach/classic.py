@@ -239,8 +239,9 @@ def _load_from(out: _Program, to: int, k: int, size: int, *, link_layer: bool) -
 def _load_indexed(out: _Program, k: int, size: int, *, link_layer: bool) -> None:
     """Load A from X + k. The bytes of a tag that is beside the packet are not there."""
     out.copy_word(2, _INDEX)
-    out.add(_ALU32 | _ADD, 2, value=k)
-    out.jump(_JMP32 | _JGT, 2, _MISS, _LAST_OFFSET)
+    out.move(1, k)
+    out.add(_ALU64 | _ADD | _X, 2, 1)  # in 64 bits: a sum that does not fit in 32 is no place
+    out.jump(_JMP | _JGT, 2, _MISS, _LAST_OFFSET)
     if link_layer:
         out.move(1, _TAG_AT - size)
         before = out.add(_JMP32 | 0xB0 | _X, 2, 1)  # BPF_JLE: it ends before the tag
