@@ -12,7 +12,7 @@ COMPILED := build/compiled
 BUILD_PACKAGES := clang clang-format llvm gcc libbpf-dev libelf-dev zlib1g-dev pkg-config linux-libc-dev \
 	python3-dev python3-venv libssl-dev openssl curl protobuf-compiler
 TEST_PACKAGES := jq nftables zstd nginx apache2 apache2-utils nghttp2-client wrk tshark strace gdb iproute2 \
-	bsdextrautils mariadb-server-core postgresql sysbench zsh tcpdump libpcap0.8
+	bsdextrautils libmariadb3 mariadb-server-core postgresql sysbench zsh tcpdump libpcap0.8 libreadline-dev
 JAVA_PACKAGES := openjdk-17-jdk-headless libpostgresql-jdbc-java libmariadb-java
 KERNEL_PACKAGES := qemu-system-x86 busybox-static kmod iproute2
 SOURCES := $(shell find src bpf -name '*.c' -o -name '*.h') src/pellucid/libbpf/build.py

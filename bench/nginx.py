@@ -184,6 +184,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
         select.select([], [], [], 0.01)
 
 
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def listening(port: int) -> bool:
     """Whether somebody accepts connections there."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -206,9 +213,7 @@ def nginx(
              "-out", folder / "cert.pem", "-days", "1", "-subj", "/CN=localhost"],
             check=True, capture_output=True,
         )  # fmt: skip
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         (folder / "nginx.conf").write_text(
             CONFIG.format(folder=folder, port=port, location=location, protocols=protocols)
         )

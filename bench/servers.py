@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from nginx import wait_for
+from nginx import free_port, listening, wait_for
 
 from pellucid.attach.cgroups import root
 
@@ -50,11 +50,12 @@ class Server(ABC):
     def __init__(self, folder: Path, group: Path) -> None:
         self.folder = folder
         self._group = group
+        self.port = free_port()
         self.program = Path(shutil.copy(self._installed(), folder))
         """A copy of its own: nobody else is watched."""
         self._prepare()
         self._process = subprocess.Popen(self._inside(*_AS_NOBODY, *self._serve()), stderr=subprocess.DEVNULL)
-        wait_for(lambda: self._answers() or self._process.poll() is not None)
+        wait_for(lambda: listening(self.port) or self._process.poll() is not None)
         if self._process.poll() is not None:
             sys.exit(f"{self.program.name} did not start")
         subprocess.run(self._fill(), check=True, capture_output=True)
@@ -93,9 +94,6 @@ class Server(ABC):
     def _serve(self) -> list[str | Path]: ...
 
     @abstractmethod
-    def _answers(self) -> bool: ...
-
-    @abstractmethod
     def _fill(self) -> list[str | Path]: ...
 
     @abstractmethod
@@ -123,16 +121,17 @@ class PostgreSql(Server):
         subprocess.run([*_AS_NOBODY, *words], check=True, capture_output=True, cwd=self.folder)
 
     def _serve(self) -> list[str | Path]:
-        settings = {"listen_addresses": "", "unix_socket_directories": self.folder, "fsync": "off"}
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+        }
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [self.program, "-D", self.folder / "data", *flags]
 
     def _where(self) -> list[str | Path]:
-        return ["-h", self.folder, "-U", "bench"]
-
-    def _answers(self) -> bool:
-        ask = ["pg_isready", "-q", "-d", "postgres", *self._where()]
-        return subprocess.run(ask, check=False).returncode == 0
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", "bench"]
 
     def _fill(self) -> list[str | Path]:
         return ["pgbench", "-i", "-q", *self._where(), "postgres"]
@@ -162,7 +161,7 @@ class MariaDb(Server):
     def _options(self) -> list[str | Path]:
         return [
             "--no-defaults", f"--datadir={self.folder}/data", f"--tmpdir={self.folder}", "--skip-grant-tables",
-            "--innodb-flush-method=nosync", "--skip-log-bin", "--skip-networking", f"--socket={self.folder}/socket",
+            "--innodb-flush-method=nosync", "--skip-log-bin", "--bind-address=127.0.0.1", f"--port={self.port}", f"--socket={self.folder}/socket",
         ]  # fmt: skip
 
     def _prepare(self) -> None:
@@ -173,11 +172,13 @@ class MariaDb(Server):
     def _serve(self) -> list[str | Path]:
         return [self.program, *self._options()]
 
-    def _answers(self) -> bool:
-        return (self.folder / "socket").exists()
-
     def _sysbench(self, what: str, *words: str) -> list[str | Path]:
-        where = ["--db-driver=mysql", f"--mysql-socket={self.folder}/socket", "--mysql-db=bench"]
+        where = [
+            "--db-driver=mysql",
+            "--mysql-host=127.0.0.1",
+            f"--mysql-port={self.port}",
+            "--mysql-db=bench",
+        ]
         return ["sysbench", what, "--table-size=10000", *where, *words]
 
     def _fill(self) -> list[str | Path]:

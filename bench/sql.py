@@ -1,6 +1,6 @@
 """What capturing costs a database server: `bench/sql.py`, a part of `make bench`.
 
-PostgreSQL with pgbench and MariaDB with sysbench, by a Unix socket: the shortest queries there are, and the client's
+PostgreSQL with pgbench and MariaDB with sysbench, by TCP on loopback: the shortest queries there are, and the client's
 usual mix. Under full load, rounds without and with each way of capturing follow each other in turn; at a constant rate what was asked is
 compared with what was shown.
 """

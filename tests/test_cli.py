@@ -40,6 +40,14 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
     assert line.endswith(f"{helper})")
 
 
+@pytest.mark.parametrize("command", ["postgres", "mysqld", "bash"])
+@pytest.mark.parametrize(("format", "holds"), [("har", "HTTP"), ("keylog", "secrets of TLS")])
+def test_formats_that_would_stay_empty(command: str, format: str, holds: str) -> None:
+    """A format of what a command never shows is refused, with one that has everything."""
+    line = only_line(pellucid(command, "-o", f"{format}:x"), 2)
+    assert line.endswith(f"{format} holds {holds}, of which this command shows none: say -o json:FILE")
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "expected"),
     [
@@ -332,6 +340,7 @@ def test_two_views() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["postgres", "--offset", "secure_read=0x1"], "--offset needs exactly one --postgres"),
         (["mysqld", "--offset", "vio_read=0x1"], "--offset needs exactly one --mysqld"),
         (["mysqld", "-m", "/bin/true", "--offset", "vio_read"], "is not of the form vio_read=0x1234"),
         (["mysqld", "-m", "/bin/true", "--offset", "a=1", "-f", "b=c"], "--funcname and --offset exclude"),

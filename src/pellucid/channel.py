@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pellucid.errors import PellucidError
-from pellucid.model import Clock, Drops, End, Interface, Interfaces, Offsets, Target, Users
+from pellucid.model import Clock, Drops, End, Interface, Interfaces, Logins, Offsets, Target, Users
 from pellucid.sink import SinkSpec
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Ring(Say, frozen=True):
 class Tell(Say, frozen=True):
     """Tracer: context for the stream."""
 
-    context: Clock | Target | Users | Drops | Offsets | Interface | Interfaces | End
+    context: Clock | Target | Users | Logins | Drops | Offsets | Interface | Interfaces | End
 
 
 class Logged(Say, frozen=True):

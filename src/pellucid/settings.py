@@ -290,6 +290,15 @@ class Sql(Capture):
         "-f", "--funcname", default=None, metavar="NAME=SYMBOL,...",
         help="How the one server that is named calls the functions that are probed, where it is not by their names.",
     )  # fmt: skip
+    offset: str | None = setting(
+        "--offset", default=None, metavar="NAME=ADDRESS,...",
+        help="Where in the one server that is named the functions are, if it does not tell: vio_read=0x1234,vio_write=...",
+    )  # fmt: skip
+
+    @property
+    def addresses(self) -> tuple[str, str] | None:
+        """What `--offset` says."""
+        return None if self.offset is None else ("--offset", self.offset)
 
 
 @dataclass(frozen=True)
@@ -323,20 +332,11 @@ class Mysqld(Sql):
         "-m", "--mysqld", default=(), multiple=True, metavar="FILE",
         help="Watch this server program. Repeatable. [default: all that run]",
     )  # fmt: skip
-    offset: str | None = setting(
-        "--offset", default=None, metavar="NAME=ADDRESS,...",
-        help="Where in the one --mysqld the functions are, if it does not tell: vio_read=0x1234,vio_write=...",
-    )  # fmt: skip
 
     @property
     def files(self) -> tuple[Path, ...]:
         """What `--mysqld` names."""
         return self.mysqld
-
-    @property
-    def addresses(self) -> tuple[str, str] | None:
-        """What `--offset` says."""
-        return None if self.offset is None else ("--offset", self.offset)
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,13 @@ def test_other_messages_are_not_judged():
 
 
 def test_the_table():
-    """Only shown queries with text count, each shape once, those that took longest first."""
+    """Only shown queries that run a text count, each shape once, those that took longest first."""
     audit = Audit(Wanted(users=["anna"]), fingerprint=True)
     failure = QueryError(code="1146", message="no such table")
     for each in (
         query("SELECT 1"), query("SELECT 2", rows=3), query("SELECT 3", failure=failure, rows=None),
         query("DELETE FROM t", duration_ms=100.0), query("SELECT 4", user="ben"), query(None), query("x", kind="prepare"),
+        query("shop", kind="init_db"), query("SELECT 5", kind="stmt_reset"),
     ):  # fmt: skip
         audit.wants(each)
     table = [(row.shape, row.count, row.rows, row.errors, row.total_ms) for row in audit.table("")]

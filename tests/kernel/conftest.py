@@ -14,6 +14,7 @@ import pytest
 
 from tests.kernel.inside import inside
 from tests.kernel.machine import own_machine
+from tests.kernel.pcaps import started
 from tests.kernel.private import private_tls, self_signed
 from tests.kernel.puppets import Puppet, build_library
 from tests.kernel.running import Capture, Programs, Tls
@@ -103,6 +104,20 @@ def puppet(programs: Programs, fake_ssl: Path) -> Iterator[Callable[[str], Puppe
 def watch(capture: Callable[..., Capture], fake_ssl: Path) -> Callable[..., Capture]:
     """`watch(*flags)` is `capture` on the fake library."""
     return lambda *flags, **options: capture(*flags, libssl=fake_ssl, **options)
+
+
+@pytest.fixture
+def pcap(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
+    """`pcap(file, *flags)` is `started`, and ended after the test."""
+    captures: list[Capture] = []
+
+    def start(file: Path, *flags: str, libssl: Path | None = None) -> Capture:
+        captures.append(started(tls, tmp_path, file, *flags, libssl=libssl))
+        return captures[-1]
+
+    yield start
+    for run in captures:
+        run.kill()
 
 
 @pytest.fixture

@@ -104,6 +104,25 @@ def _finish_root(folder: Path) -> None:
     (folder / "etc/passwd").write_text("nobody:x:65534:65534::/:/bin/sh\n")
 
 
+def debian_source(suite: str, source: str, build: str) -> Path:
+    """The folder in which `build` (of a POSIX shell) was run, beside the source of a package in `source`, as its authors
+    have published it.
+    """
+
+    def fill(folder: Path) -> None:
+        with _apt(suite, folder) as apt:
+            sources = folder / "sources.list"
+            sources.write_text(sources.read_text().replace("deb ", "deb-src ", 1))
+            _run([*apt, "update", "--error-on=any"], folder)
+            _run([*apt, "source", "--download-only", source], folder)
+        (folder / "source").mkdir()
+        (archive,) = folder.glob("*.orig.tar.*")
+        _run(["tar", "-x", "--strip-components=1", "-f", archive, "-C", folder / "source"], folder)
+        _run(["sh", "-ec", build], folder)
+
+    return _kept(f"{suite}-source-{source}", fill)
+
+
 @contextmanager
 def _apt(suite: str, folder: Path) -> Iterator[list[str | Path]]:
     """A private apt of this release, which leaves the system's alone; then packages in the folder are taken apart."""

@@ -18,6 +18,7 @@ from tests.kernel.databases import (
     Place,
     PostgreSql,
     queries,
+    run_around,
     run_client,
     workplace,
 )
@@ -216,6 +217,19 @@ def test_what_mariadb_is_seldom_asked(
     check_rare(run, run_client(programs, "rare_client", server.port, PYMYSQL, words=("mysql",)))
 
 
+def test_a_cursor_of_mariadb(mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]) -> None:
+    """What is fetched of a cursor is counted with each fetch, by the text that was prepared."""
+    programs, server, program = mariadb
+    since = server.size
+    run = audit("mysqld", program)
+    [told] = run_client(programs, "cursor_client", server.port)
+    server.logged(since)
+    shown = [(each["kind"], each["query"], each["rows"]) for each in queries(run.stop(), "server")]
+    fetches = [("stmt_fetch", told["text"], rows) for rows in (10, 10, 5)]
+    assert told["fetched"] == [*range(1, 26)]
+    assert shown[2:6] == [("execute", told["text"], None), *fetches]
+
+
 def test_what_postgresql_is_seldom_asked(
     postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
 ) -> None:
@@ -223,3 +237,35 @@ def test_what_postgresql_is_seldom_asked(
     programs, server, program = postgres
     run = audit("postgres", program, "--max-body", "32000000")
     check_rare(run, run_client(programs, "rare_client", server.port, *PSYCOPG, words=("postgres",)))
+
+
+def older(run: Callable[[], Capture], programs: Programs, port: int, driver: str, *packages: str) -> Capture:
+    """A capture that begins in the middle of a session, and sees its end."""
+    runs: list[Capture] = []
+    run_around(programs, port, driver, *packages, begin=lambda: runs.append(run()))
+    return runs[0]
+
+
+def test_who_is_in_an_older_session_of_postgresql(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """It is what the server's process says. What the server waited for when the capture began is not seen."""
+    programs, server, program = postgres
+    since = server.size
+    run = older(lambda: audit("postgres", program), programs, server.port, "postgres", *PSYCOPG)
+    server.asked(since)
+    shown = [(each["user"], each["database"], each["query"]) for each in queries(run.stop(), "server")]
+    assert shown[:2] == [(USER, "postgres", "SELECT 'plain'"), (USER, "postgres", "COMMIT")]
+
+
+def test_who_is_in_an_older_session_of_mariadb(
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
+) -> None:
+    """It is null, and so is the text of a statement that was prepared before; what is asked from then on is known."""
+    programs, server, program = mariadb
+    since = server.size
+    run = older(lambda: audit("mysqld", program), programs, server.port, "mysql", CONNECTOR)
+    server.logged(since)
+    shown = [each for each in queries(run.stop(), "server") if each["kind"] in {"execute", "query"}]
+    assert {(each["user"], each["database"]) for each in shown} == {(None, None)}
+    assert [each["query"] for each in shown] == [None, "SELECT 'plain'"]

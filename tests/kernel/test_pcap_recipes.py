@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.networks import alone
+from tests.kernel.pcaps import end, started
 from tests.kernel.private import private_tls
 from tests.kernel.running import Programs
 from tests.kernel.servers import Nginx
-from tests.kernel.test_pcapng_packets import end, started
 from tests.shell import RECORDINGS, pellucid
 
 pytestmark = pytest.mark.kernel

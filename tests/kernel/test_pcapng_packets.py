@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pellucid.pcapng import whole_blocks
-from tests.kernel import debian_node, packages
+from tests.kernel import debian_node
 from tests.kernel.networks import alone, joined
+from tests.kernel.pcaps import end, often
 from tests.kernel.processes import decoder_of
 from tests.kernel.running import PATIENCE, Capture, wait_for, wait_for_port
 from tests.kernel.servers import Nginx
@@ -23,14 +23,12 @@ from tests.wireshark import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.kernel.networks import Network
     from tests.kernel.running import Programs, Tls
 
 pytestmark = pytest.mark.kernel
-
-often = pytest.mark.parametrize("runs", [5, pytest.param(50, marks=pytest.mark.long)])
-"""How often each program runs."""
 
 PYTHON = """
 import ssl, sys, urllib.request
@@ -48,8 +46,6 @@ stream.on("response", (headers) => console.log(headers[":status"]));
 stream.on("end", () => session.close());
 stream.resume();
 """
-AIOQUIC = ("aioquic", "pylsqpack", "cryptography", "cffi", "service-identity", "pyopenssl", "attrs", "pycparser",
-           "typing_extensions", "certifi")  # fmt: skip
 
 
 def clients(tls: Tls) -> dict[str, tuple[list[str], dict[str, str] | None]]:
@@ -86,34 +82,6 @@ def decrypted(file: Path) -> tuple[list[str], int]:
     rows = fields(file, *names, only=" || ".join(names))
     paths = sorted(path for row in rows for cell in row[:2] if cell for path in cell.split(","))
     return paths, sum(cell.split(",").count("200") for row in rows for cell in row[2:])
-
-
-def started(tls: Tls, folder: Path, file: Path, *flags: str, libssl: Path | None = None) -> Capture:
-    """A capture of packets and of the private library's secrets, where this thread is."""
-    words = [sys.executable, "-m", "pellucid", "tls", "-m", "pcap", "-w", str(file)]
-    words += ["--libssl", str(libssl or tls.libssl), *flags, "-o", f"json:{file}.ndjson"]
-    return Capture(words, folder / f"{file.name}.run").wait_until_ready()
-
-
-@pytest.fixture
-def pcap(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`pcap(file, *flags)` is `started`, and ended after the test."""
-    captures: list[Capture] = []
-
-    def start(file: Path, *flags: str, libssl: Path | None = None) -> Capture:
-        captures.append(started(tls, tmp_path, file, *flags, libssl=libssl))
-        return captures[-1]
-
-    yield start
-    for run in captures:
-        run.kill()
-
-
-def end(run: Capture) -> str:
-    """End it as a user does; its log."""
-    run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(PATIENCE) == 0, run.log.read_text()
-    return run.log.read_text()
 
 
 @pytest.fixture(params=["loopback", "veth"])
@@ -180,33 +148,6 @@ def test_servers_by_python_and_node(
     asked = [f"/{port}/{number}" for port in (python_port, node_port) for number in range(runs)]
     assert paths == sorted(asked), log
     assert answers == len(asked)
-
-
-@often
-def test_http3(runs: int, tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
-    """What curl's HTTP/3 (BoringSSL) asks, another maker's server answers, and tshark decrypts, each time."""
-    client, server = packages.wheels("curl-cffi", "certifi"), packages.wheels(*AIOQUIC)
-    (library,) = (client / "curl_cffi").glob("_wrapper*.so")
-    with alone() as network, network.entered():
-        words = (sys.executable, SOURCES / "http3_server.py", "127.0.0.1", "4433", tls.cert, tls.key)
-        programs.start(*words, env={**os.environ, "PYTHONPATH": str(server)})
-        wait_for(lambda: ":1151 " in _udp_sockets(), "the server to listen")
-        run = pcap(tmp_path / "a.pcapng", "-i", "lo", libssl=library)
-        for number in range(runs):
-            words = (sys.executable, SOURCES / "http3_client.py", f"https://127.0.0.1:4433/tea/{number}")
-            answer = programs.run(*words, env={**os.environ, "PYTHONPATH": str(client)}).stdout
-            assert answer == b"200 /tea/%d\n" % number
-        log = end(run)
-    found = fields(
-        tmp_path / "a.pcapng", "http3.frame_type", "http3.frame_payload", only="http3.frame_payload"
-    )
-    payloads = {payload for _, cell in found for payload in cell.split(",")}
-    assert {f"/tea/{number}".encode().hex() for number in range(runs)} <= payloads, log
-
-
-def _udp_sockets() -> str:
-    """Those of this thread's network, as the kernel lists them; ports are in hex."""
-    return Path("/proc/thread-self/net/udp").read_text()
 
 
 def test_live(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:

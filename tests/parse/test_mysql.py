@@ -14,9 +14,9 @@ from msgspec import UNSET
 from pellucid.model import Chunk, Lost, Query, QueryError, RawData, Totals
 from pellucid.parse import Limits, Parse
 from pellucid.parse.http1.parser import Http1
+from pellucid.parse.mysql.database import database_after_text
 from pellucid.parse.mysql.packets import Can
 from pellucid.parse.mysql.parser import MySql
-from pellucid.parse.mysql.session import database_after
 from pellucid.parse.postgres.parser import Postgres
 from pellucid.parse.protocol import Verdict
 
@@ -281,7 +281,7 @@ def test_the_database_in_use():
 )
 def test_texts_that_may_change_the_database(text, after):
     """`USE` counts where a statement begins, in code that the server executes, whatever a backslash means there."""
-    assert after == database_after(text.encode(), "shop", failed=False)
+    assert after == database_after_text(text.encode(), "shop", failed=False)
 
 
 def test_change_of_user():

@@ -15,8 +15,8 @@ from dialogue import READ, START, WRITE, connection, run
 
 from pellucid.model import Chunk
 from pellucid.parse import Limits, Parse
+from pellucid.parse.mysql.database import database_after_text
 from pellucid.parse.mysql.parser import MySql
-from pellucid.parse.mysql.session import database_after
 from pellucid.parse.postgres.parser import Postgres
 from pellucid.parse.postgres.values import binary_value
 from pellucid.parse.sql.command import begins_statement, may_begin_statement
@@ -134,7 +134,7 @@ def query_mysql(text: bytes) -> None:
 USES = [
     begins_statement,
     may_begin_statement,
-    partial(database_after, before="a", failed=False),
+    partial(database_after_text, before="a", failed=False),
     query_postgres,
     query_mysql,
 ]

@@ -13,7 +13,19 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.sink.messages import TS, WHO, answer, connection, http, lost, messages, raw, shown_bytes, summary
+from tests.sink.messages import (
+    TS,
+    WHO,
+    answer,
+    command,
+    connection,
+    http,
+    lost,
+    messages,
+    raw,
+    shown_bytes,
+    summary,
+)
 
 from pellucid.model import Grpc, Http, OnConnection, RawData, Request, WebSocket
 from pellucid.sink import Output, SinkOptions
@@ -120,6 +132,16 @@ def test_addresses() -> None:
     """IPv6 has no brackets, and what is not known is empty."""
     (one,) = events(raw("x", src="[::1]:443", dst=None))
     assert (one.src_ip, one.src_port, one.dst_ip, one.dst_port) == ("::1", 443, "", 0)
+
+
+def test_commands_of_shells() -> None:
+    """A command of a shell is an event of its process, between no addresses, with the whole message."""
+    (entry,) = map(LogEntry.FromString, entries(command()))
+    told = entry.event_payload
+    assert (entry.log_type, told.timestamp, told.pid, told.pname) == (2, SECONDS, 42, "bash")
+    assert (told.src_ip, told.src_port, told.dst_ip, told.dst_port, told.type) == ("", 0, "", 0, 0)
+    assert (told.uuid, told.length) == ("42_42_bash_0", len(told.payload))
+    assert json.loads(told.payload)["line"] == command().line
 
 
 def test_other_messages() -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pellucid.attach.sites import Call
     from pellucid.attach.symbols import Elf, Symbol
+    from pellucid.model import Logins
 
     Finder = Callable[[Elf], dict[str, Symbol]]
     """Finds functions by code in a file that does not name them; by name. Raises `PellucidError` with the
@@ -55,6 +56,8 @@ class Library:
     connection that is older than they are."""
     handshakes: bool = True
     """Whether its connection objects tell of a TLS handshake, by which addresses can be found (bpf/hello.h)."""
+    logins: Callable[[], Logins] | None = None
+    """Tells who is in sessions that are older than the probes, where that can be known."""
     advice: str = ""
     """What to try with a file that names none of its functions."""
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _TRACEPOINTS = (("process_exit", "sched_process_exit"), ("process_exec", "sched_process_exec"))
 _UPROBES = (
-    "readline_called", "line_came_back", "line_expanded_returned", "command_read",
+    "readline_called", "line_came_back", "line_expanded_returned", "command_read", "parameter_set",
     "readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken",
     "words_returned", "command_returned", "builtin_entered", "function_entered", "it_returned", "code_entered",
 )  # fmt: skip

@@ -22,6 +22,9 @@ STEPS = 8
 
 _LEAST_MS = 1e-3
 
+_RUNS = frozenset({"query", "execute", "copy"})
+"""Kinds of commands that run their text; others prepare, reset or close a statement, and `init_db` names a database."""
+
 Key = tuple[str, str | None]
 
 
@@ -53,14 +56,14 @@ class Group:
 
 
 class Shapes:
-    """All groups. `prepare` is left out: what is prepared is counted when it is executed."""
+    """All groups. What is prepared is counted when it is executed."""
 
     def __init__(self) -> None:
         self._groups: dict[Key, Group] = {}
 
     def add(self, query: Query) -> None:
-        """Count a query that has text."""
-        if query.query is None or query.kind == "prepare":
+        """Count a query that runs a text."""
+        if query.query is None or query.kind not in _RUNS:
             return
         key: Key = (query.server, shape_of(query.query, query.server))
         if key not in self._groups and len(self._groups) >= MOST_SHAPES:

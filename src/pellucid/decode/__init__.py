@@ -20,6 +20,7 @@ from pellucid.model import (
     Interface,
     Interfaces,
     Kind,
+    Logins,
     Offsets,
     Record,
     Target,
@@ -37,9 +38,9 @@ _RECORD = Kind.RECORD
 """A plain global: looking a member up in its enum costs as much as unpacking a record's tag."""
 
 _tag = struct.Struct("<I").unpack_from
-_context: msgspec.json.Decoder[Clock | Target | Users | Drops | Offsets | Interface | Interfaces | End] = (
-    msgspec.json.Decoder(Clock | Target | Users | Drops | Offsets | Interface | Interfaces | End)
-)
+_context: msgspec.json.Decoder[
+    Clock | Target | Users | Logins | Drops | Offsets | Interface | Interfaces | End
+] = msgspec.json.Decoder(Clock | Target | Users | Logins | Drops | Offsets | Interface | Interfaces | End)
 
 
 class Decode:

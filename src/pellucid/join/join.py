@@ -41,6 +41,8 @@ from pellucid.model import (
     Left,
     Line,
     Logged,
+    Login,
+    Logins,
     Missed,
     Offsets,
     Open,
@@ -69,6 +71,9 @@ NO_REASON = "ring_full"
 NOBODY = Program()
 """A process that the kernel had no room to introduce."""
 
+_HUNDREDTH = 10_000_000
+"""Nanoseconds: proc(5) tells when a process began in units of USER_HZ, which is 100 everywhere."""
+
 _DIRECTIONS = (Direction.READ, Direction.WRITE)
 
 
@@ -89,6 +94,7 @@ class Join:
         self._streams: dict[int, _Stream] = {}
         self._targets: dict[int, Target] = {}
         self._programs: dict[int, Program] = {}
+        self._logins: dict[tuple[int, int], Login] = {}
         self._shells = Shells()
         self._objects = Objects()
         self._older: Counter[str] = Counter()
@@ -116,6 +122,7 @@ class Join:
             Ran: lambda record: self._commands(self._runs.ran(record)),
             Words: self._words,
             Finished: lambda record: self._commands(self._runs.finished(record)),
+            Logins: self._set_logins,
             Users: lambda users: self._commands(self._shells.users(users)),
             Clock: self._clock,
             Target: self._target,
@@ -189,6 +196,9 @@ class Join:
         connection.program = program = self._programs.get(record.pid, NOBODY)
         if target and target.since and program.start:
             connection.mid = program.start < target.since + self._boot_to_wall
+        if connection.mid and program.start:
+            began = (program.start - self._boot_to_wall) // _HUNDREDTH
+            connection.login = self._logins.get((record.pid, began))
         return connection
 
     def _missed(self, record: Missed) -> Iterator[Flow]:
@@ -263,6 +273,10 @@ class Join:
             self._targets[target.id] = target
         else:
             self._targets.pop(target.id, None)
+        return iter(())
+
+    def _set_logins(self, logins: Logins) -> Iterator[Flow]:
+        self._logins = {(login.pid, login.start): login for login in logins.known}
         return iter(())
 
     def _set_drops(self, drops: Drops) -> Iterator[Flow]:

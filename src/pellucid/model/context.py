@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 
@@ -36,6 +38,22 @@ class Users(Context, frozen=True):
 
     names: dict[int, str]
     """By number."""
+
+
+class Login(NamedTuple):
+    """Who is in a session that is older than the capture, as its process says."""
+
+    pid: int
+    start: int
+    """When the process began, in hundredths of a second since boot."""
+    user: str
+    database: str
+
+
+class Logins(Context, frozen=True):
+    """Sessions of servers that have a process for each."""
+
+    known: list[Login]
 
 
 class Drops(Context, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from pellucid.model.context import Login
     from pellucid.model.records import Direction, Line, Ran, Secret
 
 
@@ -34,7 +35,7 @@ class Connection:
     """One TLS connection as one program sees it; shared by everything that happens on it."""
 
     __slots__ = (
-        "comm", "id", "library", "local", "mid", "path", "pid", "program", "remote", "role", "session", "tid",
+        "comm", "id", "library", "local", "login", "mid", "path", "pid", "program", "remote", "role", "session", "tid",
         "uid",
     )  # fmt: skip
 
@@ -54,6 +55,8 @@ class Connection:
         self.local: str | None = None
         """`address:port`, IPv6 in brackets; None while it is not known, never a guess."""
         self.remote: str | None = None
+        self.login: Login | None = None
+        """Who is in it, where it is older than the probe and the server's process says so."""
         self.role: str | None = None
         """What the program is, `client` or `server`: as its library says, else as the parser finds out."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from pellucid.model import Http, OnConnection, RawData
+from pellucid.model import Http, OnConnection, RawData, Shell
 from pellucid.sink.base import Sink
 from pellucid.sink.json import encode_into
 from pellucid.sink.logentry import Event, EventType, delimited, event, run_log
@@ -42,6 +42,8 @@ def entries(message: Message) -> Iterator[bytes]:
         yield event(_event(message, EventType.RAW, _octets(message.data), back=not sent))
     elif isinstance(message, OnConnection):
         yield event(_event(message, EventType.RAW, _json(message)))
+    elif isinstance(message, Shell):
+        yield event(_of_process(message, EventType.RAW, _json(message)))
     else:
         yield run_log(_json(message).decode())
 
@@ -68,6 +70,23 @@ def _event(message: OnConnection, kind: EventType, payload: bytes, *, back: bool
         src_port=src_port,
         dst_ip=dst_ip,
         dst_port=dst_port,
+        pid=message.pid,
+        pname=message.comm,
+        type=kind,
+        length=len(payload),
+        payload=payload,
+    )
+
+
+def _of_process(message: Shell, kind: EventType, payload: bytes) -> Event:
+    """An event of a process that has no connection."""
+    return Event(
+        timestamp=int(datetime.fromisoformat(message.ts).timestamp()),
+        uuid=f"{message.pid}_{message.pid}_{message.comm}_0",
+        src_ip="",
+        src_port=0,
+        dst_ip="",
+        dst_port=0,
         pid=message.pid,
         pname=message.comm,
         type=kind,

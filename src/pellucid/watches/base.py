@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pellucid.attach.overwrites import Overwrites
     from pellucid.attach.targets import FoundTarget
     from pellucid.libbpf import BpfMap
-    from pellucid.model import Drops, Interface, Interfaces, Target, Users
+    from pellucid.model import Drops, Interface, Interfaces, Logins, Target, Users
     from pellucid.peer import Peer
     from pellucid.settings import Capture
 
@@ -107,7 +107,7 @@ class Watch(ABC, Generic[L]):
     def attacher(self, loaded: L, images: Images) -> Attaches[Any]:
         """What attaches to targets."""
 
-    def said(self) -> Iterable[Users | Interface]:
+    def said(self) -> Iterable[Users | Logins | Interface]:
         """What the decoder has to know beside its targets."""
         return ()
 

@@ -13,8 +13,11 @@ from pellucid.probes.plaintext import OBJECT
 from pellucid.watches.base import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pellucid.attach.filters import Filter
     from pellucid.attach.images import Images
+    from pellucid.model import Logins
 
 
 class Plaintext(Watch[Tracing]):
@@ -33,6 +36,10 @@ class Plaintext(Watch[Tracing]):
         if self._library.handshakes:
             self._attach_hello(loaded)
         return Attacher(loaded, self._library, entry_only=self._settings.sites == "entry")
+
+    def said(self) -> Iterable[Logins]:
+        """Who has logged in where this cannot be seen any more."""
+        return [self._library.logins()] if self._library.logins else []
 
     def _attach_hello(self, tracing: Tracing) -> None:
         """See handshakes of nobody else than necessary: of the cgroup that the filters name or imply."""

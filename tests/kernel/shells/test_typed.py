@@ -55,8 +55,7 @@ def test_given_up_by_ctrl_c(
     person.type(CTRL_D)
     assert person.expect_prompt() == 0
 
-    given_up = 'echo "open\nmore' if executable.name == "bash" else 'echo "open'  # zsh tells no more of it
-    expected = [(given_up, 130, "interrupted"), ("sleep 60", 130, "done"), ("cat", 0, "done")]
+    expected = [('echo "open\nmore', 130, "interrupted"), ("sleep 60", 130, "done"), ("cat", 0, "done")]
     assert told(run.stop(), "line", "exit_code", "ended") == expected
 
 

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from pellucid.model import Direction
 from pellucid.parse.mysql.answer import Answer, Style
 from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login, judge_password
+from pellucid.parse.mysql.commands import PLAIN, STREAMS
 from pellucid.parse.mysql.compressed import COMPRESSION_COST, Inflate
+from pellucid.parse.mysql.database import database_after
 from pellucid.parse.mysql.packets import (
     EOF,
     ERR,
@@ -25,14 +27,13 @@ from pellucid.parse.mysql.packets import (
     OK,
     Assembly,
     Can,
-    name_text,
     read_error,
     read_header,
     read_login,
     read_ok,
     read_user,
 )
-from pellucid.parse.mysql.session import Session, database_after
+from pellucid.parse.mysql.session import Session
 from pellucid.parse.mysql.values import AHEAD_COST
 from pellucid.parse.protocol import ProtocolError, Verdict
 from pellucid.parse.sql.command import MAX_PENDING, STATEMENT_COST, Command, SqlText
@@ -60,38 +61,6 @@ _NEXT_AUTH = 0x02
 
 
 _COMPRESSED = Can.COMPRESS | Can.ZSTD_COMPRESSION
-
-_MAY_CHANGE_DATABASE = {"query", "execute", "init_db", "drop_db", "reset_connection"}
-
-_STREAMS = {0x12: "binlog_dump", 0x13: "table_dump", 0x1E: "binlog_dump_gtid", 0x20: "clone"}
-"""Commands that are followed by a stream of something else."""
-
-
-class Plain(NamedTuple):
-    """A command whose bytes are text, or not shown."""
-
-    kind: str
-    style: Style
-    text: bool = False
-
-
-_PLAIN = {
-    0x02: Plain("init_db", Style.OK, text=True),
-    0x04: Plain("field_list", Style.FIELDS, text=True),
-    0x05: Plain("create_db", Style.OK, text=True),
-    0x06: Plain("drop_db", Style.OK, text=True),
-    0x07: Plain("refresh", Style.OK),
-    0x08: Plain("shutdown", Style.OK),
-    0x09: Plain("statistics", Style.ONE),
-    0x0A: Plain("process_info", Style.RESULT),
-    0x0C: Plain("process_kill", Style.OK),
-    0x0D: Plain("debug", Style.OK),
-    0x0E: Plain("ping", Style.OK),
-    0x15: Plain("register_replica", Style.OK),  # it holds a password
-    0x1B: Plain("set_option", Style.OK),
-    0x1F: Plain("reset_connection", Style.OK),
-}
-"""By number (`enum_server_command`)."""
 
 
 class Phase(enum.Enum):
@@ -225,7 +194,7 @@ class MySql(SqlProtocol):
         if packet.type or not packet.payload:
             raise BrokenError("a command out of order")
         code = packet.payload[0]
-        plain, special = _PLAIN.get(code), self._SPECIAL.get(code)
+        plain, special = PLAIN.get(code), self._SPECIAL.get(code)
         if special:
             special(self, packet)
         elif plain:
@@ -284,7 +253,7 @@ class MySql(SqlProtocol):
 
     def _stream(self, packet: Frame) -> None:
         """Show a command that turns the connection into a stream of something else."""
-        self._show(self._made(_STREAMS[packet.payload[0]], packet))
+        self._show(self._made(STREAMS[packet.payload[0]], packet))
         self._streams = True
 
     def _made(self, kind: str, packet: Frame, text: SqlText | None = None) -> Command:
@@ -351,24 +320,10 @@ class MySql(SqlProtocol):
         answer.command.ended = packet.ended
         if answer.number is not None:
             self._session.prepared(answer.number, answer.statement)
-        self._database = self._database_after(answer)
+        self._database = database_after(answer, self._database)
         if answer.command.kind == "reset_connection":
             self._session.forget()
         self._show(answer.command)
-
-    def _database_after(self, answer: Answer) -> str | None:
-        """Tell the database by what the server says has changed, else by the command."""
-        command = answer.command
-        if answer.schema is not None:
-            return answer.schema or None
-        if command.kind not in _MAY_CHANGE_DATABASE:
-            return self._database
-        text = command.statement.text if command.statement else command.text
-        if command.kind == "init_db" and text:
-            return self._database if command.failure else name_text(text.kept)
-        if command.kind in {"query", "execute"} and text:
-            return database_after(text.kept, self._database, failed=command.failure is not None)
-        return self._database if command.kind in {"query", "execute"} else None
 
     def _unasked(self, packet: Frame) -> None:
         """Take an error that answers nothing: the server ends the connection."""

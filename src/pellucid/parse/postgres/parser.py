@@ -49,6 +49,7 @@ class Postgres(SqlProtocol):
     """The parser."""
 
     server = "postgres"
+    idle = _IDLE
 
     @classmethod
     def claims(cls, head: bytes, connection: Connection) -> Verdict:  # noqa: ARG003  # the bytes tell enough
@@ -69,9 +70,6 @@ class Postgres(SqlProtocol):
         self._copying = False
         """An Execute has begun to copy in: until the data ends, the server ignores Sync."""
         self._session = Session(limits)
-        self._last_heard: bytes | None = None
-        """While it seeks, the server's last bytes; None before anything was lost: then the first command is
-        believed to come when all others are answered."""
 
     @staticmethod
     def _begins_with(head: bytes) -> Beginning:
@@ -294,16 +292,6 @@ class Postgres(SqlProtocol):
 
     def _remembered(self) -> int:
         return self._session.size
-
-    def _may_begin(self) -> bool:
-        return self._last_heard is None or _IDLE.search(self._last_heard) is not None
-
-    def _overheard(self, data: bytes) -> None:
-        if self._last_heard is not None:
-            self._last_heard = (self._last_heard + data)[-6:]
-
-    def _missed(self) -> None:
-        self._last_heard = b""
 
     _SENT: ClassVar[dict[str, Callable[[Postgres, Frame], None]]] = {
         "Q": _query,

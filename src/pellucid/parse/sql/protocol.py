@@ -21,6 +21,7 @@ from pellucid.parse.sql.command import COMMAND_COST, Command
 from pellucid.parse.sql.frames import BrokenError, Framer
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Iterator, Sequence
 
     from pellucid.model import Connection, Gap, Message
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 HEADROOM = 64 * 1024
 """Bytes kept of a client's message beyond `max_body`: names, types and NULL bitmaps before text and values."""
+
+IDLE_SIZE = 8
+"""Bytes at the end of what the server sends in which `SqlProtocol.idle` is looked for."""
 
 KEEP_ANSWER = 16 * 1024
 """Bytes kept of a server's message: an error's text, a session's changes. Rows are counted, not read."""
@@ -58,6 +62,8 @@ class SqlProtocol(Protocol):
 
     server: ClassVar[str]
     """As `model.Query.server`."""
+    idle: ClassVar[re.Pattern[bytes] | None] = None
+    """How the server's bytes end when it has answered everything; None where they do not tell."""
 
     def __init__(
         self, connection: Connection, limits: Limits, budget: Budget, direction: Direction, head: bytes
@@ -72,12 +78,16 @@ class SqlProtocol(Protocol):
         self._keep = limits.max_body + HEADROOM
         self._client = Framer(client, self._client_header)
         self._server = Framer(_other(client), self._server_header)
-        self._user: str | None = None
-        self._database: str | None = None
+        login = connection.login
+        self._user = login.user if login else None
+        self._database = login.database if login else None
         self._secret = False
         """A password may come: bytes of the client that are in no message are not shown, but counted."""
         self._hidden = 0
         self._seeking = not beginning.known
+        self._heard: bytes | None = None
+        """While it seeks, the server's last bytes; None before anything was lost: then the first command is
+        believed to come when all others are answered."""
         self._tried: list[Chunk] = []
         """Chunks of the client that may begin a command, while it seeks."""
         self._out: list[Message] = []
@@ -139,7 +149,7 @@ class SqlProtocol(Protocol):
         """Go on where the hole lies within one message, else seek a new beginning."""
         if self._seeking:
             self._out += self._raw(self._give_up_trying())
-            self._missed()
+            self._heard = b""
             return self._take()
         framer = self._client if gap.direction is self._client.direction else self._server
         self._each(framer.skip(gap), gap.direction, None)
@@ -170,7 +180,7 @@ class SqlProtocol(Protocol):
         """Seek a new beginning: `chunk`, in this direction, is being cut."""
         self._end(reason, chunk)
         self._seeking = True
-        self._missed()
+        self._heard = b""
         if chunk and direction is not self._client.direction:
             self._overheard(chunk.data)
 
@@ -249,13 +259,12 @@ class SqlProtocol(Protocol):
 
     def _may_begin(self) -> bool:
         """Say whether nothing that the server has still to answer can be taken for the answer to a new command."""
-        return True
+        return self.idle is None or self._heard is None or self.idle.search(self._heard) is not None
 
     def _overheard(self, data: bytes) -> None:
         """Take note of what the server sends meanwhile."""
-
-    def _missed(self) -> None:
-        """Take note that something was not seen, or not understood."""
+        if self._heard is not None:
+            self._heard = (self._heard + data)[-IDLE_SIZE:]
 
     # --- messages and memory -------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ fork in which the `Port` often has the same address as in others; with that proc
 from __future__ import annotations
 
 from pellucid.attach.library import Library
+from pellucid.attach.logins import logins
 from pellucid.attach.sites import Call, Function
 from pellucid.model import Direction
 
@@ -20,5 +21,6 @@ PROBE = Library(
     ),
     own_process=True,
     handshakes=False,
-    advice="; if it calls them otherwise, say how with --funcname",
+    logins=logins,
+    advice="; if it calls them otherwise, say how with --funcname, or where they are with --offset",
 )

@@ -91,7 +91,12 @@ BASH = ShellProbe(
 ZSH = ShellProbe(
     name="zsh",
     telling=("zleentry", "execbuiltin"),
-    probes=(("line_returned", "zleentry"), ("zle_entered", "zleentry"), ("command_read", "hend")),
+    probes=(
+        ("line_returned", "zleentry"),
+        ("zle_entered", "zleentry"),
+        ("command_read", "hend"),
+        ("parameter_set", "setsparam"),
+    ),
     variables={
         "status": "lastval",
         "directory": "pwd",

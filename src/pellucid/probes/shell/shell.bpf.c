@@ -152,6 +152,27 @@ int line_given_up(struct pt_regs *ctx)
 	return 0;
 }
 
+/* zsh: setsparam("ZLE_LINE_ABORTED", line), when Ctrl-C has ended it (zleread() in its Src/Zle/zle_main.c). */
+SEC("uprobe")
+int parameter_set(struct pt_regs *ctx)
+{
+	const char aborted[17] = "ZLE_LINE_ABORTED";
+	struct variables *shell = this_shell(ctx);
+	char name[sizeof(aborted)] = {};
+	u32 pid = this_process();
+	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
+
+	if (!shell || !wanted() || !reader || !reader->sp)
+		return 0;
+	bpf_probe_read_user(name, sizeof(name), (void *)PT_REGS_PARM1(ctx));
+	for (int i = 0; i < sizeof(name); i++)
+		if (name[i] != aborted[i])
+			return 0;
+	reader->sp = 0;
+	say(shell, GIVEN_UP, PT_REGS_PARM2(ctx));
+	return 0;
+}
+
 /*
  * bash: pre_process_line(line, ...), which history expansion begins with. It tells the line of a shell that
  * has waited for it since before the probes were there.
