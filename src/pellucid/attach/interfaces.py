@@ -58,8 +58,14 @@ class NetworkInterface(NamedTuple):
         return RAW_IP if self.kind in _WITHOUT_LINK_LAYER else None
 
 
-class NetworkInterfaces:
-    """The interfaces, and a descriptor that is readable when there may be others."""
+def all_interfaces() -> list[NetworkInterface]:
+    """All that there are now."""
+    found = dump(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
+    return [interface_of(payload) for kind, payload in found if kind == _NEWLINK]
+
+
+class InterfaceNews:
+    """A descriptor that is readable when interfaces have come, gone or changed."""
 
     def __init__(self) -> None:
         self._news = socket.socket(
@@ -82,11 +88,6 @@ class NetworkInterfaces:
             except OSError:  # ENOBUFS: more has changed than there was room for
                 pass
             heard = True
-
-    def all(self) -> list[NetworkInterface]:
-        """All that there are now."""
-        found = dump(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
-        return [interface_of(payload) for kind, payload in found if kind == _NEWLINK]
 
     def close(self) -> None:
         """Listen no longer."""
@@ -138,9 +139,9 @@ def wanted(found: Collection[NetworkInterface], names: Collection[str]) -> list[
     return [each for each in found if each.up and each.link_type is not None]
 
 
-def check_names(found: Collection[NetworkInterface], names: Collection[str]) -> None:
+def check_names(names: Collection[str]) -> None:
     """PellucidError where one of these names is nobody's, or that of an interface that cannot be captured."""
-    known = {each.name: each for each in found}
+    known = {each.name: each for each in all_interfaces()}
     for name in names:
         if name not in known:
             raise PellucidError(f"there is no network interface {name}: see `ip link`")

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, root
-from pellucid.attach.interfaces import NetworkInterfaces, check_names, wanted
+from pellucid.attach.interfaces import InterfaceNews, all_interfaces, wanted
 from pellucid.attach.key_tracing import HOOK, KeyTracing
 from pellucid.attach.packet_hooks import PacketHooks
 from pellucid.attach.values import MapValue
@@ -60,7 +60,7 @@ class PacketTracing(KeyTracing):
             constants["filter_cgroup_id"] = os.fstat(who.cgroup_fd).st_ino
         super().__init__(OBJECT, ring_size, who, constants)
         self._names = names
-        self._interfaces = NetworkInterfaces()
+        self._news = InterfaceNews()
         self._watched: dict[int, tuple[Interface, list[Link]]] = {}
         """By the kernel's number for an interface."""
         self._told: list[Interface] = []
@@ -69,7 +69,6 @@ class PacketTracing(KeyTracing):
         self._hooks = PacketHooks(self._object, filters)
         self._interface = MapValue(self._types, "interface")
         self._counts = MapValue(self._types, "interface_counts")
-        check_names(self._interfaces.all(), names)
 
     def attach_owners(self) -> None:
         """Learn whose sockets are, of those that are there as well. Where the kernel lacks something, fewer are known."""
@@ -90,14 +89,14 @@ class PacketTracing(KeyTracing):
 
     def fileno(self) -> int:
         """Readable when interfaces have come, gone or changed: `meet` them."""
-        return self._interfaces.fileno()
+        return self._news.fileno()
 
     def meet(self, tell: Callable[[Interface], bool]) -> None:
         """Watch interfaces that are wanted and not watched yet, each once it was told; leave those that are gone.
 
         One that could not be told waits for the next call.
         """
-        found = self._interfaces.all()
+        found = all_interfaces()
         there = {each.number for each in found}
         for number in self._watched.keys() - there:
             _, links = self._watched.pop(number)
@@ -109,7 +108,7 @@ class PacketTracing(KeyTracing):
 
     def meet_news(self, tell: Callable[[Interface], bool]) -> None:
         """The same, if anything has changed."""
-        if self._interfaces.heard() or self._untold:
+        if self._news.heard() or self._untold:
             self.meet(tell)
 
     def _watch(self, each: NetworkInterface, tell: Callable[[Interface], bool]) -> None:
@@ -166,4 +165,4 @@ class PacketTracing(KeyTracing):
         """Leave everything as it was found."""
         super().close()
         self._hooks.close()
-        self._interfaces.close()
+        self._news.close()
