@@ -122,7 +122,8 @@ static __always_inline bool put(struct __sk_buff *skb, const struct sighting *se
 		size = most - 3;
 	padded = (size + 3) & ~3;
 	barrier_var(padded);
-	if (padded > most || padded < 4 || size < 1) {
+	/* no packet is so short, and older verifiers see no lower bound in a comparison with 0 */
+	if (padded > most || padded < 4 || size < 2) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 		return false;
 	}
