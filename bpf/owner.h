@@ -17,6 +17,15 @@
 
 const volatile u64 filter_cgroup_id = 0; /* with filter_cgroup: which one, for tasks other than the current */
 
+#define NAME_MASK 255
+#define ID_SIZE 64
+#define SHORT_ID 12 /* as `docker ps` shows it */
+#define GROUPS 8    /* that a container may have within */
+
+struct group_name {
+	char bytes[NAME_MASK + 1 + SHORT_ID];
+};
+
 struct owner {
 	u32 pid;
 	u32 wanted;
@@ -57,11 +66,73 @@ static __noinline int is_wanted(struct task_struct *task)
 	return false;
 }
 
-/* The comment in the packets of a process, as pcapng has it. */
-static __always_inline void write_comment(struct options *to, u32 pid, const char *comm)
-{
-	s64 size = BPF_SNPRINTF(to->bytes.text, COMMENT_ROOM, "pid=%u comm=%s", pid, comm);
+/* Too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct group_name);
+} group_names SEC(".maps");
 
+static __always_inline bool is_hexadecimal(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Where a container's id is in the name of its cgroup, by the rules of container.py; -1 where there is none.
+ */
+static __noinline int find_id(const struct group_name *name, u32 length)
+{
+	static const char scope[] = ".scope";
+	u32 start, suffix = sizeof(scope) - 1;
+
+	if (length > suffix && name->bytes[(length - suffix) & NAME_MASK] == '.')
+		length -= suffix;
+	if (length < ID_SIZE || length > NAME_MASK)
+		return -1;
+	start = length - ID_SIZE;
+	for (u32 i = 0; i < ID_SIZE; i++)
+		if (!is_hexadecimal(name->bytes[(start + i) & NAME_MASK]))
+			return -1;
+	if (start && name->bytes[(start - 1) & NAME_MASK] != '-' &&
+	    name->bytes[(start - 1) & NAME_MASK] != ':')
+		return -1;
+	/* "-conmon-": whoever keeps a container is not in it */
+	if (start >= 8 && name->bytes[(start - 8) & NAME_MASK] == '-' &&
+	    name->bytes[(start - 7) & NAME_MASK] == 'c' && name->bytes[(start - 2) & NAME_MASK] == 'n')
+		return -1;
+	return start;
+}
+
+/* The beginning of the id of the container that a task is in; false outside of any. */
+static __noinline int find_container(struct task_struct *task, char *to)
+{
+	struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct group_name *name = bpf_map_lookup_elem(&group_names, &(u32){0});
+
+	for (int i = 0; i < GROUPS && node && name; i++) {
+		s64 size = bpf_probe_read_kernel_str(name->bytes, NAME_MASK + 1, BPF_CORE_READ(node, name));
+		int id = size > 0 ? find_id(name, size - 1) : -1;
+
+		if (id >= 0)
+			return !bpf_probe_read_kernel(to, SHORT_ID, name->bytes + (id & NAME_MASK));
+		node = parent_of(node);
+	}
+	return false;
+}
+
+/* The comment in the packets of a process, as pcapng has it. */
+static __always_inline void write_comment(struct options *to, struct task_struct *task, u32 pid)
+{
+	char comm[16] = {}, container[16] = {};
+	s64 size;
+
+	BPF_CORE_READ_STR_INTO(&comm, task, group_leader, comm);
+	if (find_container(task, container))
+		size = BPF_SNPRINTF(to->bytes.text, COMMENT_ROOM, "pid=%u comm=%s container=%s", pid, comm,
+				    container);
+	else
+		size = BPF_SNPRINTF(to->bytes.text, COMMENT_ROOM, "pid=%u comm=%s", pid, comm);
 	if (size < 2 || size > COMMENT_ROOM)
 		return;
 	to->bytes.code = OPTION_COMMENT;
@@ -72,12 +143,10 @@ static __always_inline void write_comment(struct options *to, u32 pid, const cha
 static __noinline int own(u64 sock, struct task_struct *task)
 {
 	struct owner owner = {.options.size = 4};
-	char comm[16] = {};
 
 	owner.pid = BPF_CORE_READ(task, tgid);
 	owner.wanted = is_wanted(task);
-	BPF_CORE_READ_STR_INTO(&comm, task, group_leader, comm);
-	write_comment(&owner.options, owner.pid, comm);
+	write_comment(&owner.options, task, owner.pid);
 	bpf_map_update_elem(&owners, &sock, &owner, BPF_ANY);
 	return 0;
 }

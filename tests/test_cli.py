@@ -41,10 +41,11 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
 
 
 @pytest.mark.parametrize("command", ["postgres", "mysqld", "bash"])
-def test_har_of_what_is_no_http(command: str) -> None:
-    """A format that would stay empty is refused, with one that would not."""
-    line = only_line(pellucid(command, "-o", "har:x.har"), 2)
-    assert line.endswith("har holds HTTP, of which this command shows none: say -o json:FILE")
+@pytest.mark.parametrize(("format", "holds"), [("har", "HTTP"), ("keylog", "secrets of TLS")])
+def test_formats_that_would_stay_empty(command: str, format: str, holds: str) -> None:
+    """A format of what a command never shows is refused, with one that has everything."""
+    line = only_line(pellucid(command, "-o", f"{format}:x"), 2)
+    assert line.endswith(f"{format} holds {holds}, of which this command shows none: say -o json:FILE")
 
 
 @pytest.mark.parametrize(

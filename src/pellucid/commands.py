@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Capture)
 
+_ABOUT_TLS = {"har": "HTTP", "keylog": "secrets of TLS"}
+"""Formats, and what they hold."""
+
 
 def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
@@ -136,9 +139,18 @@ def _prepared(settings: Capture) -> _Prepared:
     sinks = plugins.load(plugins.SINKS)
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
-    if settings.parsers is not None and any(spec.format == "har" for spec in specs):
-        raise UsageError("har holds HTTP, of which this command shows none: say -o json:FILE")
+    if settings.parsers is not None:  # a command about something else than TLS
+        _check_formats(specs)
     return _Prepared(_parsers(settings), sinks, _redactor(settings), specs, _schema(settings.proto))
+
+
+def _check_formats(specs: list[SinkSpec]) -> None:
+    """UsageError for a format that would stay empty."""
+    for spec in specs:
+        if spec.format in _ABOUT_TLS:
+            raise UsageError(
+                f"{spec.format} holds {_ABOUT_TLS[spec.format]}, of which this command shows none: say -o json:FILE"
+            )
 
 
 def _require_root() -> None:

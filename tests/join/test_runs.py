@@ -74,6 +74,15 @@ def test_ends_of_the_process() -> None:
     assert shown(*became, End(9)) == [((b"ls",), None, None, "capture")]
 
 
+def test_a_shell_in_the_place_of_another() -> None:
+    """What a shell runs that the process has become, wherever its stack lies, does not end the command that it is."""
+    became = (ran(1, 50), words(b"exec", b"bash"), Left(2, 7, 0, 1), ran(3, 70), words(b"true"))
+    assert shown(*became, Finished(4, 90, 7, 0), Left(9, 7, 2 << 8, 0)) == [
+        ((b"true",), 0, 1, "done"),
+        ((b"exec", b"bash"), 2, 8, "exec"),
+    ]
+
+
 def test_a_lost_end_is_unknown() -> None:
     """A command in the place of another, or above it, shows that this has ended, though nobody said how."""
     found = shown(ran(1, 30), words(b"a"), ran(2, 30), words(b"b"), ran(3, 50), words(b"c"), End(9))

@@ -368,17 +368,20 @@ def test_whose_packets(packets, tmp_path):
     assert pid_in(datagram) == speaker.pid
 
 
-@pytest.mark.parametrize("flag", ["--pid", "--cgroup_path"])
+@pytest.mark.parametrize("flag", ["--pid", "--container"])
 def test_packets_of_one_process(packets, tmp_path, flag):
-    """With a filter for processes the packets of their connections are there, from the SYN on, and no others."""
+    """With a filter for processes the packets of their connections are there, from the SYN on, and no others; they say
+    in which container the process is.
+    """
     ours = tmp_path / "ours.pcapng"
-    group = (root() or Path("/")) / f"pellucid-packets-{os.getpid()}"
+    container = os.urandom(32).hex()
+    group = (root() or Path("/")) / f"docker-{container}.scope"
     group.mkdir()
     try:
         with alone() as here, here.entered(), socket.create_server((here.address, 0)) as listener:
             speaker = Speaker(here.address, listener)
             (group / "cgroup.procs").write_text(str(speaker.pid))
-            run = packets(ours, flag, str(speaker.pid if flag == "--pid" else group))
+            run = packets(ours, flag, str(speaker.pid) if flag == "--pid" else container[:12])
             Speaker(here.address, listener).speak()
             source, port = str(speaker.speak()), str(listener.getsockname()[1])
             run.process.wait(PATIENCE) if flag == "--pid" else end(run)
@@ -387,7 +390,9 @@ def test_packets_of_one_process(packets, tmp_path, flag):
     rows = fields(ours, "tcp.srcport", "tcp.dstport", "tcp.flags.syn", only="tcp")
     assert {frozenset(row[:2]) for row in rows} == {frozenset((source, port))}
     assert [row[:2] for row in rows if row[2] == "1"] == [[source, port], [port, source]]
-    assert len(fields(ours, "udp.dstport", only="udp && !icmp")) == 1
+    [[comment]] = fields(ours, "frame.comment", only="udp && !icmp")
+    assert comment.startswith(f"pid={speaker.pid} ")
+    assert comment.endswith(f" container={container[:12]}")
 
 
 WITHOUT_TCX = "from pellucid.attach import packet_hooks; packet_hooks.WAYS.pop('tcx')"

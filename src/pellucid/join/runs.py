@@ -128,9 +128,9 @@ class Runs:
     def _end(
         self, pid: int, sp: int | None, status: int | None, time: int | None, how: str
     ) -> Iterator[Command]:
-        """All that lie below `sp`, from the innermost."""
+        """All that lie below `sp`, from the innermost; a stack that was there before exec tells nothing of another."""
         running = self._running.get(pid)
-        while running and (sp is None or running[-1].ran.sp < sp):
+        while running and (sp is None or (running[-1].ran.sp < sp and not running[-1].replaced)):
             yield self._command(running.pop(), status, time, how)
         if not running:
             self._running.pop(pid, None)
