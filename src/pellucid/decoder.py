@@ -211,9 +211,9 @@ def _say_packets(packets: PacketSink) -> None:
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%d packets are written; lost: %s", seen - lost, f"{lost} packets" if lost else "nothing")
     if packets.late:
-        log.warning("keys came after packets that need them of %d connections", packets.late)
+        log.warning("connections whose keys came after packets that need them: %d", packets.late)
     if packets.keyless:
-        log.info("keys have not come of %d connections: they stay encrypted", packets.keyless)
+        log.info("connections whose keys have not come, which stay encrypted: %d", packets.keyless)
 
 
 def limits(settings: Show, memory: Memory, schema: Schema | None) -> Limits:

@@ -27,7 +27,7 @@ class Show:
 
     output: tuple[str, ...] = setting(
         "-o", "--output", default=(), multiple=True, metavar="FORMAT:PLACE",
-        help="Where messages go: text, json, har, pcapng or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
+        help="Where messages go: text, json, har, pcapng, keylog or protobuf, to a file, - (stdout), tcp://HOST:PORT or ws://HOST:PORT. "
         "A file whose name ends in .zst is compressed. Repeatable. [default: text:-]",
     )  # fmt: skip
     rotate_size: float = setting(

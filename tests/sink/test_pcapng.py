@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.wireshark import fields, followed, tshark
 
+from pellucid.errors import PellucidError
 from pellucid.model import Chunk, Close, Connection, Direction, Gap, Session, Totals
 from pellucid.sink import Output, Rotation, SinkOptions
 from pellucid.sink.pcapng import PcapngSink
@@ -228,3 +230,20 @@ def test_each_file_of_a_rotation_stands_alone(tmp_path: Path) -> None:
     for file in files:
         assert [line for (line,) in fields(file, "tcp.len", only="tcp.len > 0")] == ["4000"]
         assert len(fields(file, "frame.number", only='frame.comment contains "curl[41]"')) == 1
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The file ends with its last whole block, and one line says why."""
+    made, file = connection(), tmp_path / "a.pcapng"
+    sink = PcapngSink(Output(os.open(file, os.O_WRONLY | os.O_CREAT), str(file)), SinkOptions())
+    sink.begin()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        for number in range(3):
+            sink.tap(Chunk(made, WRITE, number * 1900, START, bytes(1900)))
+        with pytest.raises(PellucidError, match=r"^cannot write to .*a\.pcapng: File too large$"):
+            sink.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert fields(file, "tcp.len", only="tcp.len > 0") == [["1900"], ["1900"]]

@@ -23,7 +23,7 @@ from pellucid.errors import FormatError
 from pellucid.log import log
 from pellucid.model import LABELS, Clock, Envelope, Interface, Interfaces, Keyed, Kind, Message, Secret
 from pellucid.packets.hold import Hold
-from pellucid.sink import Sink
+from pellucid.sink.blocks import BlockSink
 
 if TYPE_CHECKING:
     from pellucid.model import Context, Record
@@ -57,20 +57,15 @@ class Totals(NamedTuple):
     lost: int
 
 
-class PacketSink(Sink):
+class PacketSink(BlockSink):
     """Of what messages are made of it needs secrets only; the packets come to `take`, as they are to stand in the file."""
 
     format = "packets"
-    binary = True
-    has_head = True
 
     def __init__(self, output: Output, options: SinkOptions, held: int) -> None:
         """Packets that wait take at most `held` bytes."""
         super().__init__(output, options)
         self._hold = Hold(held)
-        self._pending: list[bytes | memoryview] = []
-        self._waiting = 0
-        """Bytes of these."""
         self._interfaces: list[pcapng.Interface] = []
         self._counts: dict[int, tuple[int, int]] = {}
         self._told: dict[int, int] = {}
@@ -102,14 +97,13 @@ class PacketSink(Sink):
         """Write what has come, in one piece; of that which has waited too long as well."""
         for flow in self._hold.overdue(time.monotonic_ns()):
             self._release(flow, keyed=False)
-        self._write()
         super().flush()
 
     def finish(self) -> None:
         """Append how the interfaces did."""
         for interface in self._counts:
             self._put(self._statistics(interface))
-        self._write()
+        super().finish()
 
     def close(self) -> None:
         """Append what still waits, and how the interfaces did; raises as `write` does."""
@@ -129,7 +123,7 @@ class PacketSink(Sink):
             return
         if flow:
             self._release(flow, keyed=False)
-        self._make_room(self._waiting + len(blocks))
+        self._make_room(len(blocks))
         self._put(blocks)
 
     def tell(self, value: Record | Context) -> None:
@@ -211,18 +205,6 @@ class PacketSink(Sink):
             _remember(self._keyless, hello[1], high << 32 | low)
         for block in blocks:
             self._put(block)
-
-    # --- the file ---------------------------------------------------------------------------------------
-
-    def _put(self, blocks: bytes | memoryview) -> None:
-        self._pending.append(blocks)
-        self._waiting += len(blocks)
-
-    def _write(self) -> None:
-        pending, self._pending, self._waiting = self._pending, [], 0
-        if pending:
-            data = pending[0] if len(pending) == 1 else b"".join(pending)
-            self._output.write_whole(data, pcapng.whole_blocks)
 
 
 def _remember(kept: dict[bytes, V], key: bytes, value: V) -> V:

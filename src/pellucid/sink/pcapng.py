@@ -17,6 +17,7 @@ from pellucid.pcapng import (
     section_header,
 )
 from pellucid.sink.base import Tap
+from pellucid.sink.blocks import BlockSink
 from pellucid.sink.synthetic import Conversation, documentation_ends, real_ends, split
 from pellucid.sink.totals import lost_size
 
@@ -51,12 +52,10 @@ class _Known:
         """Whether a packet of the file has said what `about` says."""
 
 
-class PcapngSink(Tap):
+class PcapngSink(BlockSink, Tap):
     """A packet for each piece of plaintext; who it is of stands at the first packet of each connection."""
 
     format = "pcapng"
-    binary = True
-    has_head = True
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)
@@ -65,7 +64,7 @@ class PcapngSink(Tap):
 
     def begin(self) -> None:
         """Append the section's header and its interface; connections that go on say once more who they are."""
-        self._output.write(_HEAD)
+        self._put(_HEAD)
         for known in self._known.values():
             known.introduced = False
 
@@ -74,15 +73,15 @@ class PcapngSink(Tap):
         match flow:
             case Chunk() if flow.data:
                 known = self._known.get(flow.connection.id) or self._begin(flow, flow.data)
-                self._put(known, flow.time, known.conversation.data(flow.direction, flow.data))
+                self._packets(known, flow.time, known.conversation.data(flow.direction, flow.data))
             case Gap():
                 known = self._known.get(flow.connection.id) or self._begin(flow, b"")
                 lost = f"{flow.size} bytes are missing here: {flow.reason}"
-                self._put(known, flow.time, [known.conversation.gap(flow.direction, flow.size)], lost)
+                self._packets(known, flow.time, [known.conversation.gap(flow.direction, flow.size)], lost)
             case Close():
                 self._end(flow)
             case Totals():
-                self._output.write(_statistics(flow))
+                self._put(_statistics(flow))
 
     def _begin(self, flow: Chunk | Gap, first: bytes) -> _Known:
         connection = flow.connection
@@ -92,22 +91,22 @@ class PcapngSink(Tap):
         self._known[connection.id] = known
         self._in_use.add(ends)
         if not connection.mid:
-            self._put(known, flow.time, known.conversation.open())
+            self._packets(known, flow.time, known.conversation.open())
         return known
 
     def _end(self, close: Close) -> None:
         known = self._known.get(close.connection.id)
         if known:
-            self._put(known, close.time, known.conversation.close())
+            self._packets(known, close.time, known.conversation.close())
             del self._known[close.connection.id]
             self._in_use.discard(known.ends)
 
-    def _put(self, known: _Known, time: int, packets: Iterable[Synthetic], *comments: str) -> None:
+    def _packets(self, known: _Known, time: int, packets: Iterable[Synthetic], *comments: str) -> None:
         for outbound, data in packets:
             self._make_room(len(data) + _BLOCK)  # another file may begin, in which nobody is introduced yet
             about = () if known.introduced else (known.about,)
             block = Packet(0, time, data, outbound=outbound, comments=(*about, *comments))
-            self._output.write(enhanced_packet(block))
+            self._put(enhanced_packet(block))
             known.introduced = True
 
 

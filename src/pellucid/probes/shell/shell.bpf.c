@@ -152,7 +152,8 @@ int line_given_up(struct pt_regs *ctx)
 	return 0;
 }
 
-/* zsh: setsparam("ZLE_LINE_ABORTED", line), when Ctrl-C has ended it (zleread() in its Src/Zle/zle_main.c). */
+/* zsh: setsparam("ZLE_LINE_ABORTED", line), when Ctrl-C has ended it (zleread() in its Src/Zle/zle_main.c).
+ */
 SEC("uprobe")
 int parameter_set(struct pt_regs *ctx)
 {
