@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOOPBACK = 1
 CAPACITY = 20_000
 """Bytes of a batch: many are needed, and none ends with a part of a block."""
-HOLD_NS = 300_000_000
+HOLD_NS = 1_500_000_000
 HELLO = b"\x16\x03\x01\x00\x80\x01\x00\x00\x7c\x03\x03" + bytes(range(32)) + bytes(85)
 """The beginning of a TLS record with a ClientHello (RFC 8446 section 4.1.2), and zeros."""
 FLOW, BLOCK = struct.Struct("<Q"), struct.Struct("<II")
