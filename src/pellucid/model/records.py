@@ -304,7 +304,7 @@ LINES = ("first", "more", "given up", "earlier")
 the end of the input has ended, and the first line of a shell that asked for it before the capture began."""
 
 TEXTS = ("source", "script", "words", "program", "expanded")
-"""The order of `enum text` in bpf/ran.h: how the source has a command, what the shell runs ($0), and what became of it,
+"""The order of `enum text` in bpf/words.h: how the source has a command, what the shell runs ($0), and what became of it,
 which for a program that zsh runs is told when the process has become that; `expanded` is what a typed line is after
 history expansion, nothing where it does not run."""
 
