@@ -44,7 +44,7 @@ struct {
 } known_ends SEC(".maps");
 
 /*
- * How many are still to be read, by target: attach/established.py enters as many as there are sockets. Nobody
+ * How many are still to be read, by target: attach/keys/established.py enters as many as there are sockets. Nobody
  * can have more read by making up new ones.
  */
 struct {

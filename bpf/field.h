@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the library's own connection object says, at places that attach/accessors.py has proven. */
+/* What the library's own connection object says, at places that attach/code/accessors.py has proven. */
 #pragma once
 
 #include "kernel/kernel.h"

@@ -19,7 +19,7 @@ enum shell { BASH, ZSH };
 /* The order is LINES in model/records.py. */
 enum kind { FIRST, MORE, GIVEN_UP, EARLIER };
 
-/* Where a shell has its variables: distances from mm->start_code; attach/shells.py fills it in. */
+/* Where a shell has its variables: distances from mm->start_code; attach/shells/find.py fills it in. */
 struct variables {
 	u32 shell;
 	s64 status;	  /* int: the exit status of the last command */

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.attach.accessors import FUNCTIONS, WANTED, find_accessors
+from pellucid.attach.code.accessors import FUNCTIONS, WANTED, find_accessors
 from pellucid.attach.symbols import Elf
 
 if TYPE_CHECKING:
-    from pellucid.attach.accessors import Accessors, Field
+    from pellucid.attach.code.accessors import Accessors, Field
 
 
 def found_in(path: Path) -> Accessors:

@@ -14,10 +14,10 @@ from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement,
 from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
-from pellucid.attach.interfaces import check_names
-from pellucid.attach.pcap_filter import compile_filters
+from pellucid.attach.packets.interfaces import check_names
+from pellucid.attach.packets.pcap_filter import compile_filters
 from pellucid.attach.pids import check_process
-from pellucid.attach.shells import find_shells
+from pellucid.attach.shells.find import find_shells
 from pellucid.attach.targets import find_targets
 from pellucid.capture.recording import read_recording
 from pellucid.channel import Channel

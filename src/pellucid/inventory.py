@@ -13,10 +13,10 @@ import msgspec
 
 from pellucid import plugins
 from pellucid.attach.images import Image, Images
+from pellucid.attach.keys.secrets import find_key_log
 from pellucid.attach.loader import find_fields, find_sites
 from pellucid.attach.maps import Maps
 from pellucid.attach.pids import check_process
-from pellucid.attach.secrets import find_key_log
 from pellucid.attach.symbols import Elf
 from pellucid.attach.targets import FoundTarget, Refused, installed_targets, mapped_targets, named_target
 from pellucid.attach.version import version_of

@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pellucid.errors import UsageError
-from pellucid.log import log
 from pellucid.sink.keylog import KeyLogSink
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ def with_key_log(settings: Tls) -> Tls:
     place = settings.keylogfile
     if place is None and settings.keys and not (outputs or settings.eventaddr or settings.record):
         place = DEFAULT_FILE
-        log.info("secrets go to %s", place)
     if place is None:
         return settings
     return dataclasses.replace(settings, output=(*outputs, f"{KeyLogSink.format}:{place}"))

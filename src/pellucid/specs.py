@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pellucid.channel import MAX_FDS
 from pellucid.errors import UsageError
-from pellucid.log import log
 from pellucid.outputs import name_of
 from pellucid.packets import PacketSink
 from pellucid.places import rotates
@@ -115,8 +114,6 @@ def _packets(settings: Show) -> list[SinkSpec]:
         raise UsageError(
             "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)"
         )
-    if settings.pcapfile is None:
-        log.info("packets go to %s", DEFAULT_FILE)
     return [SinkSpec(PacketSink.format, DEFAULT_FILE if settings.pcapfile is None else settings.pcapfile)]
 
 

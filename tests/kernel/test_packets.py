@@ -395,7 +395,7 @@ def test_packets_of_one_process(packets, tmp_path, flag):
     assert comment.endswith(f" container={container[:12]}")
 
 
-WITHOUT_TCX = "from pellucid.attach import packet_hooks; packet_hooks.WAYS.pop('tcx')"
+WITHOUT_TCX = "from pellucid.attach.packets import hooks; packet_hooks.WAYS.pop('tcx')"
 WITHOUT_TC = f"{WITHOUT_TCX}; packet_hooks.WAYS.pop('filters of a clsact qdisc')"
 
 

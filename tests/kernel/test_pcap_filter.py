@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pellucid.attach.classic import Classic, translate
-from pellucid.attach.interfaces import ETHERNET, RAW_IP
-from pellucid.attach.pcap_filter import compile_filter, compile_filters
+from pellucid.attach.packets.classic import Classic, translate
+from pellucid.attach.packets.interfaces import ETHERNET, RAW_IP
+from pellucid.attach.packets.pcap_filter import compile_filter, compile_filters
 from pellucid.errors import UsageError
 from pellucid.libbpf import RawProgram
 from pellucid.libbpf._native import ffi, lib

@@ -20,16 +20,16 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.functions import conduct_of, functions_around
-from pellucid.attach.references import LEA_RCX, MOV_ECX, calls, loads, texts_ending_with
-from pellucid.attach.symbolic import Argument, Constant, Stack, Value
+from pellucid.attach.code.functions import conduct_of, functions_around
+from pellucid.attach.code.references import LEA_RCX, MOV_ECX, calls, loads, texts_ending_with
+from pellucid.attach.code.symbolic import Argument, Constant, Stack, Value
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pellucid.attach.code.x86 import Conduct
     from pellucid.attach.symbols import Elf, Symbol
-    from pellucid.attach.x86 import Conduct
 
 TELLTALE = b"ssl/ssl_lib.cc"
 """How the file's name ends, whatever folder it was compiled in. OpenSSL's own is called ssl_lib.c."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pellucid.attach.accessors import Field
+from pellucid.attach.code.accessors import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

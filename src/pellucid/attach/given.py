@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.attach.functions import functions_around
+from pellucid.attach.code.functions import functions_around
+from pellucid.attach.code.x86 import OpaqueError, conduct, instructions
 from pellucid.attach.images import Image
 from pellucid.attach.symbols import Elf, Symbol
 from pellucid.attach.targets import FoundTarget, defined_functions
 from pellucid.attach.unwind import Extents
-from pellucid.attach.x86 import OpaqueError, conduct, instructions
 from pellucid.errors import PellucidError, UsageError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.functions import functions_around
-from pellucid.attach.references import calls, relative_references
-from pellucid.attach.x86 import instructions
+from pellucid.attach.code.functions import functions_around
+from pellucid.attach.code.references import calls, relative_references
+from pellucid.attach.code.x86 import instructions
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:

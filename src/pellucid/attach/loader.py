@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.attach import follow
-from pellucid.attach.accessors import FUNCTIONS, find_accessors
+from pellucid.attach.code.accessors import FUNCTIONS, find_accessors
 from pellucid.attach.facts import keys_of, rows_of
 from pellucid.attach.overwrites import Overwrites
 from pellucid.attach.points import PROGRAMS, Points, points_of

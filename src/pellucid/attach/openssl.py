@@ -13,16 +13,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pellucid.attach.functions import conduct_of, functions_around
-from pellucid.attach.references import LEA_RCX, LEA_RDX, MOV_ECX, MOV_EDX, calls, loads, texts_ending_with
-from pellucid.attach.symbolic import Argument, Constant, Stack, Value
+from pellucid.attach.code.functions import conduct_of, functions_around
+from pellucid.attach.code.references import (
+    LEA_RCX,
+    LEA_RDX,
+    MOV_ECX,
+    MOV_EDX,
+    calls,
+    loads,
+    texts_ending_with,
+)
+from pellucid.attach.code.symbolic import Argument, Constant, Stack, Value
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pellucid.attach.code.x86 import Conduct
     from pellucid.attach.symbols import Elf, Symbol
-    from pellucid.attach.x86 import Conduct
 
 _FILE = b"ssl/ssl_lib.c"
 _ERR_LIB_SSL = Constant(20)

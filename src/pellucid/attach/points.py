@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from pellucid.attach.emulation import cheap_place
+from pellucid.attach.code.emulation import cheap_place
 from pellucid.libbpf import BpfError
 from pellucid.model import Direction
 

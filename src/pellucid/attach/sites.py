@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pellucid.attach.emulation import cheap_entry
-from pellucid.attach.registers import ARGUMENTS
-from pellucid.attach.symbolic import Argument, Stack, Value
-from pellucid.attach.x86 import Callee, Conduct, OpaqueError, callees, conduct
+from pellucid.attach.code.emulation import cheap_entry
+from pellucid.attach.code.registers import ARGUMENTS
+from pellucid.attach.code.symbolic import Argument, Stack, Value
+from pellucid.attach.code.x86 import Callee, Conduct, OpaqueError, callees, conduct
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pellucid.attach.key_attacher import KeyAttacher
-from pellucid.attach.key_tracing import KeyTracing
+from pellucid.attach.keys.attacher import KeyAttacher
+from pellucid.attach.keys.tracing import KeyTracing
 from pellucid.probes.keylog import OBJECT
 from pellucid.watches.base import Watch
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 class Keys(Watch[KeyTracing]):
     """keylog.bpf.o on every target; with `established`, for so many seconds, on connections older than the capture too."""
+
+    what: ClassVar[str] = "secrets"
 
     def __init__(self, about: About, established: float) -> None:
         super().__init__(about)

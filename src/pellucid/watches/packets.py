@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pellucid.attach.key_attacher import KeyAttacher
-from pellucid.attach.packet_tracing import PacketTracing
+from pellucid.attach.keys.attacher import KeyAttacher
+from pellucid.attach.packets.tracing import PacketTracing
 from pellucid.clock import wall_less_boot
 from pellucid.watches.base import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pellucid.attach.classic import Classic
     from pellucid.attach.filters import Filter
     from pellucid.attach.images import Images
+    from pellucid.attach.packets.classic import Classic
     from pellucid.model import Interface, Interfaces, Target
     from pellucid.peer import Peer
     from pellucid.watches.base import About
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Packets(Watch[PacketTracing]):
     """packets.bpf.o on every target, and on interfaces of these names, or all; `filters` are by link type."""
 
+    what: ClassVar[str] = "packets"
     packets: ClassVar[bool] = True
 
     def __init__(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pwd
 from typing import TYPE_CHECKING
 
-from pellucid.attach.shell_attacher import ShellAttacher
-from pellucid.attach.shell_tracing import ShellTracing
+from pellucid.attach.shells.attacher import ShellAttacher
+from pellucid.attach.shells.tracing import ShellTracing
 from pellucid.model import Users
 from pellucid.probes.shell import OBJECT
 from pellucid.watches.base import Watch

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Packets as they pass interfaces, and the secrets that decrypt them: through one ring, in their true order.
- * Packets pass a filter first, where there is one (attach/pcap_filter.py), which hands
+ * Packets pass a filter first, where there is one (attach/packets/pcap_filter.py), which hands
  * on what matches by `captures`.
  */
 #include "secret.h"

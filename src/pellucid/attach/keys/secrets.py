@@ -20,19 +20,19 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pellucid.attach.accessors import FUNCTIONS, Field, find_accessors
-from pellucid.attach.disassembly import CALL, IMMEDIATE, JUMP, RETURN, disassembler
-from pellucid.attach.functions import conduct_of, functions_around
-from pellucid.attach.references import calls, jumps, second_arguments, texts_ending_with
-from pellucid.attach.symbolic import Address, Argument, Constant, Load, Value
+from pellucid.attach.code.accessors import FUNCTIONS, Field, find_accessors
+from pellucid.attach.code.disassembly import CALL, IMMEDIATE, JUMP, RETURN, disassembler
+from pellucid.attach.code.functions import conduct_of, functions_around
+from pellucid.attach.code.references import calls, jumps, second_arguments, texts_ending_with
+from pellucid.attach.code.symbolic import Address, Argument, Constant, Load, Value
 from pellucid.errors import PellucidError
 from pellucid.model import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pellucid.attach.code.x86 import Conduct
     from pellucid.attach.symbols import Elf, Symbol
-    from pellucid.attach.x86 import Conduct
 
 _NAME = "ssl_log_secret"
 _RSA_NAME = "ssl_log_rsa_client_key_exchange"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pellucid.attach.functions import functions_around
+from pellucid.attach.code.functions import functions_around
 from pellucid.attach.symbols import Elf
 
 SOURCE = """

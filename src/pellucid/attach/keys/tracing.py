@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
-from pellucid.attach import established, follow
-from pellucid.attach.established import OlderConnections
+from pellucid.attach import follow
 from pellucid.attach.facts import keys_of, rows_of
+from pellucid.attach.keys import established
+from pellucid.attach.keys.established import OlderConnections
 from pellucid.attach.loader import drops_of, set_constants
 from pellucid.attach.overwrites import Overwrites
 from pellucid.attach.values import MapValue

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pellucid.attach.disassembly import CALL, JUMP, RETURN, disassembler
-from pellucid.attach.registers import ARGUMENTS, REGISTERS
+from pellucid.attach.code.disassembly import CALL, JUMP, RETURN, disassembler
+from pellucid.attach.code.registers import ARGUMENTS, REGISTERS
 
 if TYPE_CHECKING:
     from pellucid.attach.symbols import Elf, Symbol

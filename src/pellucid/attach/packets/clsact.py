@@ -9,7 +9,7 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pellucid.attach.interfaces import dump
+from pellucid.attach.packets.interfaces import dump
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError, Link
 from pellucid.libbpf.tc import add_clsact, add_filter, remove_clsact, remove_filter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from pellucid.attach.classic import Classic
-from pellucid.attach.interfaces import ETHERNET, RAW_IP
+from pellucid.attach.packets.classic import Classic
+from pellucid.attach.packets.interfaces import ETHERNET, RAW_IP
 from pellucid.errors import PellucidError, UsageError
 from pellucid.log import log
 

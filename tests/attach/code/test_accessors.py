@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from pellucid.attach.accessors import FUNCTIONS, WANTED, find_accessors
+from pellucid.attach.code.accessors import FUNCTIONS, WANTED, find_accessors
 from pellucid.attach.symbols import Elf
 
 PRELUDE = """

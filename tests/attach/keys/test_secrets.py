@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from tests.kernel.libraries import android, bullseye, file_in, new_wheel, node, old_wheel, sid, trixie
 
-from pellucid.attach.accessors import FUNCTIONS, find_accessors
-from pellucid.attach.secrets import find_key_log
+from pellucid.attach.code.accessors import FUNCTIONS, find_accessors
+from pellucid.attach.keys.secrets import find_key_log
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
 

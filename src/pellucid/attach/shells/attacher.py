@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.attach.attacher import Plan
-from pellucid.attach.shells import ShellFile, examine
+from pellucid.attach.shells.find import ShellFile, examine
 from pellucid.log import log
 from pellucid.model import Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pellucid.attach.shell_tracing import ShellTracing
+    from pellucid.attach.shells.tracing import ShellTracing
     from pellucid.attach.targets import FoundTarget
     from pellucid.probes.shell.probe import ShellProbe
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pellucid.attach.filters import Filter
-    from pellucid.attach.shells import ShellFile
+    from pellucid.attach.shells.find import ShellFile
     from pellucid.attach.targets import FoundTarget
     from pellucid.probes.shell.probe import ShellProbe
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pellucid.attach.emulation import cheap_entry, cheap_place
-from pellucid.attach.symbolic import Argument, Constant, Load, Stack
+from pellucid.attach.code.emulation import cheap_entry, cheap_place
+from pellucid.attach.code.symbolic import Argument, Constant, Load, Stack
+from pellucid.attach.code.x86 import OpaqueError, callees, conduct
 from pellucid.attach.symbols import Elf
-from pellucid.attach.x86 import OpaqueError, callees, conduct
 
 
 def calls(path):

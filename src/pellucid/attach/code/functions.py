@@ -10,16 +10,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from pellucid.attach.references import CALL, relative_references
+from pellucid.attach.code.references import CALL, relative_references
+from pellucid.attach.code.x86 import OpaqueError, conduct
 from pellucid.attach.symbols import Symbol
 from pellucid.attach.unwind import Extents
-from pellucid.attach.x86 import OpaqueError, conduct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pellucid.attach.code.x86 import Conduct
     from pellucid.attach.symbols import Elf
-    from pellucid.attach.x86 import Conduct
 
 _LONGEST = 4096  # bytes: longer functions are not looked into
 _ALIGNMENT = 16  # where compilers let functions begin; what is not so aligned is no function, but chance

@@ -8,7 +8,7 @@ import sys
 import capstone
 from capstone import x86
 
-from pellucid.attach import disassembly
+from pellucid.attach.code import disassembly
 
 
 def test_constants():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pellucid.attach.disassembly import IMMEDIATE, MEMORY, REGISTER, WRITTEN
-from pellucid.attach.registers import REGISTERS, register_name
-from pellucid.attach.symbolic import (
+from pellucid.attach.code.disassembly import IMMEDIATE, MEMORY, REGISTER, WRITTEN
+from pellucid.attach.code.registers import REGISTERS, register_name
+from pellucid.attach.code.symbolic import (
     Address,
     Argument,
     Bits,

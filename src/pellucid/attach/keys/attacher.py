@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.attach.attacher import Attacher, Content
-from pellucid.attach.emulation import cheap_place
+from pellucid.attach.code.emulation import cheap_place
+from pellucid.attach.keys.secrets import find_key_log
 from pellucid.attach.points import Point
-from pellucid.attach.secrets import find_key_log
 from pellucid.attach.symbols import Elf
 from pellucid.log import log
 
 if TYPE_CHECKING:
     from pellucid.attach.attacher import Plan
-    from pellucid.attach.key_tracing import KeyTracing
+    from pellucid.attach.keys.tracing import KeyTracing
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
     from pellucid.model import Target

@@ -7,9 +7,9 @@ import struct
 from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, root
-from pellucid.attach.interfaces import InterfaceNews, all_interfaces, wanted
-from pellucid.attach.key_tracing import HOOK, KeyTracing
-from pellucid.attach.packet_hooks import PacketHooks
+from pellucid.attach.keys.tracing import HOOK, KeyTracing
+from pellucid.attach.packets.hooks import PacketHooks
+from pellucid.attach.packets.interfaces import InterfaceNews, all_interfaces, wanted
 from pellucid.attach.values import MapValue
 from pellucid.clock import boot_ns
 from pellucid.errors import PellucidError
@@ -29,9 +29,9 @@ from pellucid.probes.packets import OBJECT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pellucid.attach.classic import Classic
     from pellucid.attach.filters import Filter
-    from pellucid.attach.interfaces import NetworkInterface
+    from pellucid.attach.packets.classic import Classic
+    from pellucid.attach.packets.interfaces import NetworkInterface
     from pellucid.libbpf import Link
 
 _KEY = struct.Struct("<I")

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pellucid.attach import established
-from pellucid.attach.accessors import Field
-from pellucid.attach.established import OlderConnections
+from pellucid.attach.code.accessors import Field
 from pellucid.attach.images import Area, Key
+from pellucid.attach.keys import established
+from pellucid.attach.keys.established import OlderConnections
 from pellucid.attach.sites import Site
 from pellucid.attach.targets import FoundTarget
 from pellucid.libbpf import Link

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pellucid.attach.symbolic import Address, Argument, Bits, Constant, Load, Low, Result
+from pellucid.attach.code.symbolic import Address, Argument, Bits, Constant, Load, Low, Result
+from pellucid.attach.code.x86 import Condition, OpaqueError, outcomes
 from pellucid.attach.symbols import Elf
-from pellucid.attach.x86 import Condition, OpaqueError, outcomes
 
 SSL, OUT = Argument(0), Address(Argument(1), 0)
 WORD = Load(SSL, 8, 4)

@@ -6,8 +6,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from pellucid.attach.classic import translate
-from pellucid.attach.clsact import Clsact
+from pellucid.attach.packets.classic import translate
+from pellucid.attach.packets.clsact import Clsact
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError, Link, RawProgram, attach_tcx
 from pellucid.libbpf.programs import SCHED_CLS, SOCKET_FILTER
@@ -16,8 +16,8 @@ from pellucid.log import log
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pellucid.attach.classic import Classic
-    from pellucid.attach.interfaces import NetworkInterface
+    from pellucid.attach.packets.classic import Classic
+    from pellucid.attach.packets.interfaces import NetworkInterface
     from pellucid.libbpf import BpfObject, Program
 
 _KEY = struct.Struct("<I")

@@ -17,8 +17,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from pellucid.attach.disassembly import CALL, IMMEDIATE, JUMP, MEMORY, RETURN, disassembler
-from pellucid.attach.instructions import (
+from pellucid.attach.code.disassembly import CALL, IMMEDIATE, JUMP, MEMORY, RETURN, disassembler
+from pellucid.attach.code.instructions import (
     EXPOSED,
     ZERO,
     State,
@@ -29,8 +29,8 @@ from pellucid.attach.instructions import (
     copy,
     writes_elsewhere,
 )
-from pellucid.attach.registers import ARGUMENTS, VECTORS, register_name
-from pellucid.attach.symbolic import Address, Argument, Constant, Stack, Target, Value, result
+from pellucid.attach.code.registers import ARGUMENTS, VECTORS, register_name
+from pellucid.attach.code.symbolic import Address, Argument, Constant, Stack, Target, Value, result
 
 if TYPE_CHECKING:
     from pellucid.attach.symbols import Elf, Symbol

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from tests.kernel.packages import debian_suite, npm
 
-from pellucid.attach.accessors import FUNCTIONS, WANTED, find_accessors
+from pellucid.attach.code.accessors import FUNCTIONS, WANTED, find_accessors
 from pellucid.attach.symbols import Elf
 from pellucid.join.established import HASHES, search
 

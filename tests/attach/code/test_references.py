@@ -2,8 +2,8 @@
 
 import pytest
 
-from pellucid.attach import references
-from pellucid.attach.references import (
+from pellucid.attach.code import references
+from pellucid.attach.code.references import (
     LEA_RCX,
     MOV_ECX,
     absolute_references,

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from pellucid.attach.interfaces import (
+from pellucid.attach.packets.interfaces import (
     ETHERNET,
     RAW_IP,
     NetworkInterface,

@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from pellucid.attach.images import Image, Key
-from pellucid.attach.shells import examine, find_shells
+from pellucid.attach.shells.find import examine, find_shells
 from pellucid.attach.targets import by_symbols
 from pellucid.errors import PellucidError
 from pellucid.probes.shell.probe import BASH, ZSH

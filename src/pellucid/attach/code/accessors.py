@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pellucid.attach.symbolic import Address, Argument, Bits, Constant, Load, Result, Value
-from pellucid.attach.x86 import Condition, OpaqueError, Outcome, outcomes
+from pellucid.attach.code.symbolic import Address, Argument, Bits, Constant, Load, Result, Value
+from pellucid.attach.code.x86 import Condition, OpaqueError, Outcome, outcomes
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Reading machine code: what a function does, found from its instructions."""

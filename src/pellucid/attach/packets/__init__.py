@@ -1,0 +1,1 @@
+"""Packets of network interfaces: which, by what way, and what a filter lets pass."""

@@ -1,0 +1,1 @@
+"""Shells: which files are some, and the probes for them."""
