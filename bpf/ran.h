@@ -85,6 +85,22 @@ static __always_inline bool say_who(const struct variables *shell, u64 sp, u32 p
 	return true;
 }
 
+/*
+ * bash: the command as it is written. A DEBUG trap prints its own over that of the command that follows, of
+ * which there is a copy then; but not if that is in another trap: 0.
+ */
+static __always_inline u64 written(const struct variables *shell)
+{
+	const u32 debug = 65; /* NSIG, see DEBUG_TRAP in bash's trap.h */
+	u32 runs = variable(shell->trap, sizeof(u32));
+
+	if (!runs)
+		return variable(shell->source, sizeof(u64));
+	if (runs != debug + 1 && variable(shell->traps + debug * sizeof(u64), sizeof(u64)))
+		return 0;
+	return variable(shell->source_there, sizeof(u64));
+}
+
 /* A command of the process begins, or waits; the current process is the shell. */
 static __always_inline void say_ran(const struct variables *shell, u64 sp, u32 pid, u8 waits)
 {
@@ -98,7 +114,7 @@ static __always_inline void say_ran(const struct variables *shell, u64 sp, u32 p
 	if (!shell->source)
 		return;
 	text.text = SOURCE;
-	text.word = variable(shell->source, sizeof(u64));
+	text.word = written(shell);
 	say_list(&text);
 }
 
@@ -127,7 +143,7 @@ static __always_inline void say_finished(u64 sp, s32 status)
 	struct runner *runner = bpf_map_lookup_elem(&runners, &pid);
 	struct finished *r;
 
-	if (!runner || runner->sp >= sp)
+	if (stopped || !runner || runner->sp >= sp)
 		return;
 	runner->sp = sp;
 	r = RECORD(finished, sizeof(*r));
@@ -162,7 +178,7 @@ static __always_inline void child_may_run(struct task_struct *child)
 	struct runner *parent = bpf_map_lookup_elem(&runners, &pid), runner = {.sp = ~0ULL};
 	struct variables *shell;
 
-	if (!parent || !parent->target || parent->replaced || its == pid)
+	if (stopped || !parent || !parent->target || parent->replaced || its == pid)
 		return;
 	shell = bpf_map_lookup_elem(&shells, &parent->target);
 	if (!shell || filter_pid)
@@ -183,7 +199,7 @@ static __always_inline bool runs_on(u32 pid)
 	if (!runner || runner->replaced)
 		return false;
 	runner->replaced = 1;
-	if (runner->target && wanted()) {
+	if (runner->target) { /* who is wanted was decided before: --comm means the shell */
 		words.word = BPF_CORE_READ(task, mm, arg_start);
 		words.end = BPF_CORE_READ(task, mm, arg_end);
 		say_list(&words);

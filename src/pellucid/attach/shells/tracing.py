@@ -20,6 +20,7 @@ from pellucid.libbpf import (
     attach_uprobes,
     close_links,
     has_uprobe_multi,
+    wait_for_programs,
 )
 from pellucid.model import RECORDS, SHELLS, Drops
 
@@ -130,7 +131,15 @@ class ShellTracing:
         return self.detach_targets([*self.overwrites.take()])
 
     def stop(self) -> None:
-        """From now on nothing is recorded: the ring holds all there is, and the totals are final."""
+        """From now on nothing is recorded: the ring holds all there is, and the totals are final.
+
+        Detaching one after the other takes seconds where there are many shells, and would show half of what they do.
+        """
+        self._object.map(".data.stop").update(_KEY.pack(0), _KEY.pack(1))
+        if not wait_for_programs():
+            self._detach()
+
+    def _detach(self) -> None:
         close_links([*self._links, *(link for _, links in self._attached.values() for link in links)])
         self._links.clear()
         self._attached.clear()
@@ -141,7 +150,7 @@ class ShellTracing:
 
     def close(self) -> None:
         """Remove every probe and free the object."""
-        self.stop()
+        self._detach()
         self.overwrites.close()
         self._object.close()
 

@@ -81,7 +81,7 @@ int line_expanded_returned(struct pt_regs *ctx)
 	u32 pid = this_process();
 	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
 
-	if (!reader || !reader->line || !wanted())
+	if (stopped || !reader || !reader->line || !wanted())
 		return 0;
 	if (PT_REGS_RC(ctx) != reader->line)
 		say_expanded(PT_REGS_RC(ctx), 0);

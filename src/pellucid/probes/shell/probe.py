@@ -80,7 +80,10 @@ BASH = ShellProbe(
     elsewhere={"readline": Calls("readline_called", "line_came_back")},
     command_probes=(("command_returns", "execute_command_internal"), ("words_came_back", "expand_words")),
     command_variables={
-        "source": "the_printed_command",
+        "source": "the_printed_command_except_trap",
+        "source_there": "the_printed_command",
+        "trap": "running_trap",
+        "traps": "trap_list",
         "script": "dollar_vars",
         "lineno": "line_number",
         "functions": "variable_context",
