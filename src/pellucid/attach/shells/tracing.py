@@ -27,7 +27,7 @@ _TRACEPOINTS = (("process_exit", "sched_process_exit"), ("process_exec", "sched_
 _UPROBES = (
     "readline_called", "line_came_back", "line_expanded_returned", "command_read", "parameter_set",
     "readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken",
-    "words_returned", "command_returned", "builtin_entered", "function_entered", "it_returned", "code_entered",
+    "words_came_back", "command_returns", "builtin_entered", "function_entered", "it_returns", "code_entered",
 )  # fmt: skip
 
 
