@@ -85,7 +85,7 @@ def test_the_end_of_a_capture(executable: Path, tmp_path: Path) -> None:
     probe = {"bash": BASH, "zsh": ZSH}[executable.name].with_commands()
     tracing = ShellTracing(OBJECT, 1 << 20, Filter(), probe)
     try:
-        tracing.attach_tracepoints()
+        tracing.attach_processes(forks=probe.forks_tell)
         (found,) = find_shells(probe, ByStat(), [executable], None)
         tracing.attach(found, examine(probe, executable), 1)
         subprocess.run([executable, "-c", "true; /bin/true; :"], check=True, cwd=tmp_path)
