@@ -44,8 +44,8 @@ struct {
 } known_ends SEC(".maps");
 
 /*
- * How many are still to be read, by target: attach/keys/established.py enters as many as there are sockets. Nobody
- * can have more read by making up new ones.
+ * How many are still to be read, by target: attach/keys/established.py enters as many as there are sockets.
+ * Nobody can have more read by making up new ones.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
