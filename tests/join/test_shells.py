@@ -202,7 +202,7 @@ def test_unmetafied_takes_anything() -> None:
 
 
 def test_only_one_status() -> None:
-    """`--errnumber` passes commands with that status, and whatever is no command."""
+    """`--errnumber` passes commands with that status, those whose status was lost, and whatever is no command."""
     join = Join()
     records = (
         Clock(0, WALL),
@@ -214,11 +214,13 @@ def test_only_one_status() -> None:
         prompted(4),
         line(5),
         typed(b"c"),
-        End(6),
+        line(6),
+        typed(b"d"),
+        End(7),
     )
     flows = [flow for record in records for flow in join(record)]
     kept = [*ByStatus(1)(flows)]
-    assert [flow.text for flow in kept if isinstance(flow, Command)] == [b"a"]
+    assert [flow.text for flow in kept if isinstance(flow, Command)] == [b"a", b"c"]
     assert kept[-1] is flows[-1]
 
 
