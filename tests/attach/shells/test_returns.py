@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from pellucid.attach.shells.find import examine
 from pellucid.attach.shells.returns import places_behind_calls, return_instructions
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pellucid.probes.shell.probe import BASH
 
 SOURCE = r"""
 #include <stdlib.h>
@@ -67,6 +67,19 @@ def test_returns_and_calls(tmp_path: Path, level: str) -> None:
         assert sorted(places_behind_calls(elf, functions["other"])) == behind
     assert returns
     assert behind
+
+
+def test_a_shell_with_other_code(tmp_path: Path) -> None:
+    """A shell whose code is not understood is refused in one line, which says of which file and what helps."""
+    shell = tmp_path / "bash"
+    content = bytearray(Path(shutil.which("bash") or "bash is missing").read_bytes())
+    with Elf(Path(shutil.which("bash") or "")) as elf:
+        function = elf.symbols(["execute_command_internal"])["execute_command_internal"]
+    content[function.offset + 64 : function.offset + 96] = b"\x06" * 32  # no instruction of x86-64
+    shell.write_bytes(content)
+    assert examine(BASH, shell).sites
+    with pytest.raises(PellucidError, match=rf"^{shell} .* is not understood; .* leave --commands out$"):
+        examine(BASH.with_commands(), shell)
 
 
 def test_a_function_that_nobody_calls(tmp_path: Path) -> None:

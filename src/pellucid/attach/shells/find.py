@@ -62,8 +62,12 @@ def examine(probe: ShellProbe, path: Path, display: str = "") -> ShellFile:
             )
         # mm->start_code, as load_elf_binary() in fs/binfmt_elf.c finds it
         start = min(segment.address for segment in elf.segments(executable=True))
+        try:
+            sites = tuple(_sites(probe, elf, functions, elsewhere))
+        except PellucidError as error:
+            raise PellucidError(f"{display} cannot be watched so: {error}") from None
         return ShellFile(
-            tuple(_sites(probe, elf, functions, elsewhere)),
+            sites,
             {name: variables[variable] - start for name, variable in probe.variables.items()},
         )
 
@@ -86,9 +90,12 @@ def _sites(
 
 def _places(program: str, elf: Elf, function: Symbol) -> list[int]:
     """The addresses at which a program is for a function of the file: its name tells."""
-    if program.endswith("_returns"):
-        return return_instructions(elf, function)
-    return places_behind_calls(elf, function) if program.endswith("_came_back") else [function.address]
+    try:
+        if program.endswith("_returns"):
+            return return_instructions(elf, function)
+        return places_behind_calls(elf, function) if program.endswith("_came_back") else [function.address]
+    except PellucidError as error:
+        raise PellucidError(f"{error}; what is typed can be: leave --commands out") from None
 
 
 def _found(probe: ShellProbe, view: View, path: Path) -> FoundTarget:

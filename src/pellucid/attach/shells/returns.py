@@ -89,4 +89,4 @@ def places_behind_calls(elf: Elf, function: Symbol) -> list[int]:
 
 def _check_machine(elf: Elf) -> None:
     if elf.machine != "x86_64":
-        raise PellucidError(f"what shells run is not told on {elf.machine} yet: leave --commands out")
+        raise PellucidError(f"what shells run is not told on {elf.machine} yet")
