@@ -18,6 +18,7 @@
 struct ran {
 	struct head head;
 	u64 sp;
+	u64 start; /* of the process: another one may have the same number later */
 	u32 pid;
 	u32 ppid;
 	u32 uid;
@@ -52,24 +53,28 @@ struct {
 	__type(value, struct runner);
 } runners SEC(".maps");
 
-/* False where the working directory has no place in `room` bytes: then nothing is said. */
-static __always_inline bool say_who(const struct variables *shell, u64 sp, u32 pid, u8 waits, const u32 room)
+enum told { TOLD, NO_ROOM, TOO_LONG };
+
+/* TOO_LONG where the working directory has no place in `room` bytes: then nothing is said. */
+static __always_inline enum told say_who(const struct variables *shell, u64 sp, struct task_struct *its,
+					 u8 waits, const u32 room)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct ran *r = RECORD(ran, sizeof(*r) + room);
-	u32 here = this_process();
+	u32 here = this_process(), pid = BPF_CORE_READ(its, tgid);
 	s64 size;
 
 	if (!r) {
 		lose(RING_FULL, 1);
-		return true;
+		return NO_ROOM;
 	}
 	size = bpf_probe_read_user_str(r->directory, room, (void *)variable(shell->directory, sizeof(u64)));
 	if (size == room && room < PIECE) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
-		return false;
+		return TOO_LONG;
 	}
 	r->sp = sp;
+	r->start = BPF_CORE_READ(its, group_leader, start_boottime);
 	r->pid = pid;
 	r->ppid = pid == here ? BPF_CORE_READ(task, real_parent, tgid) : here;
 	r->uid = bpf_get_current_uid_gid();
@@ -82,7 +87,7 @@ static __always_inline bool say_who(const struct variables *shell, u64 sp, u32 p
 	BPF_CORE_READ_STR_INTO(&r->tty, task, signal, tty, name);
 	r->head.size = __builtin_offsetof(struct ran, directory) + (size > 0 ? size - 1 : 0);
 	submit(r);
-	return true;
+	return TOLD;
 }
 
 /*
@@ -101,21 +106,27 @@ static __always_inline u64 written(const struct variables *shell)
 	return variable(shell->source_there, sizeof(u64));
 }
 
-/* A command of the process begins, or waits; the current process is the shell. */
-static __always_inline void say_ran(const struct variables *shell, u64 sp, u32 pid, u8 waits)
+/* A command of the process `its` begins, or waits; the current process is the shell. False where there was no
+ * room to say so: texts would be of nobody. */
+static __always_inline bool say_ran(const struct variables *shell, u64 sp, struct task_struct *its, u8 waits)
 {
-	struct list text = {.pid = pid, .text = SCRIPT, .word = variable(shell->script, sizeof(u64))};
+	struct list text = {.sp = sp, .pid = BPF_CORE_READ(its, tgid), .text = SCRIPT};
+	enum told told = say_who(shell, sp, its, waits, FEW);
 
-	if (!say_who(shell, sp, pid, waits, FEW))
-		say_who(shell, sp, pid, waits, PIECE);
+	if (told == TOO_LONG)
+		told = say_who(shell, sp, its, waits, PIECE);
+	if (told != TOLD)
+		return false;
+	text.word = variable(shell->script, sizeof(u64));
 	say_few(&text);
 	if (text.word)
 		say_many(&text);
 	if (!shell->source)
-		return;
+		return true;
 	text.text = SOURCE;
 	text.word = written(shell);
 	say_list(&text);
+	return true;
 }
 
 /* A command begins that has these words. */
@@ -130,7 +141,9 @@ static __always_inline void say_command(void *ctx, u64 sp, struct list *words)
 	runner.target = shell->shell == ZSH ? target : 0;
 	if (bpf_map_update_elem(&runners, &pid, &runner, BPF_ANY))
 		untracked();
-	say_ran(shell, sp, pid, 0);
+	if (!say_ran(shell, sp, (void *)bpf_get_current_task(), 0))
+		return;
+	words->sp = sp;
 	words->pid = pid;
 	words->text = WORDS;
 	say_list(words);
@@ -168,7 +181,7 @@ static __always_inline void say_may_run(struct pt_regs *ctx)
 		return;
 	if (!bpf_map_lookup_elem(&runners, &pid) && bpf_map_update_elem(&runners, &pid, &runner, BPF_ANY))
 		untracked();
-	say_ran(shell, PT_REGS_SP(ctx), pid, 1);
+	say_ran(shell, PT_REGS_SP(ctx), (void *)bpf_get_current_task(), 1);
 }
 
 /* zsh: as its parent may. */
@@ -186,7 +199,7 @@ static __always_inline void child_may_run(struct task_struct *child)
 	runner.target = parent->target;
 	if (bpf_map_update_elem(&runners, &its, &runner, BPF_ANY))
 		untracked();
-	say_ran(shell, ~0ULL, its, 1);
+	say_ran(shell, ~0ULL, child, 1);
 }
 
 /* Whether a process that has become another program was a shell; zsh: that program is a command of it. */

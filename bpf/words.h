@@ -18,6 +18,7 @@ enum text { SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED };
 
 struct words {
 	struct head head;
+	u64 sp; /* as in `struct ran`, so that no other command is given them; 0: EXPANDED, PROGRAM */
 	u32 pid;
 	u8 text; /* of `enum text` */
 	u8 open; /* the last word goes on in the next record */
@@ -32,6 +33,7 @@ struct list {
 	u64 end;      /* of words that lie one after the other, without nodes */
 	u64 settings; /* zsh: nodes of a second list, of `struct asgment`: NAME=VALUE */
 	u64 value;    /* of the NAME that is being said */
+	u64 sp;	      /* of the command */
 	u32 pid;
 	u32 word_at;   /* in a node */
 	u64 limit;     /* where the text ends, if not by NUL */
@@ -100,8 +102,10 @@ static __always_inline void say_in(struct list *list, const u32 room)
 		}
 		if (list->limit && list->limit - list->word < size) {
 			size = list->limit - list->word;
-			if (size >= room) /* never: for the verifier */
+			if (size >= room) { /* never: for the verifier */
+				lose(UNREADABLE, 1);
 				break;
+			}
 			r->bytes[at + (u32)size++] = 0;
 		}
 		if (size == room) { /* with a NUL in the place of what follows */
@@ -117,6 +121,7 @@ static __always_inline void say_in(struct list *list, const u32 room)
 		list->value = 0;
 	}
 	see(at);
+	r->sp = list->sp;
 	r->pid = list->pid;
 	r->text = list->text;
 	r->last = all_said(list);

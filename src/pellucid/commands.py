@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Capture)
 
+_NOT_STARTED = (126, 127)
+"""The statuses of what is no program, and of what is not there (POSIX, 2.8.2 Exit Status for Commands)."""
+
 _ABOUT_TLS = {"har": "HTTP", "keylog": "secrets of TLS"}
 """Formats, and what they hold."""
 
@@ -97,12 +100,17 @@ def capture_shell(settings: Shell) -> None:
         log.info("--readlineso is not needed: what bash calls in that library is found in bash")
     prepared = _prepared(settings)
     probe: ShellProbe = plugins.load(plugins.SHELLS)[settings.probe]
+    wanted = probe.with_commands() if settings.commands else probe
+    if wanted.forks_tell and settings.errnumber in _NOT_STARTED:
+        raise UsageError(
+            f"-e {settings.errnumber} --commands: {probe.name} does not tell of programs that it cannot start; "
+            "without --commands the lines that were typed are shown"
+        )
     _require_root()
     settings = _resolved(settings)
     if settings.pid is not None:
         require(PROCESS_NUMBERS)
     pid = None if settings.follow else settings.pid  # a child may run another shell than its parent
-    wanted = probe.with_commands() if settings.commands else probe
     with _requirements_told(), Images() as images:
         shells = find_shells(wanted, images, settings.files, pid)
     _carry_out(settings, prepared, Shells(About(settings, wanted.family, shells), wanted))

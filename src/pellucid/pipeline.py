@@ -55,7 +55,7 @@ class Pipeline:
         audit: Audit | None = None,
     ) -> None:
         self._decode = Decode().decode
-        self._join = Join()
+        self._join = Join(limits.max_held)
         self._select = select
         self._parse = Parse(parsers, limits).parse
         self._redact = redact

@@ -17,7 +17,14 @@ def read(title: str, cluster: str = "") -> list[Login]:
 @pytest.mark.parametrize("cluster", ["", "15/main: ", "a: b: "])
 @pytest.mark.parametrize(
     "client",
-    ["127.0.0.1(36490) idle", "[local] idle in transaction", "::1(5) SELECT waiting", "a.example(7) PARSE"],
+    [
+        "127.0.0.1(36490) idle",
+        "[local] idle in transaction",
+        "127.0.0.1(36490) idle in transaction (aborted)",
+        "[local] idle in transaction (aborted) ",
+        "::1(5) SELECT waiting",
+        "a.example(7) PARSE",
+    ],
 )
 def test_a_session(cluster: str, client: str) -> None:
     """User and database stand before the client, behind the name that the cluster's other processes bear too."""
@@ -31,6 +38,8 @@ def test_a_session(cluster: str, client: str) -> None:
         "anna shop 1.1.1.1(1) 127.0.0.1(36490) idle",
         "anna shop [local] 127.0.0.1(36490) idle",
         "anna shop 1.1.1.1(1) [local] idle",
+        "anna shop [local] idle in transaction (aborted) 1.1.1.1(1) idle",
+        "anna shop 127.0.0.1(36490) idle (aborted)",
         "walsender anna 127.0.0.1(36490) streaming 0/1",
         "walsender anna shop 127.0.0.1(36490) START_REPLICATION",
         "autovacuum worker shop",

@@ -143,6 +143,7 @@ struct established {
 struct ran {
 	struct head head;
 	u64 sp;
+	u64 start;
 	u32 pid;
 	u32 ppid;
 	u32 uid;
@@ -157,6 +158,7 @@ struct ran {
 
 struct words {
 	struct head head;
+	u64 sp;
 	u32 pid;
 	u8 text;
 	u8 open;

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from pellucid.errors import FormatError
 from pellucid.join import Join
+from pellucid.join.held import EACH, SHORT
 from pellucid.join.runs import MOST_BYTES
 from pellucid.model import Clock, Command, End, Finished, Left, Ran, Users, Words
 
@@ -16,14 +18,16 @@ BASH, ZSH = range(2)
 WALL = 1_000_000_000_000
 
 
-def ran(time: int, sp: int, *, pid: int = 7, shell: int = BASH, waits: int = 0, lineno: int = 3) -> Ran:
+def ran(
+    time: int, sp: int, *, pid: int = 7, shell: int = BASH, waits: int = 0, lineno: int = 3, start: int = 1
+) -> Ran:
     """A command at this place on the stack."""
-    return Ran(time, sp, pid, 1, 1000, 0, lineno, shell, waits, b"sh\0", b"pts3\0", b"/home")
+    return Ran(time, sp, start, pid, 1, 1000, 0, lineno, shell, waits, b"sh\0", b"pts3\0", b"/home")
 
 
-def words(*texts: bytes, kind: int = WORDS, pid: int = 7) -> Words:
-    """All its words."""
-    return Words(0, pid, kind, 0, 1, b"".join(text + b"\0" for text in texts))
+def words(*texts: bytes, kind: int = WORDS, pid: int = 7, sp: int = 50) -> Words:
+    """All words of the command at this place."""
+    return Words(0, sp, pid, kind, 0, 1, b"".join(text + b"\0" for text in texts))
 
 
 def commands(*records: Any) -> list[Command]:
@@ -52,7 +56,7 @@ def test_a_command_with_its_texts() -> None:
 
 def test_what_is_nested_ends_first() -> None:
     """The return of what a function contains does not end the function, whose own return ends it."""
-    function = (ran(1, 50), words(b"f"), ran(2, 30), words(b"true"))
+    function = (ran(1, 50), words(b"f"), ran(2, 30), words(b"true", sp=30))
     assert shown(*function, Finished(3, 40, 7, 0), Finished(5, 90, 7, 4)) == [
         ((b"true",), 0, 1, "done"),
         ((b"f",), 4, 4, "done"),
@@ -61,13 +65,13 @@ def test_what_is_nested_ends_first() -> None:
 
 def test_what_never_returns_ends_with_its_function() -> None:
     """`return 3` leaves the shell's own functions by longjmp: it has the status of the function that it ends."""
-    records = (ran(1, 50), words(b"f"), ran(2, 30), words(b"return", b"3"), Finished(5, 90, 7, 3))
+    records = (ran(1, 50), words(b"f"), ran(2, 30), words(b"return", b"3", sp=30), Finished(5, 90, 7, 3))
     assert shown(*records) == [((b"return", b"3"), 3, 3, "done"), ((b"f",), 3, 4, "done")]
 
 
 def test_ends_of_the_process() -> None:
     """A shell's exit ends what it ran with its status; so does a program that it has become."""
-    begun = (ran(1, 50), words(b"f"), ran(2, 30), words(b"x"))
+    begun = (ran(1, 50), words(b"f"), ran(2, 30), words(b"x", sp=30))
     assert [each[1:] for each in shown(*begun, Left(9, 7, 3 << 8, 0))] == [(3, 7, "exit"), (3, 8, "exit")]
     became = (ran(1, 50), words(b"ls"), Left(2, 7, 0, 1))
     assert shown(*became, Left(9, 7, 15, 0)) == [((b"ls",), 143, 8, "exec")]
@@ -76,7 +80,7 @@ def test_ends_of_the_process() -> None:
 
 def test_a_shell_in_the_place_of_another() -> None:
     """What a shell runs that the process has become, wherever its stack lies, does not end the command that it is."""
-    became = (ran(1, 50), words(b"exec", b"bash"), Left(2, 7, 0, 1), ran(3, 70), words(b"true"))
+    became = (ran(1, 50), words(b"exec", b"bash"), Left(2, 7, 0, 1), ran(3, 70), words(b"true", sp=70))
     assert shown(*became, Finished(4, 90, 7, 0), Left(9, 7, 2 << 8, 0)) == [
         ((b"true",), 0, 1, "done"),
         ((b"exec", b"bash"), 2, 8, "exec"),
@@ -85,7 +89,9 @@ def test_a_shell_in_the_place_of_another() -> None:
 
 def test_a_lost_end_is_unknown() -> None:
     """A command in the place of another, or above it, shows that this has ended, though nobody said how."""
-    found = shown(ran(1, 30), words(b"a"), ran(2, 30), words(b"b"), ran(3, 50), words(b"c"), End(9))
+    found = shown(
+        ran(1, 30), words(b"a", sp=30), ran(2, 30), words(b"b", sp=30), ran(3, 50), words(b"c"), End(9)
+    )
     assert [(argv, how) for argv, _, _, how in found] == [
         ((b"a",), "unknown"), ((b"b",), "unknown"), ((b"c",), "capture"),
     ]  # fmt: skip
@@ -93,12 +99,13 @@ def test_a_lost_end_is_unknown() -> None:
 
 def test_pieces_of_words() -> None:
     """A word that comes in two pieces is one; words whose end is missing are marked, and so are too many."""
-    first = Words(0, 7, WORDS, 1, 0, b"a\0bb")
+    first = Words(0, 50, 7, WORDS, 1, 0, b"a\0bb")
     (whole,) = commands(ran(1, 50), first, words(b"b", b"c"), Finished(2, 90, 7, 0))
     (cut,) = commands(ran(1, 50), first, Finished(2, 90, 7, 0))
     assert (whole.argv, whole.truncated) == ((b"a", b"bbb", b"c"), False)
     assert (cut.argv, cut.truncated) == ((b"a", b"bb"), True)
-    (much,) = commands(ran(1, 50), words(b"x" * MOST_BYTES), words(b"y"), Finished(2, 90, 7, 0))
+    long = words(b"x" * MOST_BYTES)._replace(last=0)
+    (much,) = commands(ran(1, 50), long, words(b"y"), Finished(2, 90, 7, 0))
     assert len(much.argv[0]) == MOST_BYTES
     assert much.truncated
 
@@ -118,6 +125,91 @@ def test_programs_of_zsh() -> None:
     (behind,) = commands(outer, inner, Finished(4, 40, 7, 0), *program)
     assert (behind.line, behind.status, behind.how) == (outer, 1, "exec")
     assert commands(outer, Left(9, 7, 0, 0)) == []
+
+
+def test_words_of_zsh() -> None:
+    """What zsh keeps is metafied, its words, directory and `$0`; what the kernel has of a program is not."""
+    place = ran(1, 50, shell=ZSH, waits=1)._replace(directory=b"/\x83\xa3")
+    script = words(b"./\xe3\x83\xa3\x86.zsh", kind=SCRIPT)
+    katakana = "テスト".encode()
+    (program,) = commands(place, script, words(b"ls", katakana, kind=PROGRAM, sp=0), Left(9, 7, 0, 0))
+    assert program.argv == (b"ls", katakana)
+    assert (program.line.directory, program.script) == (b"/\x83", b"./\xe3\x83\x86.zsh")
+    metafied = katakana.replace(b"\x83", b"\x83\xa3")
+    (builtin,) = commands(ran(1, 50, shell=ZSH), words(b"echo", metafied), Finished(2, 90, 7, 0))
+    assert (builtin.argv, builtin.text) == ((b"echo", katakana), b"echo " + katakana)
+
+
+def test_texts_of_a_lost_command() -> None:
+    """Words of a command whose beginning was lost are given to no other; what received none has no word and is marked."""
+    (found,) = commands(
+        ran(1, 50), words(b"rm", sp=30), words(b"rm", kind=PROGRAM, sp=0), Finished(2, 90, 7, 0)
+    )
+    assert (found.argv, found.text, found.truncated) == ((), b"", True)
+    two = (ran(1, 50), words(b"a"), words(b"b"), Finished(2, 90, 7, 0))
+    assert [each.argv for each in commands(*two)] == [(b"a",)]
+
+
+def test_a_number_that_is_used_again() -> None:
+    """A process with the number of one whose end was lost inherits nothing from it, and begins with its own places."""
+    before = (ran(1, 50), words(b"old"))
+    after = (ran(5, 30, start=2), words(b"new", sp=30), Finished(6, 90, 7, 0))
+    assert shown(*before, *after) == [((b"old",), None, None, "unknown"), ((b"new",), 0, 1, "done")]
+    place = ran(1, 50, shell=ZSH, waits=1)
+    program = (
+        ran(5, 30, start=2, shell=ZSH),
+        words(b"x", sp=30),
+        words(b"ls", kind=PROGRAM),
+        Left(9, 7, 0, 0),
+    )
+    assert [each.argv for each in commands(place, *program)] == [(b"x",)]
+
+
+def most(held: int, *records: Any) -> tuple[list[Command], dict[str, int]]:
+    """The commands where so many bytes may be kept, and what was lost."""
+    join = Join(held)
+    flows: list[Any] = [flow for record in (Clock(0, WALL), *records, End(99)) for flow in join(record)]
+    return [flow for flow in flows if isinstance(flow, Command)], flows[-1].lost
+
+
+def test_all_commands_together_have_a_limit() -> None:
+    """Above it the texts of the outermost are cut; what then is too much is given up, and counted; places too."""
+    nested = [each for at in range(60) for each in (ran(at, 900 - at), words(b"x" * 20_000, sp=900 - at))]
+    found, lost = most(2 * 40 * EACH, *nested)
+    assert len(found) == 60
+    given_up = [each for each in found if each.how == "unknown"]
+    assert lost == {"unended_commands": len(given_up)}
+    assert [each.time - WALL for each in given_up] == list(range(36))
+    innermost, *_, outermost = [each for each in found if each.how == "capture"]
+    assert (len(innermost.argv[0]), innermost.truncated) == (20_000, False)
+    assert (len(outermost.argv[0]), outermost.truncated) == (SHORT, True)
+    places = [ran(at, 900 - at, shell=ZSH, waits=1) for at in range(60)]
+    assert most(2 * 40 * EACH, *places) == ([], {"unended_commands": 20})
+
+
+def test_the_limit_is_of_memory() -> None:
+    """Commands that never end, in any number of processes and with long texts, take no more than they may."""
+    join = Join(4 << 20)
+    tracemalloc.start()
+    try:
+        for pid in range(4000):
+            size = 100_000 if pid % 10 == 0 else 10
+            text = Words(0, 50, pid, SOURCE, 0, 1, bytes(size))
+            for record in (ran(pid, 50, pid=pid)._replace(tty=bytes(64), directory=bytes([47] * 60)), text):
+                for _ in join(record):
+                    pass
+        assert 1 << 20 < tracemalloc.get_traced_memory()[0] < 2.5 * (1 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_is_kept_of_what_has_ended() -> None:
+    """A text that comes late is nobody's, and a command's end leaves nothing of it behind."""
+    join = Join()
+    for record in (ran(1, 50), words(b"x" * 1000), Finished(2, 90, 7, 0), words(b"y"), Left(3, 7, 0, 0)):
+        [*join(record)]
+    runs = join._runs
+    assert (runs._last, runs._running, runs._waiting, runs._held._bytes) == ({}, {}, {}, 0)
 
 
 def test_processes_do_not_mix() -> None:

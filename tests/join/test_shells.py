@@ -8,7 +8,9 @@ import pytest
 
 from pellucid.errors import FormatError
 from pellucid.join import Join
-from pellucid.join.shells import MOST_BYTES, unmetafied
+from pellucid.join.held import EACH, SHORT
+from pellucid.join.metafied import unmetafied
+from pellucid.join.shells import MOST_BYTES
 from pellucid.join.status import ByStatus
 from pellucid.model import TEXTS, Clock, Command, End, Left, Line, Prompted, Typed, Users, Words
 
@@ -129,7 +131,7 @@ def test_what_was_given_up() -> None:
 
 def expanded(text: bytes, *, last: int = 1, pid: int = 7) -> Words:
     """What history expansion makes of the last line."""
-    return Words(0, pid, TEXTS.index("expanded"), 0, last, text)
+    return Words(0, 0, pid, TEXTS.index("expanded"), 0, last, text)
 
 
 def test_history_expansion() -> None:
@@ -160,6 +162,21 @@ def test_history_that_is_not_there() -> None:
     assert (found.text, found.typed, found.truncated) == (b"ls", None, False)
 
 
+def test_all_shells_together_have_a_limit() -> None:
+    """Too much that was typed loses its oldest texts; where that is not enough the oldest commands are given up, and counted."""
+    join = Join(2 * 40 * EACH)
+    flows: list[Any] = [*join(Clock(0, WALL))]
+    for pid in range(50):
+        for record in (line(1, pid=pid), typed(b"x" * 20_000, pid=pid)):
+            flows += join(record)
+    flows += join(End(9))
+    found = {each.line.pid: each for each in flows if isinstance(each, Command)}
+    assert {pid for pid, each in found.items() if each.how == "capture"} == set(range(26, 50))
+    assert [len(found[pid].text) for pid in (26, 49)] == [SHORT, 20_000]
+    assert [found[pid].truncated for pid in (26, 49)] == [True, False]
+    assert flows[-1].lost == {"unended_commands": 26}
+
+
 def test_shells_do_not_mix() -> None:
     """Lines of two shells at once stay apart, each with its own status."""
     found = commands(
@@ -185,7 +202,7 @@ def test_unmetafied_takes_anything() -> None:
 
 
 def test_only_one_status() -> None:
-    """`--errnumber` passes commands with that status, and whatever is no command."""
+    """`--errnumber` passes commands with that status, those whose status was lost, and whatever is no command."""
     join = Join()
     records = (
         Clock(0, WALL),
@@ -197,11 +214,13 @@ def test_only_one_status() -> None:
         prompted(4),
         line(5),
         typed(b"c"),
-        End(6),
+        line(6),
+        typed(b"d"),
+        End(7),
     )
     flows = [flow for record in records for flow in join(record)]
     kept = [*ByStatus(1)(flows)]
-    assert [flow.text for flow in kept if isinstance(flow, Command)] == [b"a"]
+    assert [flow.text for flow in kept if isinstance(flow, Command)] == [b"a", b"c"]
     assert kept[-1] is flows[-1]
 
 

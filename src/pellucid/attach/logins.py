@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 _BEGIN = "postgres: "
 _CHECKPOINTER = re.compile(rf"{_BEGIN}(.*)checkpointer *")
-_SESSION = re.compile(r"(?!walsender )([^ ]+) ([^ ]+) (?:\[local\]|[^ ()\[\]]+\(\d+\)) [^()\[\]]*")
-"""A stream to a replica is `walsender anna 127.0.0.1(36490)`: without a database, or with one word more."""
+_SESSION = re.compile(
+    r"(?!walsender )([^ ]+) ([^ ]+) (?:\[local\]|[^ ()\[\]]+\(\d+\)) "
+    r"(?:[^()\[\]]*|idle in transaction \(aborted\) *)"
+)
+"""The only brackets in what a session does are those of a transaction that has failed (PostgresMain() in
+src/backend/tcop/postgres.c), which no client's can be: they have a port. A stream to a replica is
+`walsender anna 127.0.0.1(36490)`: without a database, or with one word more."""
 
 
 class _Process(NamedTuple):

@@ -71,6 +71,9 @@ NO_REASON = "ring_full"
 NOBODY = Program()
 """A process that the kernel had no room to introduce."""
 
+MOST_HELD = 8 << 20
+"""Bytes for commands of shells that have not ended, where nobody says how many."""
+
 _HUNDREDTH = 10_000_000
 """Nanoseconds: proc(5) tells when a process began in units of USER_HZ, which is 100 everywhere."""
 
@@ -88,17 +91,21 @@ class _Stream:
 
 
 class Join:
-    """Call it with each record and context in the order of the envelopes; it yields what follows from it."""
+    """Call it with each record and context in the order of the envelopes; it yields what follows from it.
 
-    def __init__(self) -> None:
+    Commands of shells that have not ended take `held` bytes at the most: those that connections have, for where there are
+    shells there are no connections.
+    """
+
+    def __init__(self, held: int = MOST_HELD) -> None:
         self._streams: dict[int, _Stream] = {}
         self._targets: dict[int, Target] = {}
         self._programs: dict[int, Program] = {}
         self._logins: dict[tuple[int, int], Login] = {}
-        self._shells = Shells()
+        self._shells = Shells(held // 2)
         self._objects = Objects()
         self._older: Counter[str] = Counter()
-        self._runs = Runs(self._shells.user)
+        self._runs = Runs(self._shells.user, held // 2)
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
         self._bytes = 0
@@ -304,6 +311,8 @@ class Join:
             lost["untracked_calls"] = self._drops.untracked_calls
         if self._drops.unfollowed_forks:
             lost["unfollowed_forks"] = self._drops.unfollowed_forks
+        if given_up := self._runs.given_up + self._shells.given_up:
+            lost["unended_commands"] = given_up
         if self._stray:
             lost["unknown_connection"] = self._stray
         yield Totals(

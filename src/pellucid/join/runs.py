@@ -1,7 +1,8 @@
 """Commands as shells run them: words as they come, and how each ended.
 
 A process has a stack of them: below a function lie the commands that it consists of. One that was left otherwise than by
-its own return (`return` in a function, a lost record) ends with the one that it lies below.
+its own return (`return` in a function, a lost record) ends with the one that it lies below. A text is of the command that
+began last in its process and has the same place on the stack; another one is nobody's: the command's own record was lost.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import re
 from typing import TYPE_CHECKING
 
 from pellucid.errors import FormatError
-from pellucid.join.shells import status_of, unmetafied
+from pellucid.join.held import SHORT, Held
+from pellucid.join.metafied import is_metafied, unmetafied
+from pellucid.join.shells import status_of
 from pellucid.model import SHELLS, TEXTS, Command, Finished, Left, Ran, Words
 
 if TYPE_CHECKING:
@@ -21,103 +24,154 @@ _PLAIN = re.compile(rb"[\w@%+=:,./\x80-\xff-]+")
 MOST_BYTES = 1 << 20
 """Kept of each text of a command; the kernel sends as much."""
 
-MOST_NESTED = 10_000
-"""Commands of one process that have not ended, which a function that calls itself without end would make."""
-
-
 _WORDS, _PROGRAM = TEXTS.index("words"), TEXTS.index("program")
 
 
 class _Running:
     """A command that has not ended, or waits to begin."""
 
-    __slots__ = ("begun", "cut", "ran", "replaced", "texts")
+    __slots__ = ("_most", "begun", "missing", "program", "ran", "replaced", "texts")
 
     def __init__(self, ran: Ran) -> None:
         self.ran = ran
         self.begun = ran.time
         self.texts = tuple(bytearray() for _ in TEXTS[:_PROGRAM])
-        self.cut = {_WORDS}
+        self.missing = {_WORDS}
         """The texts of which the end has not come; without words there would be none."""
+        self.program = False
+        """Its words are those of a program, as the kernel has them."""
         self.replaced = False
+        self._most = MOST_BYTES
 
     def add(self, text: int, record: Words) -> None:
         """A piece of one of its texts."""
         kept = self.texts[text]
-        room = max(MOST_BYTES - len(kept), 0)
+        room = max(self._most - len(kept), 0)
         kept += record.bytes[:room]
         if record.last and not record.open and len(record.bytes) <= room:
-            self.cut.discard(text)
+            self.missing.discard(text)
         else:
-            self.cut.add(text)
+            self.missing.add(text)
+
+    def size(self) -> int:
+        """As `Kept` says."""
+        return sum(map(len, self.texts))
+
+    def cut(self) -> None:
+        """As `Kept` says."""
+        self._most = SHORT
+        for text, kept in enumerate(self.texts):
+            if len(kept) > SHORT:
+                self.texts[text][:] = kept[:SHORT]
+                self.missing.add(text)
 
 
 class Runs:
     """What shells run. Each method takes what its name says, and yields the commands that end with it.
 
-    `user` is the name of a uid, None where it has none.
+    `user` is the name of a uid, None where it has none; `most` bytes are kept.
     """
 
-    def __init__(self, user: Callable[[int], str | None]) -> None:
+    def __init__(self, user: Callable[[int], str | None], most: int) -> None:
         self._user = user
         self._running: dict[int, list[_Running]] = {}
         self._waiting: dict[int, list[_Running]] = {}
         """Places in each shell's code where it may become a program, the innermost last."""
         self._last: dict[int, _Running] = {}
         """Whose texts come now."""
+        self._held: Held[_Running] = Held(most)
+        self.given_up = 0
+        """Commands, and places where one may begin, for which there was no room."""
 
     def ran(self, record: Ran) -> Iterator[Command]:
         """A command begins, or waits to; its texts follow."""
         if record.shell >= len(SHELLS):
             raise FormatError(f"a command is of shell {record.shell}, which does not exist")
-        self._last[record.pid] = command = _Running(record)
+        yield from self._outlived(record)
+        command = _Running(record)
         if record.waits:
             self._forget(record.pid, record.sp)
-            waiting = self._waiting.setdefault(record.pid, [])
-            del waiting[:-MOST_NESTED]
-            waiting.append(command)
-            return
-        yield from self._end(record.pid, record.sp + 1, None, None, "unknown")
-        yield from self._begin(command)
+            self._waiting.setdefault(record.pid, []).append(command)
+        else:
+            yield from self._end(record.pid, record.sp + 1, None, None, "unknown")
+            self._running.setdefault(record.pid, []).append(command)
+        self._last[record.pid] = command
+        yield from self._keep(command)
 
-    def _begin(self, command: _Running) -> Iterator[Command]:
-        running = self._running.setdefault(command.ran.pid, [])
-        if len(running) >= MOST_NESTED:
-            yield self._command(running.pop(0), None, None, "unknown")
-        running.append(command)
+    def _outlived(self, record: Ran) -> Iterator[Command]:
+        """What an earlier process of the same number ran, whose end was lost."""
+        pid = record.pid
+        if any(
+            stacks[pid][0].ran.start != record.start
+            for stacks in (self._running, self._waiting)
+            if stacks.get(pid)
+        ):
+            self._forget(pid, None)
+            yield from self._end(pid, None, None, None, "unknown")
+
+    def _keep(self, command: _Running) -> Iterator[Command]:
+        self._held.keep(command)
+        while oldest := self._held.too_many():
+            self.given_up += 1
+            pid = oldest.ran.pid
+            begun = oldest in self._running.get(pid, ())
+            stacks = self._running if begun else self._waiting
+            stacks[pid].remove(oldest)
+            if not stacks[pid]:
+                del stacks[pid]
+            self._drop(oldest)
+            if begun:
+                yield self._command(oldest, None, None, "unknown")
 
     def words(self, record: Words) -> Iterator[Command]:
         """A piece of a text of the process's last command; of a program, which begins with it."""
+        last = self._last.get(record.pid)
         text = record.text
         if text == _PROGRAM:
             text = _WORDS
-            waiting = self._waiting.pop(record.pid, None)
-            if waiting:
-                self._last[record.pid] = program = waiting[-1]
-                program.begun = record.time
-                yield from self._begin(program)
-        if (last := self._last.get(record.pid)) is not None:
-            last.add(text, record)
+            last = last if last and last.program else self._program(record)
+        elif last and last.ran.sp != record.sp:
+            last = None
+        if last is None:
+            return
+        last.add(text, record)
+        if record.last and text == _WORDS:
+            del self._last[record.pid]
+        yield from self._keep(last)
+
+    def _program(self, record: Words) -> _Running | None:
+        """What begins when the process becomes a program; None where that it may was lost."""
+        waiting = self._waiting.get(record.pid)
+        if not waiting:
+            return None
+        program = waiting.pop()
+        self._forget(record.pid, None)
+        program.begun, program.program = record.time, True
+        self._running.setdefault(record.pid, []).append(program)
+        self._last[record.pid] = program
+        return program
 
     def finished(self, record: Finished) -> Iterator[Command]:
         """What lies below has ended."""
         self._forget(record.pid, record.sp - 1)
         return self._end(record.pid, record.sp, record.status & 0xFF, record.time, "done")
 
-    def _forget(self, pid: int, sp: int) -> None:
-        """The places up to this one on the stack have been left."""
+    def _forget(self, pid: int, sp: int | None) -> None:
+        """The places up to this one on the stack have been left; None: all of them."""
         waiting = self._waiting.get(pid)
-        while waiting and waiting[-1].ran.sp <= sp:
-            waiting.pop()
+        while waiting and (sp is None or waiting[-1].ran.sp <= sp):
+            self._drop(waiting.pop())
+        if not waiting:
+            self._waiting.pop(pid, None)
 
     def left(self, record: Left) -> Iterator[Command]:
         """The process has ended, or runs another program: that is what its last command does then."""
         if record.replaced:
+            self._last.pop(record.pid, None)
             for each in self._running.get(record.pid, ()):
                 each.replaced = True
             return
-        self._waiting.pop(record.pid, None)
-        self._last.pop(record.pid, None)
+        self._forget(record.pid, None)
         yield from self._end(record.pid, None, status_of(record.status), record.time, "exit")
 
     def finish(self) -> Iterator[Command]:
@@ -135,15 +189,19 @@ class Runs:
         if not running:
             self._running.pop(pid, None)
 
+    def _drop(self, command: _Running) -> None:
+        self._held.forget(command)
+        if self._last.get(command.ran.pid) is command:
+            del self._last[command.ran.pid]
+
     def _command(self, command: _Running, status: int | None, time: int | None, how: str) -> Command:
+        self._drop(command)
         ran = command.ran
         source, script, words = map(bytes, command.texts)
-        argv = words.split(b"\0")
-        if _WORDS not in command.cut:
-            del argv[-1]  # behind the NUL of the last
-        if SHELLS[ran.shell] == "zsh":
-            argv = [unmetafied(word) for word in argv]
-            ran = ran._replace(directory=unmetafied(ran.directory))
+        argv = words.removesuffix(b"\0").split(b"\0") if words else []
+        if is_metafied(ran.shell):
+            argv = argv if command.program else [unmetafied(word) for word in argv]
+            ran, script = ran._replace(directory=unmetafied(ran.directory)), unmetafied(script)
         return Command(
             command.begun,
             ran,
@@ -152,7 +210,7 @@ class Runs:
             status,
             time,
             "exec" if how == "exit" and command.replaced else how,
-            bool(command.cut),
+            bool(command.missing),
             argv=tuple(argv),
             script=script.rstrip(b"\0"),
         )

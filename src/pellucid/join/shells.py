@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.errors import FormatError
+from pellucid.join.held import SHORT, Held
+from pellucid.join.metafied import is_metafied, unmetafied
 from pellucid.model import LINES, SHELLS, Command, Left, Line, Prompted, Typed, Users, Words
 
 if TYPE_CHECKING:
@@ -18,38 +20,49 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 20
 """Kept of one command, however many lines it has; the kernel sends as much of one line."""
 
-_META = 0x83
-"""zsh keeps in its strings this byte before each of those that it has a use for, with its bit 5 changed (Meta in
-Src/zsh.h)."""
-
 
 class _Pending:
     """A command that has not ended."""
 
-    __slots__ = ("begins", "expansion", "given_up", "line", "open", "text", "time", "truncated", "typed")
+    __slots__ = (
+        "_most", "begins", "expansion", "given_up", "line", "open", "text", "time", "truncated", "typed",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, line: Line) -> None:
         self.begins = 0
         """Where its last line does in the text."""
         self.expansion = bytearray()
         """Of its last line, as far as it has come."""
         self.typed: bytearray | None = None
         """The text without history expansion, where that has changed it."""
-        self.line: Line | None = None
-        self.time = 0
+        self.line = line
+        self.time = line.time
         self.text = bytearray()
         self.open = False
         """More pieces of its last line follow."""
         self.given_up = False
         self.truncated = False
+        self._most = MOST_BYTES
 
     def add(self, text: bytes) -> None:
         """Keep more text, up to the limit."""
-        room = max(MOST_BYTES - len(self.text), 0)
+        room = max(self._most - len(self.text), 0)
         self.text += text[:room]
         if self.typed is not None:
-            self.typed += text[: max(MOST_BYTES - len(self.typed), 0)]
+            self.typed += text[: max(self._most - len(self.typed), 0)]
         self.truncated |= len(text) > room
+
+    def size(self) -> int:
+        """As `Kept` says."""
+        return len(self.text) + len(self.typed or b"") + len(self.expansion)
+
+    def cut(self) -> None:
+        """As `Kept` says."""
+        self._most = SHORT
+        for text in (self.text, self.typed, self.expansion):
+            if text is not None and len(text) > SHORT:
+                del text[SHORT:]
+                self.truncated = True
 
     def as_typed(self) -> bytes | None:
         """The text before history expansion, where that has changed it."""
@@ -57,21 +70,37 @@ class _Pending:
             return None
         return bytes(self.typed).rstrip(b"\n")
 
-    def expand(self, text: bytes) -> None:
-        """What its last line, or in zsh all of it, is after history expansion."""
-        if self.typed is None and self.text:
-            self.typed = self.text[:]
-        if _shell(self) == "zsh":
-            self.begins = 0
-        del self.text[self.begins :]
-        self.text += text[:MOST_BYTES]
+    def more_expansion(self, text: bytes) -> None:
+        """A piece of what its last line is after history expansion."""
+        room = max(self._most - len(self.expansion), 0)
+        self.expansion += text[:room]
+        self.truncated |= len(text) > room
+
+    def expand(self) -> None:
+        """Its last line, or in zsh all of it, is what has come of that; nothing where it does not run."""
+        text = self.expansion.rstrip(b"\0\n")
+        self.given_up = not self.expansion
+        if self.expansion:
+            if self.typed is None and self.text:
+                self.typed = self.text[:]
+            if is_metafied(self.line.shell):
+                self.begins = 0
+            del self.text[self.begins :]
+            self.text += text
+        self.expansion.clear()
 
 
 class Shells:
-    """The shells of a capture. Each method takes what its name says, and yields the commands that end with it."""
+    """The shells of a capture. Each method takes what its name says, and yields the commands that end with it.
 
-    def __init__(self) -> None:
+    `most` bytes are kept.
+    """
+
+    def __init__(self, most: int) -> None:
         self._pending: dict[int, _Pending] = {}
+        self._held: Held[_Pending] = Held(most)
+        self.given_up = 0
+        """Commands for which there was no room."""
         self._names: dict[int, str] = {}
 
     def user(self, uid: int) -> str | None:
@@ -97,36 +126,40 @@ class Shells:
         kind = LINES[record.kind]
         if kind in {"first", "earlier"}:
             yield from self._end(record.pid, None, None, "unknown")
-        pending = self._pending.setdefault(record.pid, _Pending())
+        pending = self._pending.setdefault(record.pid, _Pending(record))
         if pending.text:
             pending.add(b"\n")
         pending.begins = len(pending.text)
         pending.line, pending.time, pending.open = record, record.time, kind != "given up"
         pending.given_up = kind == "given up"
+        yield from self._keep(pending)
+
+    def _keep(self, pending: _Pending) -> Iterator[Command]:
+        self._held.keep(pending)
+        while oldest := self._held.too_many():
+            self.given_up += 1
+            yield from self._end(oldest.line.pid, None, None, "unknown")
 
     def typed(self, record: Typed) -> Iterator[Command]:
         """The text of that line."""
         pending = self._pending.get(record.pid)
         if pending is not None:
             text = record.bytes
-            if record.last and _shell(pending) == "zsh":
+            if record.last and is_metafied(pending.line.shell):
                 text = text.removesuffix(b"\n")  # bash's line has none
             pending.add(text)
             pending.open = not record.last
-        return iter(())
+            yield from self._keep(pending)
 
     def expanded(self, record: Words) -> Iterator[Command]:
         """What that line is after history expansion; nothing where it does not run."""
         pending = self._pending.get(record.pid)
         if pending is not None:
-            pending.expansion += record.bytes[: MOST_BYTES - len(pending.expansion)]
+            pending.more_expansion(record.bytes)
             if record.last:
                 pending.open = False
-                pending.given_up = not pending.expansion
-                if pending.expansion:
-                    pending.expand(bytes(pending.expansion.rstrip(b"\0\n")))
-                pending.expansion.clear()
-        return iter(())
+                pending.expand()
+            yield from self._keep(pending)
 
     def left(self, record: Left) -> Iterator[Command]:
         """The shell is no more."""
@@ -142,12 +175,13 @@ class Shells:
 
     def _end(self, pid: int, status: int | None, ended: int | None, how: str) -> Iterator[Command]:
         pending = self._pending.pop(pid, None)
-        if pending is None or pending.line is None:
+        if pending is None:
             return
+        self._held.forget(pending)
         text = bytes(pending.text).rstrip(b"\n")
         typed = pending.as_typed()
         line = pending.line
-        if _shell(pending) == "zsh":
+        if is_metafied(line.shell):
             text, line = unmetafied(text), line._replace(directory=unmetafied(line.directory))
             typed = typed and unmetafied(typed)
         if not text.strip() and not pending.truncated:
@@ -155,25 +189,6 @@ class Shells:
         how = "interrupted" if pending.given_up and how == "done" else how
         truncated = pending.truncated or pending.open
         yield Command(pending.time, line, text, self.user(line.uid), status, ended, how, truncated, typed)
-
-
-def _shell(pending: _Pending) -> str | None:
-    return None if pending.line is None else SHELLS[pending.line.shell]
-
-
-def unmetafied(text: bytes) -> bytes:
-    """Undo what zsh does to its strings (unmetafy() in Src/utils.c)."""
-    if _META not in text:
-        return text
-    plain = bytearray()
-    meta = False
-    for byte in text:
-        if byte == _META and not meta:
-            meta = True
-        else:
-            plain.append(byte ^ 32 if meta else byte)
-            meta = False
-    return bytes(plain)
 
 
 def status_of(waited: int) -> int:

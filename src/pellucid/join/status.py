@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 
 class ByStatus:
-    """Call it with flow in order; it yields what is left of it. A command without a status has none that could be meant."""
+    """Call it with flow in order; it yields what is left of it.
+
+    A command that has no status has none that could be meant; one whose status was lost may have had this one.
+    """
 
     def __init__(self, status: int) -> None:
         self._status = status
 
     def __call__(self, flows: Iterable[Flow]) -> Iterator[Flow]:
         """What follows from each."""
-        return (flow for flow in flows if not isinstance(flow, Command) or flow.status == self._status)
+        return (
+            flow
+            for flow in flows
+            if not isinstance(flow, Command) or flow.status == self._status or flow.how == "unknown"
+        )

@@ -139,7 +139,7 @@ class Totals(NamedTuple):
     targets: int
     seen_bytes: int
     lost: dict[str, int]
-    """By reason, in bytes; `untracked_calls` in calls, `unfollowed_forks` in forks."""
+    """By reason, in bytes; `untracked_calls` in calls, `unfollowed_forks` in forks, `unended_commands` in commands."""
     complete: bool = True
     """False when the stream broke off, as in `Summary`."""
     undecided: int | None = None

@@ -112,7 +112,8 @@ class Summary(Message, kw_only=True):
     lost: dict[str, int]
     """Bytes by reason as in `lost`, or `unknown_connection`: those of connections whose opening was itself lost;
     `undecided`: those of connections whose addresses were not known in time for `--port` and `--host`;
-    `untracked_calls` in calls, `unfollowed_forks` in forks. Empty when nothing was lost."""
+    `untracked_calls` in calls, `unfollowed_forks` in forks; `unended_commands`: commands of shells that there was
+    no room to wait for, `unknown` for that. Empty when nothing was lost."""
     targets: int
     """Files that were watched."""
     seconds: float

@@ -210,6 +210,8 @@ class Ran(NamedTuple):
     time: u64
     sp: u64
     """Its place on the stack: what it contains lies below."""
+    start: u64
+    """When the process began, in nanoseconds since boot: another may have its number later."""
     pid: u32
     ppid: u32
     uid: u32
@@ -231,6 +233,8 @@ class Words(NamedTuple):
     """A text of the process's last command, or a piece of it."""
 
     time: u64
+    sp: u64
+    """As in the `Ran` that it belongs to; 0 for a line and for a program."""
     pid: u32
     text: u8
     """An index into `TEXTS`."""

@@ -15,7 +15,7 @@ class Shell(Capture):
 
     errnumber: int | None = setting(
         "-e", "--errnumber", default=None, metavar="N", most=255,
-        help="Show commands that ended with this exit status only.",
+        help="Show commands that ended with this exit status only, and those whose end was lost.",
     )  # fmt: skip
     commands: bool = setting(
         "--commands", default=False,

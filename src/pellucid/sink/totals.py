@@ -25,7 +25,7 @@ _NOUNS = {
 _ASIDES = {"connection", "lost"}
 """Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
 
-_UNITS = {"untracked_calls": "call", "unfollowed_forks": "fork"}
+_UNITS = {"untracked_calls": "call", "unfollowed_forks": "fork", "unended_commands": "command"}
 """Reasons of a loss that do not count bytes, since these are not known (`model.Totals`)."""
 _INCOMPLETE = "INCOMPLETE: the stream ends here, what follows was not recorded"
 
