@@ -45,8 +45,8 @@ class Shell(Message, kw_only=True):
     lineno: int | UnsetType | None = UNSET
     """Of what was run: the line of the script, file, function or `-c` text that it is in; null where it is not known."""
     depth: int | UnsetType = UNSET
-    """Of what was run: how many functions and subshells (`( )`, pipes, `$( )`) of this shell it is nested in, 0 for none. A
-    file that is sourced with arguments counts as a function in bash."""
+    """Of what was run: how many functions and subshells (`( )`, pipes, `$( )`) of this shell it is nested in, 0 for none; a file
+    that is sourced is no level."""
     exit_code: int | None
     """The status that the shell has for it, or that the shell itself ended with; null where there is none."""
     duration_ms: float | None
