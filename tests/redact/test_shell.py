@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 import time
 
@@ -73,6 +74,10 @@ def test_messages() -> None:
     shown = redact(command(line=b"curl -u ada:\xe4 x", encoding="base64"))
     assert isinstance(shown, Shell)
     assert shown.line == b"curl -u ada:*** x"
+    typed = base64.b64encode(b"curl -u ada:\xe4 !$").decode()
+    shown = redact(command(line="x", typed={"base64": typed}))
+    assert isinstance(shown, Shell)
+    assert shown.typed == {"base64": base64.b64encode(b"curl -u ada:*** !$").decode()}
     plain = command(line="ls", argv=["ls"])
     assert redact(plain) == plain
 

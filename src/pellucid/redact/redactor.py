@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -137,8 +138,14 @@ class Redactor:
         same = hidden.message == message.message and hidden.data == message.data
         return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
 
+    def _typed(self, typed: str | dict[str, str]) -> Any:
+        if isinstance(typed, str):
+            return self._command(typed)
+        hidden = self._command(base64.b64decode(typed["base64"]))
+        return {"base64": base64.b64encode(hidden if isinstance(hidden, bytes) else hidden.encode()).decode()}
+
     def _shell(self, message: Shell) -> Shell:
-        return _replaced(message, line=self._command, typed=self._command, argv=self._words)
+        return _replaced(message, line=self._command, typed=self._typed, argv=self._words)
 
     def _command(self, line: Text) -> Text:
         if isinstance(line, str):
