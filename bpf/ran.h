@@ -90,6 +90,22 @@ static __always_inline enum told say_who(const struct variables *shell, u64 sp, 
 	return TOLD;
 }
 
+/*
+ * bash: the command as it is written. A DEBUG trap prints its own over that of the command that follows, of
+ * which there is a copy then; but not if that is in another trap: 0.
+ */
+static __always_inline u64 written(const struct variables *shell)
+{
+	const u32 debug = 65; /* NSIG, see DEBUG_TRAP in bash's trap.h */
+	u32 runs = variable(shell->trap, sizeof(u32));
+
+	if (!runs)
+		return variable(shell->source, sizeof(u64));
+	if (runs != debug + 1 && variable(shell->traps + debug * sizeof(u64), sizeof(u64)))
+		return 0;
+	return variable(shell->source_there, sizeof(u64));
+}
+
 /* A command of the process `its` begins, or waits; the current process is the shell. False where there was no
  * room to say so: texts would be of nobody. */
 static __always_inline bool say_ran(const struct variables *shell, u64 sp, struct task_struct *its, u8 waits)
@@ -108,7 +124,7 @@ static __always_inline bool say_ran(const struct variables *shell, u64 sp, struc
 	if (!shell->source)
 		return true;
 	text.text = SOURCE;
-	text.word = variable(shell->source, sizeof(u64));
+	text.word = written(shell);
 	say_list(&text);
 	return true;
 }
@@ -140,7 +156,7 @@ static __always_inline void say_finished(u64 sp, s32 status)
 	struct runner *runner = bpf_map_lookup_elem(&runners, &pid);
 	struct finished *r;
 
-	if (!runner || runner->sp >= sp)
+	if (stopped || !runner || runner->sp >= sp)
 		return;
 	runner->sp = sp;
 	r = RECORD(finished, sizeof(*r));
@@ -175,7 +191,7 @@ static __always_inline void child_may_run(struct task_struct *child)
 	struct runner *parent = bpf_map_lookup_elem(&runners, &pid), runner = {.sp = ~0ULL};
 	struct variables *shell;
 
-	if (!parent || !parent->target || parent->replaced || its == pid)
+	if (stopped || !parent || !parent->target || parent->replaced || its == pid)
 		return;
 	shell = bpf_map_lookup_elem(&shells, &parent->target);
 	if (!shell || filter_pid)
@@ -196,7 +212,7 @@ static __always_inline bool runs_on(u32 pid)
 	if (!runner || runner->replaced)
 		return false;
 	runner->replaced = 1;
-	if (runner->target && wanted()) {
+	if (runner->target) { /* who is wanted was decided before: --comm means the shell */
 		words.word = BPF_CORE_READ(task, mm, arg_start);
 		words.end = BPF_CORE_READ(task, mm, arg_end);
 		say_list(&words);

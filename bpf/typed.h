@@ -19,6 +19,9 @@ enum shell { BASH, ZSH };
 /* The order is LINES in model/records.py. */
 enum kind { FIRST, MORE, GIVEN_UP, EARLIER };
 
+/* Set by user space when the capture ends: what is in the ring by then is all there is. */
+volatile u32 stopped SEC(".data.stop") = 0;
+
 /* Where a shell has its variables: distances from mm->start_code; attach/shells/find.py fills it in. */
 struct variables {
 	u32 shell;
@@ -33,6 +36,9 @@ struct variables {
 	s64 history_end;  /* zsh, char * */
 	s64 expanded;	  /* zsh, int: HISTFLAG_DONE and others in its zsh.h */
 	s64 source;	  /* char *: the command as it is written; 0: the shell does not keep it */
+	s64 source_there; /* bash, char *: the same while a trap runs */
+	s64 trap;	  /* bash, int: which one runs; 0: none */
+	s64 traps;	  /* bash, char *[]: what each does; NULL: it is not set */
 	s64 script;	  /* char *: what is run, $0 */
 	s64 lineno;	  /* int */
 	s64 functions;	  /* int: how many are being run */
@@ -83,11 +89,12 @@ struct {
 	__type(value, struct variables);
 } shells SEC(".maps");
 
+/* NULL where nothing is to be told any more. */
 static __always_inline struct variables *this_shell(void *ctx)
 {
 	u32 cookie = bpf_get_attach_cookie(ctx);
 
-	return bpf_map_lookup_elem(&shells, &cookie);
+	return stopped ? NULL : bpf_map_lookup_elem(&shells, &cookie);
 }
 
 static __always_inline u32 this_process(void)

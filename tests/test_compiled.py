@@ -22,7 +22,7 @@ OURS, OTHER = EXTENSION_SUFFIXES[0], ".cpython-300-another.so"
 REPLAY = """
 import sys
 from pathlib import Path
-from pellucid.commands import replay
+from pellucid.replaying import replay
 from pellucid.settings import Show
 replay(Path(sys.argv[1]), Show(output=("json:" + sys.argv[2],)))
 print(sys.modules["pellucid.parse.http2.parser"].__file__)

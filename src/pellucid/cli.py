@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid import commands, doctor, inventory
+from pellucid import commands, doctor, inventory, replaying
 from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.log import configure
@@ -195,7 +195,7 @@ def zsh(settings: Zsh) -> None:
 @from_settings(Show)
 def replay(file: Path, settings: Show) -> None:
     """Show what --record has recorded; needs no root."""
-    commands.replay(file, settings, drop_root=True)
+    replaying.replay(file, settings, drop_root=True)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pellucid import plugins
 from pellucid.attach.containers import find_container
@@ -19,41 +19,34 @@ from pellucid.attach.packets.pcap_filter import compile_filters
 from pellucid.attach.pids import check_process
 from pellucid.attach.shells.find import find_shells
 from pellucid.attach.targets import find_targets
-from pellucid.capture.recording import read_recording
 from pellucid.channel import Channel
-from pellucid.counter import counter_for
-from pellucid.decoder import limits, run_decoder
-from pellucid.ends import ends, resolved
-from pellucid.errors import FormatError, PellucidError, UsageError
-from pellucid.helper import opened_by_helper
-from pellucid.join.select import Select
+from pellucid.decoder import run_decoder
+from pellucid.ends import resolved
+from pellucid.errors import PellucidError, UsageError
 from pellucid.keys import with_key_log
 from pellucid.libbpf import BpfError
-from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
-from pellucid.making import make_sinks, view_of
-from pellucid.memory import divide, this_process, tracer_and_decoder
-from pellucid.pipeline import Pipeline
-from pellucid.privileges import decoder_ids, drop_privileges
-from pellucid.redact import Redactor, Rules, load_rules
+from pellucid.making import view_of
+from pellucid.memory import tracer_and_decoder
+from pellucid.preparing import divided, redactor_of, schema_of
+from pellucid.privileges import decoder_ids
 from pellucid.settings import Bash, Capture, Sql, Tls
 from pellucid.signals import interruptions
-from pellucid.sink.keylog import KeyLogSink
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
 from pellucid.watches import About, Keys, Packets, Plaintext, Shells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from pellucid.attach.library import Library
     from pellucid.attach.targets import FoundTarget
-    from pellucid.memory import Memory
     from pellucid.parse import Protocol
     from pellucid.parse.grpc.schema import Schema
     from pellucid.probes.shell.probe import ShellProbe
-    from pellucid.settings import Shell, Show
+    from pellucid.redact import Redactor
+    from pellucid.settings import Shell
     from pellucid.sink import Sink, SinkSpec
     from pellucid.watches import Watch
 
@@ -151,7 +144,7 @@ def _prepared(settings: Capture) -> _Prepared:
     specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
     if settings.parsers is not None:  # a command about something else than TLS
         _check_formats(specs)
-    return _Prepared(_parsers(settings), sinks, _redactor(settings), specs, _schema(settings.proto))
+    return _Prepared(_parsers(settings), sinks, redactor_of(settings), specs, schema_of(settings.proto))
 
 
 def _check_formats(specs: list[SinkSpec]) -> None:
@@ -171,7 +164,7 @@ def _require_root() -> None:
 def _carry_out(settings: Capture, prepared: _Prepared, watch: Watch[Any]) -> None:
     """Fork the decoder, begin, and see it through to the end."""
     parsers, sinks, redact, specs, schema = prepared
-    memory = _divided(settings, specs, tracer_and_decoder())
+    memory = divided(settings, specs, tracer_and_decoder())
     ours, theirs = Channel.pair()
     ids, tracer = decoder_ids(), os.getpid()
     with interruptions() as interrupted:
@@ -192,76 +185,6 @@ def _carry_out(settings: Capture, prepared: _Prepared, watch: Watch[Any]) -> Non
         run.finish(interrupted)
 
 
-def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
-    """Show a recording as the live capture would have been shown.
-
-    With `drop_root` this process, where it is root's, gives that up for good before it reads any of it.
-    """
-    parsers, sinks = plugins.load(plugins.PARSERS), plugins.load(plugins.SINKS)
-    redact = _redactor(settings)
-    specs = sink_specs(settings, sinks, {"the recording": path})
-    wanted = ends(settings.port, resolved(settings.host))
-    schema = _schema(settings.proto)
-    memory = _divided(settings, specs, this_process())
-
-    def cut() -> None:
-        log.warning("%s was cut short: it is shown as far as it goes", path)
-
-    with _reading(path) as file, opened_by_helper(specs, settings) as (fds, inbox):
-        opened = make_sinks(specs, fds, sinks, settings, memory, inbox, patient=True)
-        if drop_root and os.geteuid() == 0:
-            _become_nobody()
-        select = Select(wanted, memory.aside) if wanted else None
-        bounds = limits(settings, memory, schema)
-        counter = counter_for(fds, recording=False)
-        everywhere = [counter, *opened] if counter else opened
-        pipeline = Pipeline(
-            [*parsers.values()], bounds, everywhere, settings.count, select=select, redact=redact
-        )
-        return_memory_early()
-        batches = _while_listening(pipeline, read_recording(file, cut))
-        pipeline.run(counter.watch(batches) if counter else batches)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[BinaryIO]:
-    """The open recording; what is wrong with it is told with its name."""
-    try:
-        with path.open("rb") as file:
-            yield file
-    except OSError as error:  # an output's is a PellucidError already
-        raise PellucidError(f"cannot read {path}: {error.strerror}") from error
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from error
-
-
-def _become_nobody() -> None:
-    """A recording is input from strangers: root is not needed to parse it, as the decoder does not need it."""
-    try:
-        drop_privileges(decoder_ids())
-    except OSError as error:  # a container may lack CAP_SETUID, or have no other user (user_namespaces(7))
-        log.warning(
-            "the recording is read with root's rights, which cannot be dropped here: %s", error.strerror
-        )
-
-
-def _while_listening(pipeline: Pipeline, batches: Iterable[bytes]) -> Iterator[bytes]:
-    """Read on only as long as somebody takes what comes of it (`| head`)."""
-    for batch in batches:
-        if not pipeline.listening:
-            break
-        yield batch
-
-
-def _schema(files: Sequence[Path]) -> Schema | None:
-    """What --proto says, before anything is forked or given up: the decoder opens no files."""
-    if not files:
-        return None
-    from pellucid.protos import read_schema  # noqa: PLC0415 - protobuf's runtime is 70 ms of every start
-
-    return read_schema(files)
-
-
 def _remove_stale(ready_file: Path | None) -> None:
     """What an earlier run left must not tell that this one is ready, whatever happens to it."""
     try:
@@ -271,35 +194,6 @@ def _remove_stale(ready_file: Path | None) -> None:
         return
     except OSError as error:
         raise PellucidError(f"cannot remove the old {ready_file}: {error.strerror}") from error
-
-
-def _divided(settings: Show, specs: list[SinkSpec], processes: int) -> Memory:
-    """What `--memory` leaves to whom; connections are held where it is not known yet whether they are wanted."""
-    return divide(
-        settings.memory,
-        settings.max_body,
-        processes,
-        selecting=bool(settings.port or settings.host or (isinstance(settings, Tls) and settings.packets)),
-        remotes=sum(spec.endpoint is not None for spec in specs),
-        compressed=sum(spec.compressed for spec in specs),
-    )
-
-
-def _redactor(settings: Show) -> Redactor | None:
-    """What masks credentials, if it is asked for. UsageError for rules that are none."""
-    if not settings.masks:
-        return None
-    if isinstance(settings, Capture) and settings.record is not None:
-        raise UsageError(
-            "--record keeps every byte as it was, which --redact cannot mask: record without --redact, "
-            "and give it to pellucid replay"
-        )
-    if any(text.partition(":")[0] == KeyLogSink.format for text in settings.output):
-        raise UsageError(
-            "--redact masks credentials, and a key log holds nothing else: leave one of them out"
-        )
-    rules = load_rules(settings.redact_rules) if settings.redact_rules else Rules()
-    return Redactor(rules, sql=settings.redact_sql)
 
 
 def _resolved(settings: C) -> C:

@@ -20,11 +20,11 @@ from pellucid.places import Places
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pellucid.attach.loaded import Loaded
     from pellucid.channel import Channel
     from pellucid.settings import Capture
     from pellucid.sink import SinkSpec
     from pellucid.watches import Watch
-    from pellucid.watches.base import Loaded
 
 OBJECT_ID = 1
 TICK_MS = 1000

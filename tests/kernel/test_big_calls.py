@@ -19,7 +19,7 @@ MIB = 1 << 20
 BIG = 16 * MIB
 TIMES = 20
 RING = 32 * MIB
-"""The default (attach/loader.py, ring_bytes), which the kernel never fills to the last byte."""
+"""The default (attach/loaded.py, ring_bytes), which the kernel never fills to the last byte."""
 
 
 @pytest.fixture

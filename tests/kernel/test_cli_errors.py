@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pellucid import commands
+from pellucid import commands, replaying
 from pellucid.privileges import decoder_ids
 from pellucid.settings import Tls as Settings
 from tests.kernel.inside import become, inside, keep_plugins
@@ -229,7 +229,7 @@ def test_a_recording_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> No
         Path(name).chmod(0o755)
         path = Path(name) / "recording"
         path.touch(mode=0o600)
-        error = inside(lambda: become(NOBODY), lambda: commands.replay(path, Settings(memory=1000)))
+        error = inside(lambda: become(NOBODY), lambda: replaying.replay(path, Settings(memory=1000)))
     assert f"cannot read {path}: Permission denied" in error
 
 

@@ -6,17 +6,16 @@ import pytest
 
 from tests.kernel.running import free_port, http, wait_for_port
 
-NO_MULTI = "import pellucid.attach.loader as loader; loader.has_uprobe_multi = lambda: False"
+NO_MULTI = "import pellucid.attach.loaded as loaded; loaded.has_uprobe_multi = lambda: False"
 NO_SOCKET_TRACEPOINTS = (
     "import pellucid.attach.loader as loader; loader.SOCKET_TRACEPOINTS = ('no_such_tracepoint',)"
 )
 NO_NEWER_HELPERS = """
-from pellucid.attach.loader import Tracing, set_constants
-configure = Tracing._configure
-def without(self, ring_size):
-    configure(self, ring_size)
-    set_constants(self._object, self._types, {"newer_helpers": 0})
-Tracing._configure = without
+from pellucid.attach import loaded
+set_constants = loaded.set_constants
+def without(bpf, types, constants):
+    set_constants(bpf, types, {**constants, "newer_helpers": 0})
+loaded.set_constants = without
 """
 
 NO_SENDER = "from pellucid.libbpf import trial; trial.has_helper = lambda *_: False"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pellucid.attach.loader import set_constants
+from pellucid.attach.loaded import set_constants
 from pellucid.attach.values import MapValue
 from pellucid.capture.envelope import split
 from pellucid.decode.btf import Btf

@@ -88,6 +88,7 @@ def test_http3(
     tmp_path: Path,
 ) -> None:
     """Each answer is decrypted: by the secrets of curl's BoringSSL, or of nginx's OpenSSL, the other end being of another make."""
+    _fetch()
     with alone() as network, network.entered():
         library = serve(programs, tls, tmp_path)
         wait_for(lambda: f":{PORT:04X} " in _udp_sockets(), "the server to listen")
@@ -100,6 +101,13 @@ def test_http3(
     found = fields(tmp_path / "a.pcapng", "http3.frame_payload", only="http3.frame_payload")
     payloads = {payload for (cell,) in found for payload in cell.split(",")}
     assert {f"/tea/{number}".encode().hex() for number in range(runs)} <= payloads, log
+
+
+def _fetch() -> None:
+    """All that is not installed, before the network that leads nowhere."""
+    client()
+    packages.wheels(*AIOQUIC)
+    packages.debian_suite("trixie", *NGINX)
 
 
 def _udp_sockets() -> str:

@@ -105,6 +105,7 @@ def test_clients_of_nginx(
     tmp_path: Path,
 ) -> None:
     """What curl, Python and Node ask nginx for in HTTP/1.1 and HTTP/2, with TLS 1.2 and 1.3, is decrypted every time."""
+    debian_node.unpack()  # before the network that leads nowhere
     client, server = ends
     with server.entered():
         nginx = Nginx(programs, tls, tmp_path / "nginx", http2=True, address=server.address)

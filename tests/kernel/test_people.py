@@ -32,11 +32,15 @@ def nginx(programs: Programs, tls: Tls, tmp_path: Path) -> Nginx:
     return Nginx(programs, tls, tmp_path / "nginx")
 
 
+REFUSED = {"keylog", "pcapng"}
+"""With --redact: they would hold secrets, or bytes as they were (tests/test_cli.py)."""
+
+
 def test_no_output_has_a_secret(
     nginx: Nginx, programs: Programs, capture: Callable[..., Capture], tmp_path: Path
 ) -> None:
     """curl sends a secret in every place that has a name for it; both ends are captured, and no format has it."""
-    formats = list(plugins.load(plugins.SINKS))
+    formats = list(plugins.load(plugins.SINKS).keys() - REFUSED)
     outputs = [word for name in formats for word in ("-o", f"{name}:{tmp_path}/{name}")]
     run = capture("--redact", *outputs)
     auth = ["-H", f"Authorization: Bearer {SECRET}", "-H", f"X-Api-Key: {SECRET}", "-b", f"sid={SECRET}"]

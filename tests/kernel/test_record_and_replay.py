@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pellucid import commands
+from pellucid import replaying
 from pellucid.capture.recording import MAGIC
 from pellucid.errors import PellucidError
 from pellucid.settings import Show
@@ -96,7 +96,7 @@ def test_replay_needs_no_root(recorded: Callable[..., Recorded], monkeypatch: py
         os.chown(folder, NOBODY, NOBODY)
         (folder / "recording").write_bytes(live.recording.read_bytes())
         settings = Show(output=(f"json:{folder}/again",), memory=1000)
-        error = inside(lambda: become(NOBODY), lambda: commands.replay(folder / "recording", settings))
+        error = inside(lambda: become(NOBODY), lambda: replaying.replay(folder / "recording", settings))
         assert error is None
         assert (folder / "again").read_bytes() == live.json.read_bytes()
 
@@ -197,7 +197,7 @@ def test_damage_is_never_a_traceback(recorded: Callable[..., Recorded], tmp_path
         content[dice.randrange(len(content))] ^= dice.randrange(1, 256)
         damaged.write_bytes(content)
         try:
-            commands.replay(damaged, settings)
+            replaying.replay(damaged, settings)
         except PellucidError as error:
             refusals.append(str(error))
     assert refusals

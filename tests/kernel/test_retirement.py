@@ -13,12 +13,12 @@ FILES = 30
 QUICK = "from pellucid import tracer; tracer.TICK_MS = 50\n"
 NO_PATIENCE = "from pellucid.attach import roster, retirement; roster._LOOK_S = retirement.UNUSED_S = 0\n"
 SMALL = f"""
-from pellucid.attach.loader import Tracing
-configure = Tracing._configure
-def small(self, ring_size):
-    configure(self, ring_size)
-    self._object.map("points").resize({PLACES})
-Tracing._configure = small
+from pellucid.attach import loaded
+set_constants = loaded.set_constants
+def small(bpf, types, constants):
+    set_constants(bpf, types, constants)
+    bpf.map("points").resize({PLACES})
+loaded.set_constants = small
 """
 
 # Each file is new, and gone when the next one comes; what is written through it is its number.

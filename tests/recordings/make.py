@@ -21,7 +21,7 @@ from tests.kernel.private import private_tls, self_signed
 from tests.kernel.running import Capture, Programs, Tls, free_port, wait_for_port
 from tests.kernel.servers import Nginx, s_server
 
-from pellucid.commands import replay
+from pellucid.replaying import replay
 from pellucid.settings import Show
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pellucid import plugins
 from pellucid.attach.filters import Filter
 from pellucid.attach.ldcache import CACHE
-from pellucid.attach.loader import Tracing, find_points, find_sites, ring_bytes
+from pellucid.attach.loaded import ring_bytes
+from pellucid.attach.loader import Tracing, find_points, find_sites
 from pellucid.attach.maps import Maps
 from pellucid.attach.targets import installed_targets
 from pellucid.errors import PellucidError

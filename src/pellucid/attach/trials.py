@@ -9,7 +9,8 @@ import resource
 from typing import TYPE_CHECKING
 
 from pellucid.attach import machine
-from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, ring_bytes
+from pellucid.attach.loaded import ring_bytes
+from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS
 from pellucid.attach.packets.interfaces import ETHERNET
 from pellucid.attach.packets.pcap_filter import compile_filter
 from pellucid.errors import PellucidError

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pellucid.attach.arrivals import Arrivals
 from pellucid.attach.attacher import attach_first
 from pellucid.attach.cgroups import cgroup
 from pellucid.attach.filters import Filter, comms
 from pellucid.attach.images import Images
-from pellucid.attach.loader import ring_bytes
+from pellucid.attach.loaded import Loaded, ring_bytes
 from pellucid.attach.roster import Roster
 from pellucid.ends import ends
 from pellucid.log import log
@@ -21,58 +21,10 @@ if TYPE_CHECKING:
 
     from pellucid.attach.attacher import Attaches
     from pellucid.attach.library import Library
-    from pellucid.attach.overwrites import Overwrites
     from pellucid.attach.targets import FoundTarget
-    from pellucid.libbpf import BpfMap
-    from pellucid.model import Drops, Interface, Interfaces, Logins, Target, Users
+    from pellucid.model import Interface, Interfaces, Logins, Target, Users
     from pellucid.peer import Peer
     from pellucid.settings import Capture
-
-
-class Loaded(Protocol):
-    """An object in the kernel, and its links."""
-
-    btf: bytes
-    ring: BpfMap
-    """What its records are in."""
-    overwrites: Overwrites
-    """Of the files that were attached to."""
-
-    def follow(self, pid: int, /) -> int:
-        """Watch the process and all its descendants; how many of these there are."""
-        ...
-
-    def follows_anybody(self) -> bool:
-        """Whether anybody is left of them."""
-        ...
-
-    def detach_overwritten(self) -> dict[int, str]:
-        """Leave targets whose files were written into; their names by number."""
-        ...
-
-    def writes_since_before(self, boot: int, /) -> bool:
-        """Whether a call that writes has begun before that boot time and has not returned."""
-        ...
-
-    def stop(self) -> None:
-        """Have no program add a record from here on."""
-        ...
-
-    def drops(self) -> Drops:
-        """What was seen and lost so far."""
-        ...
-
-    def offsets(self) -> Iterator[tuple[int, int, int]]:
-        """Where the streams of open connections stand: id, bytes read, bytes written."""
-        ...
-
-    def unsaid_ends(self) -> Iterator[tuple[int, int, int]]:
-        """The same of connections whose end found no room in the ring, each once."""
-        ...
-
-    def close(self) -> None:
-        """Detach and unload."""
-        ...
 
 
 class About(NamedTuple):

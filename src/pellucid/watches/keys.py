@@ -27,7 +27,7 @@ class Keys(Watch[KeyTracing]):
     def load(self, ring: int, who: Filter) -> KeyTracing:
         """As `Watch` says."""
         tracing = KeyTracing(OBJECT, ring, who)
-        tracing.attach_tracepoints()
+        tracing.attach_processes()
         return tracing
 
     def attacher(self, loaded: KeyTracing, images: Images) -> KeyAttacher:

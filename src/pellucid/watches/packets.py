@@ -37,7 +37,7 @@ class Packets(Watch[PacketTracing]):
     def load(self, ring: int, who: Filter) -> PacketTracing:
         """As `Watch` says."""
         tracing = PacketTracing(ring, who, self._names, self._filters)
-        tracing.attach_tracepoints()
+        tracing.attach_processes()
         return tracing
 
     def attacher(self, loaded: PacketTracing, images: Images) -> KeyAttacher:  # noqa: ARG002

@@ -30,7 +30,7 @@ class Shells(Watch[ShellTracing]):
     def load(self, ring: int, who: Filter) -> ShellTracing:
         """As `Watch` says."""
         tracing = ShellTracing(OBJECT, ring, who, self._probe)
-        tracing.attach_tracepoints()
+        tracing.attach_processes(forks=self._probe.forks_tell)
         return tracing
 
     def attacher(self, loaded: ShellTracing, images: Images) -> ShellAttacher:  # noqa: ARG002

@@ -50,15 +50,13 @@ _OLDER = ("socket_used", "tcp_rcv_space_adjust")
 class PacketTracing(KeyTracing):
     """The loaded object, its links, and the interfaces that are watched."""
 
-    _uprobes = (HOOK,)
-
     def __init__(
         self, ring_size: int, who: Filter, names: Sequence[str], filters: Mapping[int, Sequence[Classic]]
     ) -> None:
         constants = {"hold_time": WAIT_NS, "only_owned": int(who.of_some)}
         if who.cgroup_fd is not None:
             constants["filter_cgroup_id"] = os.fstat(who.cgroup_fd).st_ino
-        super().__init__(OBJECT, ring_size, who, constants)
+        super().__init__(OBJECT, ring_size, who, [HOOK], constants)
         self._names = names
         self._news = InterfaceNews()
         self._watched: dict[int, tuple[Interface, list[Link]]] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.attach.imported import imported_calls
 from pellucid.attach.pids import check_process
+from pellucid.attach.shells.returns import places_behind_calls, return_instructions
 from pellucid.attach.symbols import Elf
 from pellucid.attach.targets import FoundTarget
 from pellucid.errors import PellucidError
@@ -73,13 +74,21 @@ def _sites(
     """The probes of functions that are in the file, and of calls of those that are in a library."""
     for program, function in probe.probes:
         if function not in elsewhere:
-            yield program, functions[function].offset
+            for place in _places(program, elf, functions[function]):
+                yield program, elf.offset(place)
             continue
         for call in imported_calls(elf, function):
             if program.endswith("_returned"):
                 yield probe.elsewhere[function].back, elf.offset(call.behind)
             else:
                 yield probe.elsewhere[function].called, elf.offset(call.place)
+
+
+def _places(program: str, elf: Elf, function: Symbol) -> list[int]:
+    """The addresses at which a program is for a function of the file: its name tells."""
+    if program.endswith("_returns"):
+        return return_instructions(elf, function)
+    return places_behind_calls(elf, function) if program.endswith("_came_back") else [function.address]
 
 
 def _found(probe: ShellProbe, view: View, path: Path) -> FoundTarget:

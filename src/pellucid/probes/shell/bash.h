@@ -81,7 +81,7 @@ int line_expanded_returned(struct pt_regs *ctx)
 	u32 pid = this_process();
 	struct reader *reader = bpf_map_lookup_elem(&readers, &pid);
 
-	if (!reader || !reader->line || !wanted())
+	if (stopped || !reader || !reader->line || !wanted())
 		return 0;
 	if (PT_REGS_RC(ctx) != reader->line)
 		say_expanded(PT_REGS_RC(ctx), 0);
@@ -89,9 +89,10 @@ int line_expanded_returned(struct pt_regs *ctx)
 	return 0;
 }
 
-/* bash: expand_words(list) of a simple command, the only one that asks for all expansions. */
+/* bash: the instruction behind a call of expand_words(list) of a simple command, the only one that asks for
+ * all expansions. */
 SEC("uprobe")
-int words_returned(struct pt_regs *ctx)
+int words_came_back(struct pt_regs *ctx)
 {
 	/* WORD_LIST and WORD_DESC in bash's command.h, which loadable builtins are compiled with */
 	struct list words = {.node = PT_REGS_RC(ctx), .word_at = 8, .described = 1};
@@ -100,12 +101,12 @@ int words_returned(struct pt_regs *ctx)
 	return 0;
 }
 
-/* bash: execute_command_internal(command, ...), whose return is the status; it lies above its words'
- * expansion. */
+/* bash: a return instruction of execute_command_internal(command, ...), which returns the status; it lies
+ * above its words' expansion. */
 SEC("uprobe")
-int command_returned(struct pt_regs *ctx)
+int command_returns(struct pt_regs *ctx)
 {
 	if (wanted())
-		say_finished(PT_REGS_SP(ctx) - RETURN_ADDRESS, PT_REGS_RC(ctx));
+		say_finished(PT_REGS_SP(ctx), PT_REGS_RC(ctx));
 	return 0;
 }

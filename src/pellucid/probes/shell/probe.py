@@ -29,7 +29,7 @@ class ShellProbe:
     """Functions that every such shell has, and nothing else."""
     probes: tuple[tuple[str, str], ...]
     """A program of shell.bpf.c, and the function of the shell that it is for; of those that are called `*_returned`
-    the return. In the order in which they are attached: no line is seen without the question for it."""
+    the return; `*_returns`: its return instructions; `*_came_back`: the instructions behind its calls. In the order in which they are attached: no line is seen without the question for it."""
     variables: dict[str, str]
     """By the name in `struct variables` (bpf/typed.h) that in the shell."""
     elsewhere: dict[str, Calls] = field(default_factory=dict)
@@ -78,9 +78,12 @@ BASH = ShellProbe(
         "interactive": "interactive_shell",
     },
     elsewhere={"readline": Calls("readline_called", "line_came_back")},
-    command_probes=(("command_returned", "execute_command_internal"), ("words_returned", "expand_words")),
+    command_probes=(("command_returns", "execute_command_internal"), ("words_came_back", "expand_words")),
     command_variables={
-        "source": "the_printed_command",
+        "source": "the_printed_command_except_trap",
+        "source_there": "the_printed_command",
+        "trap": "running_trap",
+        "traps": "trap_list",
         "script": "dollar_vars",
         "lineno": "line_number",
         "functions": "variable_context",
@@ -105,8 +108,8 @@ ZSH = ShellProbe(
         "expanded": "histdone",
     },
     command_probes=(
-        ("it_returned", "execbuiltin"),
-        ("it_returned", "doshfunc"),
+        ("it_returns", "execbuiltin"),
+        ("it_returns", "doshfunc"),
         ("builtin_entered", "execbuiltin"),
         ("function_entered", "doshfunc"),
         ("code_entered", "execode"),

@@ -45,7 +45,8 @@ int process_exit(void *ctx)
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	unfollow(this_process());
-	left(0);
+	if (!stopped)
+		left(0);
 	return 0;
 }
 
@@ -60,7 +61,8 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp")
 int process_exec(void *ctx)
 {
-	left(1);
+	if (!stopped)
+		left(1);
 	return 0;
 }
 

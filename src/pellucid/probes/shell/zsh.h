@@ -89,12 +89,12 @@ int function_entered(struct pt_regs *ctx)
 	return 0;
 }
 
-/* zsh: either of them, whose return is the status. */
+/* zsh: a return instruction of either of them, which return the status. */
 SEC("uprobe")
-int it_returned(struct pt_regs *ctx)
+int it_returns(struct pt_regs *ctx)
 {
 	if (wanted())
-		say_finished(PT_REGS_SP(ctx) - RETURN_ADDRESS + 1, PT_REGS_RC(ctx));
+		say_finished(PT_REGS_SP(ctx) + 1, PT_REGS_RC(ctx));
 	return 0;
 }
 
