@@ -25,7 +25,8 @@ struct ran {
 	u32 depth;  /* functions and subshells around it */
 	s32 lineno; /* 0: not known */
 	u8 shell;
-	u8 waits; /* it begins with the words of a PROGRAM, if they come */
+	u8 waits;      /* it begins with the words of a PROGRAM, if they come */
+	u16 script_at; /* where in `directory` what is run ($0) begins; 0: it comes as a text */
 	char comm[16];
 	char tty[64];
 	u8 directory[];
@@ -53,15 +54,17 @@ struct {
 	__type(value, struct runner);
 } runners SEC(".maps");
 
-enum told { TOLD, NO_ROOM, TOO_LONG };
+enum told { TOLD, NO_ROOM, TOO_LONG, SCRIPT_LEFT };
 
-/* TOO_LONG where the working directory has no place in `room` bytes: then nothing is said. */
+/* TOO_LONG where the working directory has no place in `room` bytes: then nothing is said. SCRIPT_LEFT where
+ * all is but what is run. */
 static __always_inline enum told say_who(const struct variables *shell, u64 sp, struct task_struct *its,
 					 u8 waits, const u32 room)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct ran *r = RECORD(ran, sizeof(*r) + room);
-	u32 here, pid;
+	struct ran *r = RECORD(ran, sizeof(*r) + room + FEW);
+	enum told told;
+	u32 here, pid, length = 0;
 	s64 size;
 
 	if (!r) { /* nothing before this: verifiers up to Linux 6.1 forget what RECORD has found out */
@@ -87,9 +90,23 @@ static __always_inline enum told say_who(const struct variables *shell, u64 sp, 
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	r->tty[0] = 0;
 	BPF_CORE_READ_STR_INTO(&r->tty, task, signal, tty, name);
-	r->head.size = __builtin_offsetof(struct ran, directory) + (size > 0 ? size - 1 : 0);
+	r->script_at = 0;
+	if (size > 1 && size <= room) {
+		length = size - 1;
+		barrier_var(length);
+		if (length < room) {
+			size = bpf_probe_read_user_str(r->directory + length, FEW,
+						       (void *)variable(shell->script, sizeof(u64)));
+			if (size > 0 && size < FEW) {
+				r->script_at = length;
+				length += size - 1;
+			}
+		}
+	}
+	told = r->script_at ? TOLD : SCRIPT_LEFT;
+	r->head.size = __builtin_offsetof(struct ran, directory) + length;
 	submit(r);
-	return TOLD;
+	return told;
 }
 
 /*
@@ -109,7 +126,7 @@ static __always_inline u64 written(const struct variables *shell)
 }
 
 /* A command of the process `its` begins, or waits; the current process is the shell. False where there was no
- * room to say so: texts would be of nobody. */
+ * room to say so, which is counted once for all of it: further texts would be of nobody. */
 static __always_inline bool say_ran(const struct variables *shell, u64 sp, struct task_struct *its, u8 waits)
 {
 	struct list text = {.sp = sp, .pid = BPF_CORE_READ(its, tgid), .text = SCRIPT};
@@ -117,18 +134,18 @@ static __always_inline bool say_ran(const struct variables *shell, u64 sp, struc
 
 	if (told == TOO_LONG)
 		told = say_who(shell, sp, its, waits, PIECE);
-	if (told != TOLD)
+	if (told == NO_ROOM)
 		return false;
-	text.word = variable(shell->script, sizeof(u64));
-	say_few(&text);
-	if (text.word)
-		say_many(&text);
-	if (!shell->source)
-		return true;
-	text.text = SOURCE;
-	text.word = written(shell);
-	say_list(&text);
-	return true;
+	if (told == SCRIPT_LEFT) {
+		text.word = variable(shell->script, sizeof(u64));
+		say_list(&text);
+	}
+	if (shell->source && !text.lost) {
+		text.text = SOURCE;
+		text.word = written(shell);
+		say_list(&text);
+	}
+	return !text.lost;
 }
 
 /* A command begins that has these words. */

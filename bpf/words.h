@@ -7,11 +7,12 @@
 
 #include "typed.h"
 
-#define FEW 256 /* bytes: what most commands need */
-#define WORDS_ROOM 4096
-#define WORDS_EACH 64	      /* in one record */
-#define WORDS_RECORDS 256     /* 1 MiB, as for a line */
-#define WORDS_WITHOUT_LOOP 16 /* before kernel 5.17 */
+#define FEW 128 /* bytes: what most commands need */
+#define WORDS_ROOM 512
+#define WORDS_EACH 64			      /* in one record */
+#define WORDS_MOST (1 << 20)		      /* bytes, as for a line */
+#define WORDS_RECORDS WORDS_MOST / WORDS_EACH /* where all are empty */
+#define WORDS_WITHOUT_LOOP 128		      /* before kernel 5.17 */
 
 /* The order is TEXTS in model/records.py. */
 enum text { SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED };
@@ -39,6 +40,8 @@ struct list {
 	u64 limit;     /* where the text ends, if not by NUL */
 	u32 described; /* 1: there is a pointer to a description that begins with the pointer to the word */
 	u32 text;
+	u32 said; /* bytes */
+	u32 lost; /* 1: something of it */
 };
 
 static __always_inline bool all_said(const struct list *list)
@@ -84,6 +87,7 @@ static __always_inline void say_in(struct list *list, const u32 room)
 
 	if (!r) {
 		lose(RING_FULL, 1);
+		list->lost = 1;
 		list->node = list->word = list->settings = 0;
 		return;
 	}
@@ -124,6 +128,7 @@ static __always_inline void say_in(struct list *list, const u32 room)
 		list->value = 0;
 	}
 	see(at);
+	list->said += at;
 	r->sp = list->sp;
 	r->pid = list->pid;
 	r->text = list->text;
@@ -150,7 +155,7 @@ __noinline int say_many(struct list *list)
 static long say_more(u32 index, struct list *list)
 {
 	say_many(list);
-	return all_said(list);
+	return all_said(list) || list->said >= WORDS_MOST;
 }
 
 static __always_inline void say_list(struct list *list)

@@ -151,6 +151,7 @@ struct ran {
 	s32 lineno;
 	u8 shell;
 	u8 waits;
+	u16 script_at;
 	char comm[16];
 	char tty[64];
 	u8 directory[];

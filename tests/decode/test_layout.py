@@ -70,8 +70,8 @@ SAMPLES = [
         struct.pack("<II2Q4IH16s", 0, 96, 1, 2, 3, 4, 5, 6, 0x1302, b"comm") + bytes(range(32)) + b"memory",
     ),
     (
-        Ran(1, 2, 9, 3, 4, 5, 6, -7, 1, 0, COMM, TERMINAL, b"/home"),
-        struct.pack("<IIQQQ4Ii2B", 0, 139, 1, 2, 9, 3, 4, 5, 6, -7, 1, 0) + COMM + TERMINAL + b"/home",
+        Ran(1, 2, 9, 3, 4, 5, 6, -7, 1, 0, 0, COMM, TERMINAL, b"/home"),
+        struct.pack("<IIQQQ4Ii2BH", 0, 141, 1, 2, 9, 3, 4, 5, 6, -7, 1, 0, 0) + COMM + TERMINAL + b"/home",
     ),
     (Words(1, 9, 2, 3, 1, 0, b"a\0b"), struct.pack("<IIQQI3B", 0, 34, 1, 9, 2, 3, 1, 0) + b"a\0b"),
     (Finished(1, 2, 3, -4), struct.pack("<IIQQIi", 0, 32, 1, 2, 3, -4)),
@@ -81,7 +81,7 @@ SAMPLES = [
 FIXED = {
     Process: 32, Gone: 24, Opened: 102, Data: 37, Missed: 48, Closed: 40, Prompted: 32, Line: 110, Typed: 25, Left: 32,
     Secret: 90, Established: 90,
-    Ran: 134, Words: 31, Finished: 32,
+    Ran: 136, Words: 31, Finished: 32,
     Keyed: 24,
 }  # fmt: skip
 

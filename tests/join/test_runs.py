@@ -22,7 +22,7 @@ def ran(
     time: int, sp: int, *, pid: int = 7, shell: int = BASH, waits: int = 0, lineno: int = 3, start: int = 1
 ) -> Ran:
     """A command at this place on the stack."""
-    return Ran(time, sp, start, pid, 1, 1000, 0, lineno, shell, waits, b"sh\0", b"pts3\0", b"/home")
+    return Ran(time, sp, start, pid, 1, 1000, 0, lineno, shell, waits, 0, b"sh\0", b"pts3\0", b"/home")
 
 
 def words(*texts: bytes, kind: int = WORDS, pid: int = 7, sp: int = 50) -> Words:
@@ -52,6 +52,13 @@ def test_a_command_with_its_texts() -> None:
     assert (found.text, found.script, found.argv) == (b"ls $x", b"./a.sh", (b"ls", b"", b"a b"))
     assert (found.time, found.ended, found.status, found.user) == (WALL + 10, WALL + 40, 2, "ada")
     assert not found.truncated
+
+
+def test_a_script_behind_the_directory() -> None:
+    """What is run comes with the command's own record where both are short; else as a text."""
+    short = ran(10, 50)._replace(directory=b"/home./a.sh", script_at=5)
+    (found,) = commands(short, words(b"ls"), Finished(40, 90, 7, 2))
+    assert (found.line.directory, found.script) == (b"/home", b"./a.sh")
 
 
 def test_what_is_nested_ends_first() -> None:

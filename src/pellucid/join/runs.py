@@ -24,7 +24,7 @@ _PLAIN = re.compile(rb"[\w@%+=:,./\x80-\xff-]+")
 MOST_BYTES = 1 << 20
 """Kept of each text of a command; the kernel sends as much."""
 
-_WORDS, _PROGRAM = TEXTS.index("words"), TEXTS.index("program")
+_SCRIPT, _WORDS, _PROGRAM = map(TEXTS.index, ("script", "words", "program"))
 
 
 class _Running:
@@ -33,9 +33,13 @@ class _Running:
     __slots__ = ("_most", "begun", "missing", "program", "ran", "replaced", "texts")
 
     def __init__(self, ran: Ran) -> None:
-        self.ran = ran
+        directory, script = ran.directory, b""
+        if ran.script_at:
+            directory, script = directory[: ran.script_at], directory[ran.script_at :]
+        self.ran = ran._replace(directory=directory)
         self.begun = ran.time
         self.texts = tuple(bytearray() for _ in TEXTS[:_PROGRAM])
+        self.texts[_SCRIPT].extend(script)
         self.missing = {_WORDS}
         """The texts of which the end has not come; without words there would be none."""
         self.program = False

@@ -223,10 +223,12 @@ class Ran(NamedTuple):
     """An index into `SHELLS`."""
     waits: u8
     """1 where it begins when the words of a program come, if they do."""
+    script_at: u16
+    """Where in `directory` begins what is run ($0); 0 where it comes as a text."""
     comm: Comm
     tty: Terminal
     directory: Tail
-    """The working directory, as the shell calls it."""
+    """The working directory, as the shell calls it, and with `script_at` what is run."""
 
 
 class Words(NamedTuple):

@@ -124,12 +124,41 @@ def test_without_a_file(executable: Path, start: Callable[..., Capture]) -> None
 
 
 def test_a_long_list(executable: Path, start: Callable[..., Capture]) -> None:
-    """Ten thousand words, and one of 100,000 bytes, are whole."""
+    """A hundred thousand words, and one of 100,000 bytes, are whole; of 1.3 MB the first MiB is told, and that it is cut."""
     run = start(executable, "--commands")
-    subprocess.run([executable, "-c", f": {{1..10000}} end; : {'x' * 100_000} y"], check=True)
-    first, second = commands(run.stop())
-    assert first["argv"] == [":", *map(str, range(1, 10_001)), "end"]
+    line = f": {{1..100000}} end; : {'x' * 100_000} y; : {{1..200000}}; : after"
+    subprocess.run([executable, "-c", line], check=True)
+    messages = run.stop()
+    first, second, cut, after = commands(messages)
+    assert first["argv"] == [":", *map(str, range(1, 100_001)), "end"]
     assert second["argv"] == [":", "x" * 100_000, "y"]
+    assert cut["argv"][:150_000] == [":", *map(str, range(1, 150_000))]
+    assert [each["truncated"] for each in (first, second, cut, after)] == [False, False, True, False]
+    assert messages[-1]["lost"] == {"over_limit": 1}
+
+
+def test_long_names(executable: Path, start: Callable[..., Capture], tmp_path: Path) -> None:
+    """A directory and a script with names of a thousand bytes are whole."""
+    deep = tmp_path.joinpath(*["d" * 200] * 5)
+    deep.mkdir(parents=True)
+    (deep / "script").write_text("true 1\ncd /\ntrue 2\n")
+    run = start(executable, "--commands")
+    subprocess.run([executable, deep / "script"], cwd=deep, check=True)
+    subprocess.run([executable, "./script"], cwd=deep, check=True)
+    found = [(each["argv"], each["cwd"], each["script"]) for each in commands(run.stop())]
+    assert found == [
+        (words, where, script)
+        for script in (str(deep / "script"), "./script")
+        for words, where in ((["true", "1"], str(deep)), (["cd", "/"], str(deep)), (["true", "2"], "/"))
+    ]
+
+
+def test_a_busy_loop(executable: Path, start: Callable[..., Capture]) -> None:
+    """Of a loop of 20,000 builtins none is lost: a command needs little room."""
+    run = start(executable, "--commands")
+    subprocess.run([executable, "-c", "for i in {1..20000}; do : $i; done"], check=True)
+    messages = run.stop()
+    assert (messages[-1]["captured"], messages[-1]["lost"]) == ({"shell": 20_000}, {})
 
 
 def test_what_a_typed_line_becomes(
