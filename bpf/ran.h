@@ -64,14 +64,15 @@ static __always_inline enum told say_who(const struct variables *shell, u64 sp, 
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct ran *r = RECORD(ran, sizeof(*r) + room + FEW);
 	enum told told;
-	u32 here = this_process(), pid = BPF_CORE_READ(its, tgid);
-	u32 length = 0;
+	u32 here, pid, length = 0;
 	s64 size;
 
-	if (!r) {
+	if (!r) { /* nothing before this: verifiers up to Linux 6.1 forget what RECORD has found out */
 		lose(RING_FULL, 1);
 		return NO_ROOM;
 	}
+	here = this_process();
+	pid = BPF_CORE_READ(its, tgid);
 	size = bpf_probe_read_user_str(r->directory, room, (void *)variable(shell->directory, sizeof(u64)));
 	if (size == room && room < PIECE) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);

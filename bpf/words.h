@@ -82,6 +82,7 @@ static __always_inline void say_in(struct list *list, const u32 room)
 {
 	struct words *r = RECORD(words, sizeof(*r) + 2 * room);
 	u32 at = 0;
+	u64 rest;
 	s64 size;
 
 	if (!r) {
@@ -104,13 +105,15 @@ static __always_inline void say_in(struct list *list, const u32 room)
 			r->open = 1;
 			break;
 		}
-		if (list->limit && list->limit - list->word < size) {
-			size = list->limit - list->word;
-			if (size >= room) { /* never: for the verifier */
+		rest = list->limit - list->word;
+		if (list->limit && rest < size) {
+			if (rest >=
+			    room) { /* never: for the verifier, which does not compare two registers */
 				lose(UNREADABLE, 1);
 				break;
 			}
-			r->bytes[at + (u32)size++] = 0;
+			r->bytes[at + (u32)rest] = 0;
+			size = rest + 1;
 		}
 		if (size == room) { /* with a NUL in the place of what follows */
 			at += size - 1;

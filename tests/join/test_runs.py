@@ -5,13 +5,16 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+import msgspec
 import pytest
 
 from pellucid.errors import FormatError
 from pellucid.join import Join
 from pellucid.join.held import EACH, SHORT
-from pellucid.join.runs import MOST_BYTES
+from pellucid.join.runs import MOST_BYTES, MOST_WORDS
+from pellucid.memory import SHOWN
 from pellucid.model import Clock, Command, End, Finished, Left, Ran, Users, Words
+from pellucid.parse.commands import shell_message
 
 SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED = range(5)
 BASH, ZSH = range(2)
@@ -115,6 +118,24 @@ def test_pieces_of_words() -> None:
     (much,) = commands(ran(1, 50), long, words(b"y"), Finished(2, 90, 7, 0))
     assert len(much.argv[0]) == MOST_BYTES
     assert much.truncated
+
+
+def test_very_many_words() -> None:
+    """A megabyte of the shortest words is cut, which is said, and showing it takes no more than a message may; those that fit are whole."""
+    for number in (MOST_WORDS, MOST_BYTES // 2):
+        join = Join()
+        text = words(*[b"\xff"] * number)
+        for record in (Clock(0, WALL), ran(1, 50), text):
+            [*join(record)]
+        tracemalloc.start()
+        try:
+            (found,) = join(Finished(2, 90, 7, 0))
+            assert isinstance(found, Command)
+            msgspec.json.encode(shell_message(found))
+            assert tracemalloc.get_traced_memory()[1] < SHOWN << 20
+        finally:
+            tracemalloc.stop()
+        assert (len(found.argv), found.truncated) == (MOST_WORDS, number > MOST_WORDS)
 
 
 def test_no_words() -> None:

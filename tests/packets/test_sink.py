@@ -17,6 +17,7 @@ from tests.wireshark import fields
 from pcapng import FileScanner
 from pellucid.errors import FormatError, PellucidError
 from pellucid.model import LABELS, Clock, Envelope, Interface, Interfaces, Keyed, Kind, Secret
+from pellucid.packets.secrets import MOST_BYTES, MOST_LINES, Secrets
 from pellucid.packets.sink import PacketSink
 from pellucid.pcapng import Packet, enhanced_packet, whole_blocks
 from pellucid.sink import Output, OutputClosed, Rotation, SinkOptions
@@ -160,6 +161,30 @@ def test_both_ends_have_the_same_secrets(file: File) -> None:
     """A line stands in the file once, whoever told it."""
     file.then(secret("CLIENT_RANDOM", content=bytes(48)), secret("CLIENT_RANDOM", content=bytes(48), pid=42))
     assert file.what() == [line("CLIENT_RANDOM", bytes(48))]
+
+
+def test_key_updates_without_end(file: File, caplog: pytest.LogCaptureFixture) -> None:
+    """A peer that asks for a new key all the time gets 64 lines of a connection into the file, and the log says so once."""
+    first = secret("CLIENT_TRAFFIC_SECRET_0")
+    updates = [secret("CLIENT_TRAFFIC_SECRET_N", content=number.to_bytes(32)) for number in range(20_000)]
+    with caplog.at_level(logging.INFO, "pellucid"):
+        file.then(first, *updates, first)
+    assert len(file.what()) == MOST_LINES
+    assert file.what()[0] == line("CLIENT_TRAFFIC_SECRET_0")
+    assert [text.split(":")[0] for text in caplog.messages] == [
+        "curl[41] has told 64 secrets of one connection"
+    ]
+
+
+def test_secrets_of_very_many_connections() -> None:
+    """What the next file of a rotation begins with is bounded, and has the latest connections."""
+    secrets = Secrets()
+    for number in range(5000):
+        secrets.add(secret("CLIENT_RANDOM", random=number.to_bytes(32), content=bytes(48)))
+    kept = secrets.lines().splitlines()
+    assert MOST_BYTES - 1000 < len(secrets.lines()) <= MOST_BYTES
+    assert kept[-1].split()[1] == b"%064x" % 4999
+    assert not secrets.some(bytes(32))
 
 
 def test_the_line_of_a_key_exchange_with_rsa(file: File) -> None:

@@ -44,6 +44,10 @@ def test_history(render: Render) -> None:
     """Where history expansion has changed a line, what was typed comes before it."""
     changed = command(line="ls x", typed="!!")
     assert "\n  !!\n[which history expansion makes]\n  ls x\n" in render(TextSink, changed)
+    raw = command(line="ls x", typed={"base64": "/+Ah"})
+    assert "\n[3 bytes of binary data (--hex shows them)]\n[which history expansion makes]\n" in render(
+        TextSink, raw
+    )
 
 
 def test_what_was_run(render: Render) -> None:

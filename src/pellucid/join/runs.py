@@ -24,6 +24,10 @@ _PLAIN = re.compile(rb"[\w@%+=:,./\x80-\xff-]+")
 MOST_BYTES = 1 << 20
 """Kept of each text of a command; the kernel sends as much."""
 
+MOST_WORDS = 50_000
+"""Of a command: each takes up to 280 bytes while it is shown, however short it is, and all of them no more than other messages do
+(`memory.SHOWN`)."""
+
 _SCRIPT, _WORDS, _PROGRAM = map(TEXTS.index, ("script", "words", "program"))
 
 
@@ -202,7 +206,9 @@ class Runs:
         self._drop(command)
         ran = command.ran
         source, script, words = map(bytes, command.texts)
-        argv = words.removesuffix(b"\0").split(b"\0") if words else []
+        argv = words.removesuffix(b"\0").split(b"\0", MOST_WORDS) if words else []
+        truncated = bool(command.missing) or len(argv) > MOST_WORDS
+        del argv[MOST_WORDS:]
         if is_metafied(ran.shell):
             argv = argv if command.program else [unmetafied(word) for word in argv]
             ran, script = ran._replace(directory=unmetafied(ran.directory)), unmetafied(script)
@@ -214,7 +220,7 @@ class Runs:
             status,
             time,
             "exec" if how == "exit" and command.replaced else how,
-            bool(command.missing),
+            truncated,
             argv=tuple(argv),
             script=script.rstrip(b"\0"),
         )

@@ -76,10 +76,11 @@ from pellucid.model.records import (
     u32,
     u64,
 )
-from pellucid.model.secret import KeyLogLine
+from pellucid.model.secret import ENCRYPTED_SIZE, KeyLogLine, key_log_line, random_of
 from pellucid.model.shell import Shell
 
 __all__ = [
+    "ENCRYPTED_SIZE",
     "LABELS",
     "LINES",
     "LOSS_REASONS",
@@ -154,6 +155,8 @@ __all__ = [
     "Users",
     "WebSocket",
     "Words",
+    "key_log_line",
+    "random_of",
     "s32",
     "u8",
     "u16",

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pellucid.model.messages import Message
+from pellucid.model.records import LABELS
+
+if TYPE_CHECKING:
+    from pellucid.model.records import Secret
+
+ENCRYPTED_SIZE = 8
+"""Bytes of the encrypted premaster secret that a connection is told by in a line `RSA`."""
+
+_RSA = LABELS.index("RSA")
+
+
+def random_of(secret: Secret) -> bytes:
+    """What the connection is told by in the secret's line."""
+    return secret.random[:ENCRYPTED_SIZE] if secret.label == _RSA else secret.random
+
+
+def key_log_line(label: str, client_random: str, secret: str) -> bytes:
+    """A line of a key log (draft-ietf-tls-keylogfile section 2), from label and two texts in hex."""
+    return f"{label} {client_random} {secret}\n".encode()
 
 
 class KeyLogLine(Message, tag="secret", kw_only=True):

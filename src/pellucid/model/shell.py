@@ -34,9 +34,9 @@ class Shell(Message, kw_only=True):
     """What was typed, with history (`!!`) expanded and nothing else; lines of one command are set apart by newlines. Of what was
     run: the command as its source has it (bash), or its words (zsh)."""
     encoding: str | UnsetType = UNSET
-    """`base64` where the bytes are not UTF-8."""
-    typed: str | UnsetType = UNSET
-    """What was typed, where history expansion has changed it; bytes that are not UTF-8 as `\\xe4`."""
+    """`base64` where the bytes of `line` are not UTF-8."""
+    typed: str | dict[str, str] | UnsetType = UNSET
+    """What was typed, where history expansion has changed it; where that is not UTF-8 `{"base64": ...}`."""
     argv: list[Any] | UnsetType = UNSET
     """Of what was run: its words after all expansions, those that are not UTF-8 as `{"base64": ...}`; none where it only
     sets variables or opens files."""
@@ -45,15 +45,17 @@ class Shell(Message, kw_only=True):
     lineno: int | UnsetType | None = UNSET
     """Of what was run: the line of the script, file, function or `-c` text that it is in; null where it is not known."""
     depth: int | UnsetType = UNSET
-    """Of what was run: how many functions and subshells (`( )`, pipes, `$( )`) of this shell it is nested in, 0 for none."""
+    """Of what was run: how many functions and subshells (`( )`, pipes, `$( )`) of this shell it is nested in, 0 for none; a file
+    that is sourced is no level."""
     exit_code: int | None
     """The status that the shell has for it, or that the shell itself ended with; null where there is none."""
     duration_ms: float | None
-    """From the Enter to the next prompt, or to the end of the shell; null where neither was seen."""
+    """Of what was typed: from the Enter to the next prompt; of what was run: from its words, when they are expanded, to its
+    return. Either to the end of the shell where that came before; null where no end was seen."""
     ended: str
-    """How: `done` (the shell asks for the next), `interrupted` (Ctrl-C or Ctrl-D before it was complete, or no such
+    """How: `done` (the shell asks for the next, or goes on), `interrupted` (Ctrl-C or Ctrl-D before it was complete, or no such
     line in the history, so it never ran), `exit` (the shell ended with it), `exec` (the shell became another program, whose status
     `exit_code` is for what was run), `capture` (it still ran when the
-    capture ended), `unknown` (its end was lost)."""
+    capture ended), `unknown` (its end was lost, or there was no room to wait for it; `lost` of the summary counts these)."""
     truncated: bool = False
     """The text is longer than what is shown, or a part of it was lost."""

@@ -16,24 +16,22 @@ import re
 import struct
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid import pcapng
 from pellucid.errors import FormatError
 from pellucid.log import log
-from pellucid.model import LABELS, Clock, Envelope, Interface, Interfaces, Keyed, Kind, Message, Secret
+from pellucid.model import Clock, Envelope, Interface, Interfaces, Keyed, Kind, Message, Secret
 from pellucid.packets.hold import Hold
+from pellucid.packets.secrets import Secrets
 from pellucid.sink.blocks import BlockSink
 
 if TYPE_CHECKING:
     from pellucid.model import Context, Record
     from pellucid.sink import Output, SinkOptions
 
-V = TypeVar("V")
-
 REMEMBERED = 2048
-"""Connections whose secrets are kept: those of either end are the same and stand in the file once, and each file of a
-rotation begins with them."""
+"""Connections whose packets were written without keys, which may still come."""
 
 _FLOW = struct.Struct("<Q")
 _TIME = struct.Struct("<II")
@@ -42,10 +40,6 @@ _TIME_AT = 12
 
 _HELLO = re.compile(rb"\x16\x03...\x01...\x03.(.{32})", re.DOTALL)
 """A TLS record with a ClientHello up to its random bytes (RFC 8446 sections 5.1 and 4.1.2)."""
-
-_RSA = LABELS.index("RSA")
-_RSA_ID = 8
-"""Bytes that name a connection in a line `RSA`: the first of the encrypted premaster secret."""
 
 _APPLICATION = f"Pellucid {version('pellucid')}"  # here, since the decoder may not read files
 
@@ -72,8 +66,7 @@ class PacketSink(BlockSink):
         """Packets of each interface that the file says are lost."""
         self._boot_to_wall = 0
         self._began = 0
-        self._secrets: dict[bytes, list[bytes]] = {}
-        """Lines of the key log by the client's random."""
+        self._secrets = Secrets()
         self._keyless: dict[bytes, int] = {}
         """Connections whose packets were written without keys, by the client's random: when their hello was sent."""
         self.late = 0
@@ -86,7 +79,7 @@ class PacketSink(BlockSink):
         self._put(pcapng.section_header(_APPLICATION, _system()))
         for interface in self._interfaces:
             self._put(pcapng.interface_description(interface))
-        lines = b"".join(line for lines in self._secrets.values() for line in lines)
+        lines = self._secrets.lines()
         if lines:
             self._put(pcapng.decryption_secrets(lines))
 
@@ -153,11 +146,9 @@ class PacketSink(BlockSink):
         return len(self._keyless)
 
     def _secret(self, secret: Secret) -> None:
-        line = _line(secret)
-        lines = _remember(self._secrets, bytes(secret.random), list[bytes]())
-        if line in lines:
+        line = self._secrets.add(secret)
+        if line is None:
             return
-        lines.append(line)
         self._put(pcapng.decryption_secrets(line))
         hello = self._keyless.pop(bytes(secret.random), None)
         if hello is not None:
@@ -200,27 +191,13 @@ class PacketSink(BlockSink):
         """Write what waits of a flow; without `keyed` its secrets are not known to have come."""
         blocks = self._hold.release(flow)
         hello = _HELLO.search(blocks[0]) if blocks and not keyed else None
-        if hello and hello[1] not in self._secrets:
+        if hello and not self._secrets.some(hello[1]):
             high, low = _TIME.unpack_from(blocks[0], _TIME_AT)
-            _remember(self._keyless, hello[1], high << 32 | low)
+            self._keyless[hello[1]] = high << 32 | low
+            if len(self._keyless) > REMEMBERED:
+                del self._keyless[next(iter(self._keyless))]
         for block in blocks:
             self._put(block)
-
-
-def _remember(kept: dict[bytes, V], key: bytes, value: V) -> V:
-    """What is kept under a key, or from now on `value`; the oldest is forgotten where there are too many."""
-    found = kept.setdefault(key, value)
-    if len(kept) > REMEMBERED:
-        del kept[next(iter(kept))]
-    return found
-
-
-def _line(secret: Secret) -> bytes:
-    """One of a key log (draft-ietf-tls-keylogfile section 2); FormatError for a label that does not exist."""
-    if secret.label >= len(LABELS):
-        raise FormatError(f"a record has the label {secret.label}, which does not exist")
-    random = secret.random[:_RSA_ID] if secret.label == _RSA else secret.random
-    return f"{LABELS[secret.label]} {random.hex()} {secret.bytes.hex()}\n".encode()
 
 
 def _system() -> str:

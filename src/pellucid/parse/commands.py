@@ -33,7 +33,7 @@ def shell_message(command: Command) -> Shell:
         cwd=_name(line.directory),
         line=text,
         encoding=encoding,
-        typed=UNSET if command.typed is None else command.typed.decode(errors="backslashreplace"),
+        typed=UNSET if command.typed is None else _word(command.typed),
         exit_code=command.status,
         duration_ms=None if command.ended is None else round((command.ended - command.time) / 1e6, 3),
         ended=command.how,

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.model import LABELS, KeyLogLine
+from pellucid.model import LABELS, KeyLogLine, random_of
 from pellucid.parse.times import rfc3339
 
 if TYPE_CHECKING:
     from pellucid.model import Logged
 
-_ENCRYPTED_SIZE = 8
-"""Bytes of an encrypted premaster secret that a line `RSA` begins with."""
-
 
 def key_log_line(logged: Logged) -> KeyLogLine:
     """Show a secret."""
     secret, program = logged.secret, logged.program
-    label = LABELS[secret.label]
-    random = secret.random[:_ENCRYPTED_SIZE] if label == "RSA" else secret.random
     return KeyLogLine(
         ts=rfc3339(logged.time),
         pid=secret.pid,
@@ -29,7 +24,7 @@ def key_log_line(logged: Logged) -> KeyLogLine:
         container=program.container,
         library=logged.library,
         started="mid" if secret.mid else "new",
-        label=label,
-        client_random=random.hex(),
+        label=LABELS[secret.label],
+        client_random=random_of(secret).hex(),
         secret=secret.bytes.hex(),
     )

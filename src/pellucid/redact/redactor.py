@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -49,7 +50,7 @@ class Redactor:
 
     def __init__(self, rules: Rules, *, sql: bool = False) -> None:
         self._content = Content(rules)
-        self._names = rules.names
+        self._rules = rules
         self._sql = sql
         self._streams = Streams(rules)
         self._by_type: dict[type[Message], Callable[[Any], Message]] = {
@@ -137,23 +138,27 @@ class Redactor:
         same = hidden.message == message.message and hidden.data == message.data
         return hidden if same and not (unread and isinstance(message.data, bytes)) else _without_data(hidden)
 
+    def _typed(self, typed: str | dict[str, str]) -> Any:
+        if isinstance(typed, str):
+            return self._command(typed)
+        hidden = self._command(base64.b64decode(typed["base64"]))
+        return {"base64": base64.b64encode(hidden if isinstance(hidden, bytes) else hidden.encode()).decode()}
+
     def _shell(self, message: Shell) -> Shell:
-        return _replaced(message, line=self._command, typed=self._command, argv=self._words)
+        return _replaced(
+            message, line=self._command, typed=self._typed, argv=self._words, script=self._content.text
+        )
 
     def _command(self, line: Text) -> Text:
         if isinstance(line, str):
-            return self._content.body(masked_line(line, self._names))
-        hidden = masked_line(line.decode("iso-8859-1"), self._names).encode("iso-8859-1")
+            return self._content.body(masked_line(line, self._rules))
+        hidden = masked_line(line.decode("iso-8859-1"), self._rules).encode("iso-8859-1")
         return self._content.body(hidden)
 
     def _words(self, argv: list[Any]) -> list[Any]:
-        """A word that is no text is looked into by itself."""
-        told = [word if isinstance(word, str) else "" for word in argv]
-        hidden = masked_words(told, self._names)
-        return [
-            self._content.value(shown if isinstance(word, str) else word)
-            for word, shown in zip(argv, hidden, strict=True)
-        ]
+        """Those that are no text are looked at byte by byte."""
+        hidden = masked_words([_word(word) for word in argv], self._rules)
+        return [self._content.value(_as(word, shown)) for word, shown in zip(argv, hidden, strict=True)]
 
     def _query(self, message: Query) -> Query:
         if not self._sql:
@@ -168,6 +173,18 @@ class Redactor:
         if hidden.failure is None:
             return hidden
         return msgspec.structs.replace(hidden, failure=_replaced(hidden.failure, message=masked_error))
+
+
+def _word(word: str | dict[str, str]) -> str:
+    """A word of a command, as the characters that it has or one for each byte."""
+    return word if isinstance(word, str) else base64.b64decode(word["base64"]).decode("iso-8859-1")
+
+
+def _as(word: str | dict[str, str], shown: str) -> str | dict[str, str]:
+    """The same in the form that the word has."""
+    if isinstance(word, str):
+        return shown
+    return {"base64": base64.b64encode(shown.encode("iso-8859-1")).decode()}
 
 
 def _replaced(struct: S, **maskings: Callable[[Any], Any]) -> S:

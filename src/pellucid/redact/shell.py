@@ -1,90 +1,94 @@
 """Credentials on command lines: what stands behind an option, or a variable, that is made for one.
 
-What a name or a shape gives away in any text (`text.py`) is not looked for here.
+A line and the words of a command are looked at alike: as the words that the program gets (`words.py`). A word that is a
+line itself (`sh -c '...'`, `ssh host "..."`) is looked into as one.
 """
 
 from __future__ import annotations
 
 import re
-from enum import Enum
+from collections import deque
 from typing import TYPE_CHECKING
 
-from pellucid.redact.spans import MASK, Span, masked
+from pellucid.redact.programs import BEHIND_SSHPASS, PROGRAMS, How
+from pellucid.redact.spans import Span, masked, merged
+from pellucid.redact.text import text_spans
+from pellucid.redact.words import TOKEN, is_nothing, is_quoted, placed, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pellucid.redact.names import Names
+    from pellucid.redact.programs import Options
+    from pellucid.redact.rules import Rules
 
+_NESTED = 3
+"""Lines within words of lines are read so many times over."""
+_MOST_OPEN = 64
+"""Commands within commands, `$(...)`, of which the outer ones are remembered."""
 
-class How(Enum):
-    """How an option has its value."""
-
-    ATTACHED = "attached"
-    """In the same word only: `-psecret`."""
-    EITHER = "either"
-    """In the same word or as the next one."""
-    ACCOUNT = "account"
-    """As `EITHER`, a user's name and `:` before it; short options of one letter may come before it in its word."""
-    SHARE = "share"
-    """The same with `%`."""
-
-
-_TABLE: dict[str, dict[str, How]] = {
-    "mysql mysqldump mysqladmin mysqlimport mysqlshow mysqlcheck mysqlsh mariadb mariadb-dump mariadb-admin "
-    "mariadb-import mariadb-show mariadb-check": {"-p": How.ATTACHED},
-    "ldapsearch ldapadd ldapmodify ldapdelete ldappasswd ldapwhoami": {"-w": How.EITHER, "-s": How.EITHER, "-a": How.EITHER},
-    "mongo mongosh mongodump mongorestore mongoexport mongoimport": {"-p": How.EITHER},
-    "7z 7za 7zr rar unrar": {"-p": How.ATTACHED},
-    "zip unzip zipcloak ipmitool sqlcmd bcp": {"-P": How.EITHER},
-    "docker podman buildah skopeo oc az sshpass": {"-p": How.EITHER},
-    "smbclient rpcclient smbget net": {"-U": How.SHARE, "--user": How.SHARE},
-    "curl": {"-u": How.ACCOUNT, "-U": How.ACCOUNT, "--user": How.ACCOUNT, "--proxy-user": How.ACCOUNT},
-    "redis-cli": {"-a": How.EITHER, "--pass": How.EITHER},
-    "openssl": {"-k": How.EITHER, "-K": How.EITHER, "-passin": How.EITHER, "-passout": How.EITHER, "-pass": How.EITHER},
-    "xfreerdp": {"/p:": How.ATTACHED},
-    "ssh scp sftp rsync": {},  # behind sshpass, where -p is a port
-}  # fmt: skip
-"""By program: its options. `-p` of docker is a port in other commands than `login`: that is masked too."""
-_PROGRAMS = {name: options for names, options in _TABLE.items() for name in names.split()}
-
-_SEPARATORS = {How.ACCOUNT: ":", How.SHARE: "%"}
-
-_TOKEN = re.compile(
-    r"""(?P<word>(?:[^\s'"\\;|&()<>]+|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+)|(?P<end>[;|&()\n]+)""",
-    re.DOTALL,
-)
-"""A shell's words, with their quotes, and what sets commands apart (POSIX.1-2017, XCU 2.3)."""
-_SETTING = re.compile(r"([A-Za-z_]\w*)\+?=")
+_SETTING = re.compile(r"([A-Za-z_]\w*)?(?:\[([^\]]{1,200})\])?\+?=")
 _OPTION = re.compile(r"--?([A-Za-z][\w-]*)(=?)")
-_PASS = re.compile(r"(?<!by)(?<!com)pass\Z", re.IGNORECASE)
-"""Besides the names that hold a credential everywhere: `DB_PASS`, `SSHPASS`, `-storepass`."""
+_PASS = re.compile(r"(?<!by)(?<!com)pass\Z|(?:\A|[_-])(?:pw|creds?)\Z", re.IGNORECASE)
+"""Besides the names that hold a credential everywhere: `DB_PASS`, `SSHPASS`, `-storepass`, `--src-creds`."""
+_LINE = re.compile(r"[ \t\n;|&()`]")
+"""One of these is in a word that may be a line."""
+_SETS = frozenset({"set", "config", "config:set"})
+"""Behind these, names and values are words: `aws configure set aws_secret_access_key ...`."""
 
 
 class _Words:
     """The words of one command, one after the other."""
 
-    def __init__(self, names: Names) -> None:
-        self._names = names
-        self._options: dict[str, How] = {}
+    def __init__(self, rules: Rules, *, secrets: bool = False) -> None:
+        self._rules = rules
+        self._options: dict[int, Options] = {}
+        """Of all programs that were named: `sudo`, `env` and others run another."""
         self._expected: How | None = None
+        self._sets = False
+        self.secrets = secrets
+        """Whether all of them are: those of `TOKENS=(...)`."""
+        self.begins_secrets = False
+        """Whether the last word begins a list of such."""
 
     def secret(self, word: str) -> int | None:
         """Where in this word a credential begins; None where there is none."""
         expected, self._expected = self._expected, None
-        if expected:
-            return _behind(word, 0, expected)
+        self.begins_secrets = False
+        if expected or self.secrets:
+            return _behind(word, 0, expected or How.EITHER)
         if setting := _SETTING.match(word):
-            return setting.end() if self._is_secret(setting[1]) else None
-        for option, how in self._options.items():
-            if (end := _end_of(word, option, how)) is not None:
-                return self._value(word, end, how)
-        if (option_ := _OPTION.match(word)) and self._is_secret(option_[1]):
-            if option_[2] or option_.end() == len(word):
-                return self._value(word, option_.end(), How.EITHER)
-            return None
-        self._options = _PROGRAMS.get(word.rpartition("/")[2], self._options)
+            if not any(name and self._is_secret(name) for name in setting.groups()):
+                return None
+            self.begins_secrets = setting.end() == len(word)
+            return setting.end()
+        return self._option(word)
+
+    def _option(self, word: str) -> int | None:
+        """The same in a word that sets no variable."""
+        for options in self._options.values():
+            for how, pattern in options:
+                if option := pattern.match(word):
+                    return self._value(word, option.end(), how)
+        if (option := _OPTION.match(word)) and self._is_secret(option[1]):
+            is_whole = option[2] or option.end() == len(word)
+            return self._value(word, option.end(), How.EITHER) if is_whole else None
+        self._operand(word)
         return None
+
+    def _operand(self, word: str) -> None:
+        """What a word that is neither tells of those behind it."""
+        if self._sets and word[:1] != "-" and self._is_secret(word):
+            self._expected = How.EITHER
+        self._sets = self._sets or word in _SETS
+        name = word.rpartition("/")[2]
+        if name in BEHIND_SSHPASS:
+            self._options.pop(id(PROGRAMS["sshpass"]), None)
+        elif name in PROGRAMS:
+            self._options[id(PROGRAMS[name])] = PROGRAMS[name]
+
+    def take(self, inner: _Words) -> None:
+        """A command within this one: `$(which mysql) -psecret`."""
+        self._options |= inner._options
 
     def _value(self, word: str, end: int, how: How) -> int | None:
         """Of an option that ends there: in this word, or in the next."""
@@ -95,49 +99,85 @@ class _Words:
         return None
 
     def _is_secret(self, name: str) -> bool:
-        return self._names.key(name) or _PASS.search(name) is not None
-
-
-def _end_of(word: str, option: str, how: How) -> int | None:
-    """Where an option ends with which a word begins; None for another word."""
-    if option.startswith("--"):
-        return len(option) if word == option or word.startswith(f"{option}=") else None
-    if how is How.ACCOUNT:
-        cluster = re.match(rf"-[A-Za-z#]*?{option[1]}", word)
-        return cluster.end() if cluster else None
-    if len(option) > 2 and option[0] == "-":  # a long one with one dash
-        return len(option) if word == option else None
-    return len(option) if word.startswith(option) else None
+        return self._rules.names.key(name) or _PASS.search(name) is not None
 
 
 def _behind(word: str, start: int, how: How) -> int | None:
     """Where in a value its credential begins."""
-    separator = _SEPARATORS.get(how)
-    if separator is None:
+    if how in {How.ATTACHED, How.EITHER}:
         return start
-    at = word.find(separator, start)
+    at = word.find(how.value, start)
     return at + 1 if at >= 0 else None
 
 
-def masked_words(words: Sequence[str], names: Names) -> list[str]:
+def masked_words(words: Sequence[str], rules: Rules) -> list[str]:
     """Mask credentials in the words of one command; each word is as the program gets it."""
-    command = _Words(names)
-    return [word if (at := command.secret(word)) is None else f"{word[:at]}{MASK}" for word in words]
+    command = _Words(rules)
+    return [masked(word, _in_word(command, word, rules, _NESTED)) for word in words]
 
 
-def masked_line(line: str, names: Names) -> str:
+def masked_line(line: str, rules: Rules) -> str:
     """Mask credentials in what is typed into a shell: the words, with their quotes, of several commands."""
-    return masked(line, _spans(line, names))
+    return masked(line, _in_line(line, _Words(rules), rules, _NESTED))
 
 
-def _spans(line: str, names: Names) -> Iterator[Span]:
-    command = _Words(names)
-    for token in _TOKEN.finditer(line):
-        if token["end"]:
-            command = _Words(names)
-            continue
-        word = token["word"]
-        at = command.secret(word)
-        if at is not None and at < len(word):
-            quote = word[0] if word[0] in "'\"" and word[-1] == word[0] and len(word) > 1 else ""
-            yield Span(token.start() + max(at, len(quote)), token.end() - len(quote))
+def _in_word(command: _Words, word: str, rules: Rules, nested: int) -> Iterator[Span]:
+    """Of a word without its quotes: what it has behind an option, as a line, and as text."""
+    at = command.secret(word)
+    return merged(_inside(word, rules, nested) if at is None else _from(at, word), text_spans(word, rules))
+
+
+def _from(at: int, word: str) -> Iterator[Span]:
+    if at < len(word):
+        yield Span(at, len(word))
+
+
+def _inside(word: str, rules: Rules, nested: int) -> Iterator[Span]:
+    """Of a word that is no credential itself; what `--command=` has is a line as well."""
+    if not nested or not _LINE.search(word):
+        return iter(())
+    start = name.end() if (name := _SETTING.match(word) or re.match(r"--?\w[\w-]*=", word)) else 0
+    return _moved(_in_line(word[start:], _Words(rules), rules, nested - 1), start)
+
+
+def _moved(spans: Iterator[Span], by: int) -> Iterator[Span]:
+    return (Span(span.start + by, span.end + by, span.mask) for span in spans)
+
+
+def _in_line(line: str, command: _Words, rules: Rules, nested: int) -> Iterator[Span]:
+    outer: deque[tuple[str, _Words]] = deque(maxlen=_MOST_OPEN)
+    is_file = False  # what stands behind a redirection is no word of the command
+    for token in TOKEN.finditer(line):
+        text, kind = token[0], token.lastgroup
+        if kind == "word":
+            if is_nothing(text):
+                continue
+            yield from _moved(
+                _in_token(_Words(rules) if is_file else command, text, rules, nested), token.start()
+            )
+        elif kind == "comment" and nested:  # a quote in one quotes nothing; zsh may have words there
+            yield from _moved(_in_line(text[1:], command, rules, nested - 1), token.start() + 1)
+        elif kind == "back" and outer and outer[-1][0] == "back":
+            command = _left(outer, command)
+        elif kind in {"open", "back"}:
+            outer.append((kind, command))
+            command = _Words(rules, secrets=command.begins_secrets)
+        elif kind == "close":
+            command = _left(outer, command) if outer and outer[-1][0] == "open" else _Words(rules)
+        elif kind == "end" and not (command.secrets and text.strip("\n") == ""):
+            command = _Words(rules)
+        is_file = kind == "redirect"
+
+
+def _left(outer: deque[tuple[str, _Words]], command: _Words) -> _Words:
+    """The command that this one is within."""
+    _, before = outer.pop()
+    before.take(command)
+    return before
+
+
+def _in_token(command: _Words, token: str, rules: Rules, nested: int) -> Iterator[Span]:
+    """Of a word as it stands in the line."""
+    word = unquoted(token)
+    spans = _in_word(command, word, rules, nested)
+    return placed(token, len(word), spans) if is_quoted(token) else spans

@@ -81,8 +81,8 @@ _PHRASE = re.compile(r"(?:[^\r\n,;}<>\"'&]++|(?=[\"']\w)[\"'])*+")
 character: Python before 3.11.5 then goes on from there, gh-106052.)"""
 _LINE = re.compile(r"[^\r\n]*")
 
-_OPTION = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,99}) ([^\s-][^\s\"']*)", re.ASCII)
-"""Of a command line."""
+_OPTION = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,99}) (?!\\\s)([^\s-][^\s\"']*)", re.ASCII)
+"""Of a command line; one that goes on in the next line has only a backslash there."""
 _ELEMENT = re.compile(
     r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,99})(?:\s[^<>]{0,1000})?>(<!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|[^<]+)",
     re.ASCII,

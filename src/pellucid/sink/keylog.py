@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.model import KeyLogLine
+from pellucid.model import KeyLogLine, key_log_line
 from pellucid.sink.base import Sink
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class KeyLogSink(Sink):
         """Append the line, if it is a secret's and has not just been written."""
         if not isinstance(message, KeyLogLine):
             return
-        line = key_log_line(message)
+        line = key_log_line(message.label, message.client_random, message.secret)
         known = hash(line)
         if known in self._seen:
             return
@@ -40,8 +40,3 @@ class KeyLogSink(Sink):
         self._seen[known] = None
         self._append(line)
         self._output.flush()
-
-
-def key_log_line(message: KeyLogLine) -> bytes:
-    """The message as a line of a key log."""
-    return f"{message.label} {message.client_random} {message.secret}\n".encode()

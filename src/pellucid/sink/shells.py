@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -27,7 +28,8 @@ def shell_lines(page: Page, message: Shell) -> Iterator[str]:
         where += f" at {message.script}:{message.lineno or '?'} depth {message.depth}"
     yield f"{_facts(page, message)} {page.paint('where', escape(where))}"
     if message.typed is not UNSET:
-        yield from page.payload(message.typed)
+        typed = message.typed if isinstance(message.typed, str) else b64decode(message.typed["base64"])
+        yield from page.payload(typed)
         yield page.note("which history expansion makes")
     yield from page.payload(message.line)
     if message.argv and (words := _words(message.argv)) != message.line:

@@ -26,7 +26,7 @@ from pellucid.attach.code.functions import conduct_of, functions_around
 from pellucid.attach.code.references import calls, jumps, second_arguments, texts_ending_with
 from pellucid.attach.code.symbolic import Address, Argument, Constant, Load, Value
 from pellucid.errors import PellucidError
-from pellucid.model import LABELS
+from pellucid.model import ENCRYPTED_SIZE, LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,6 @@ _PASSED = tuple(label for label in LABELS if label != "RSA")
 _LONGEST_TEXT = 256  # bytes
 _BY_CHANCE = 1  # label that leads elsewhere; if there are more, what they lead to might log secrets as well
 _NEAR = 48  # bytes from where a label is loaded to the call
-_ENCRYPTED_SIZE = 8  # bytes of the encrypted premaster secret that tell one handshake from another
 
 
 class KeyLog(NamedTuple):
@@ -166,7 +165,7 @@ def _leads_to(insn: Any) -> int | None:
 
 def _rsa(elf: Elf, inner: int) -> Symbol | None:
     """The function that hands a premaster secret and the beginning of its encryption to the same inner one."""
-    wanted = Argument(0), Argument(1), Constant(_ENCRYPTED_SIZE), Argument(3), Argument(4)
+    wanted = Argument(0), Argument(1), Constant(ENCRYPTED_SIZE), Argument(3), Argument(4)
     found = [
         symbol
         for symbol in functions_around(elf, [*calls(elf, inner), *jumps(elf, inner)])
