@@ -11,7 +11,7 @@ import pytest
 from pellucid.errors import FormatError
 from pellucid.join import Join
 from pellucid.join.held import EACH, SHORT
-from pellucid.join.runs import MOST_BYTES, MOST_WORDS
+from pellucid.join.runs import MOST_BYTES
 from pellucid.memory import SHOWN
 from pellucid.model import Clock, Command, End, Finished, Left, Ran, Users, Words
 from pellucid.parse.commands import shell_message
@@ -120,22 +120,35 @@ def test_pieces_of_words() -> None:
     assert much.truncated
 
 
-def test_very_many_words() -> None:
-    """A megabyte of the shortest words is cut, which is said, and showing it takes no more than a message may; those that fit are whole."""
-    for number in (MOST_WORDS, MOST_BYTES // 2):
-        join = Join()
-        text = words(*[b"\xff"] * number)
-        for record in (Clock(0, WALL), ran(1, 50), text):
-            [*join(record)]
-        tracemalloc.start()
-        try:
-            (found,) = join(Finished(2, 90, 7, 0))
-            assert isinstance(found, Command)
-            msgspec.json.encode(shell_message(found))
-            assert tracemalloc.get_traced_memory()[1] < SHOWN << 20
-        finally:
-            tracemalloc.stop()
-        assert (len(found.argv), found.truncated) == (MOST_WORDS, number > MOST_WORDS)
+@pytest.mark.parametrize(
+    ("word", "number", "whole"),
+    [
+        (b"\xff", 524_000, False),
+        (b"\xff" * 8, 116_000, False),
+        (b"ab", 349_000, False),
+        (b"file12", 149_000, False),
+        (b"12345", 100_000, True),
+        (b"\xff", 40_000, True),
+    ],
+)
+def test_very_many_words(word: bytes, number: int, whole: bool) -> None:
+    """What a megabyte of short words takes to be shown is what a message may; above it they are cut, which is said."""
+    join = Join()
+    for record in (Clock(0, WALL), ran(1, 50), words(*[word] * number)):
+        [*join(record)]
+    tracemalloc.start()
+    try:
+        (found,) = join(Finished(2, 90, 7, 0))
+        assert isinstance(found, Command)
+        msgspec.json.encode(shell_message(found))
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (
+        taken < SHOWN + 3 << 20
+    )  # and three copies of the text, for which there is room where commands wait
+    assert (len(found.argv) == number, found.truncated) == (whole, not whole)
+    assert whole or len(found.argv) >= 45_000
 
 
 def test_no_words() -> None:

@@ -8,6 +8,7 @@ began last in its process and has the same place on the stack; another one is no
 from __future__ import annotations
 
 import re
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from pellucid.errors import FormatError
@@ -24,9 +25,15 @@ _PLAIN = re.compile(rb"[\w@%+=:,./\x80-\xff-]+")
 MOST_BYTES = 1 << 20
 """Kept of each text of a command; the kernel sends as much."""
 
-MOST_WORDS = 50_000
-"""Of a command: each takes up to 280 bytes while it is shown, however short it is, and all of them no more than other messages do
-(`memory.SHOWN`)."""
+MOST_SHOWN = 15 << 20
+"""Bytes that the words of a command may take while they are shown, about what `memory.SHOWN` leaves for any message: some 110,000 short
+ones."""
+
+_MOST_WORDS = MOST_SHOWN // 112
+"""No more than can be affordable are taken apart."""
+
+_TEXT, _RAW = 132, 300
+"""What a word takes then beside its bytes, twice: as text, and where it is none and becomes an object with base64."""
 
 _SCRIPT, _WORDS, _PROGRAM = map(TEXTS.index, ("script", "words", "program"))
 
@@ -206,9 +213,10 @@ class Runs:
         self._drop(command)
         ran = command.ran
         source, script, words = map(bytes, command.texts)
-        argv = words.removesuffix(b"\0").split(b"\0", MOST_WORDS) if words else []
-        truncated = bool(command.missing) or len(argv) > MOST_WORDS
-        del argv[MOST_WORDS:]
+        argv = words.removesuffix(b"\0").split(b"\0", _MOST_WORDS) if words else []
+        whole = len(argv)
+        del argv[min(_affordable(argv), _MOST_WORDS) :]
+        truncated = bool(command.missing) or len(argv) < whole
         if is_metafied(ran.shell):
             argv = argv if command.program else [unmetafied(word) for word in argv]
             ran, script = ran._replace(directory=unmetafied(ran.directory)), unmetafied(script)
@@ -224,6 +232,14 @@ class Runs:
             argv=tuple(argv),
             script=script.rstrip(b"\0"),
         )
+
+
+def _affordable(argv: list[bytes]) -> int:
+    """How many of the words may be shown."""
+    if len(argv) <= MOST_SHOWN // (4 * _RAW):
+        return len(argv)  # they are no more than 1 MiB in all
+    taken = accumulate((_TEXT if word.isascii() else _RAW) + 2 * len(word) for word in argv)
+    return sum(1 for _ in takewhile(MOST_SHOWN.__ge__, taken))
 
 
 def _quoted(word: bytes) -> bytes:
