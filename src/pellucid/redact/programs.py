@@ -31,7 +31,7 @@ _LDAP = r"-[ACIKLMNQVWZcknuvx]*[wy]"
 
 _TABLE: dict[str, dict[How, str]] = {
     "mysql mysqldump mysqlimport mysqlshow mysqlcheck mariadb mariadb-dump mariadb-import mariadb-show mariadb-check":
-        {How.ATTACHED: "-[ABCEGHLNXbfgijnoqrstvw]*p"},
+        {How.ATTACHED: "-[ABCEGHLNXbfgijnoqrstvw]*p|--passwo?r?(?==)"},
     "mysqladmin mariadb-admin":
         {How.ATTACHED: "-[Cbfisvw]*p", How.EITHER: _long("password", "old-password")},
     "mysqlsh": {How.ATTACHED: "-p", How.ACCOUNT: _AT_HOST},
@@ -41,11 +41,12 @@ _TABLE: dict[str, dict[How, str]] = {
     "7z 7za 7zr 7zz rar unrar": {How.ATTACHED: "-h?p"},
     "zip unzip zipcloak": {How.EITHER: "-[A-Za-z]*?P"},
     "ipmitool sqlcmd bcp tsql": {How.EITHER: "-P"},
-    "docker podman nerdctl buildah skopeo helm crane oras oc az twine cqlsh beeline rdesktop useradd usermod groupadd":
+    "docker podman nerdctl buildah skopeo helm crane oras oc az twine cqlsh beeline rdesktop useradd usermod groupadd "
+    "smbmap nxc netexec crackmapexec evil-winrm":
         {How.EITHER: "-p"},
     "sshpass": {How.EITHER: "-[ev]*p"},
     "ssh-keygen": {How.EITHER: "-[A-Za-z]?[NP]"},
-    "smbclient rpcclient smbget net smbmap": {How.SHARE: f"-U|{_long('--user')}"},
+    "smbclient rpcclient smbget net": {How.SHARE: f"-U|{_long('--user')}"},
     "curl": {
         How.ACCOUNT: f"-[A-Za-z#0-9]*?[uUE]|{_long('--user', '--proxy-user', '--cert', '--proxy-cert')}|{_AT_HOST}",
         How.EITHER: f"-[a-zA-Z#]*?b|{_long('--oauth2-bearer')}",

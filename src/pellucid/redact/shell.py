@@ -26,14 +26,21 @@ _NESTED = 3
 _MOST_OPEN = 64
 """Commands within commands, `$(...)`, of which the outer ones are remembered."""
 
-_SETTING = re.compile(r"([A-Za-z_]\w*)?(?:\[([^\]]{1,200})\])?\+?=")
-_OPTION = re.compile(r"--?([A-Za-z][\w-]*)(=?)")
+_SETTING = re.compile(r"([A-Za-z_][\w.-]*)?(?:\[([^\]]{1,200})\])?\+?=")
+_OPTION = re.compile(r"--?([A-Za-z][\w.-]*)(=?)")
 _PASS = re.compile(r"(?<!by)(?<!com)pass\Z|(?:\A|[_-])(?:pw|creds?)\Z", re.IGNORECASE)
 """Besides the names that hold a credential everywhere: `DB_PASS`, `SSHPASS`, `-storepass`, `--src-creds`."""
 _LINE = re.compile(r"[ \t\n;|&()`]")
 """One of these is in a word that may be a line."""
 _SETS = frozenset({"set", "config", "config:set"})
 """Behind these, names and values are words: `aws configure set aws_secret_access_key ...`."""
+
+
+_PREFIX = re.compile(r"--?\w[\w-]*=|-l?c")
+"""Before a line in the same word: `--command='...'`."""
+_STDIN = re.compile(r"-S\Z|--(?:\w+-)*stdin\Z|--with-token\Z|--passphrase-fd")
+"""Options of programs that read a credential: `sudo -S <<< secret`."""
+_READERS = frozenset({"passwd", "chpasswd", "smbpasswd", "cryptsetup", "kinit", "su"})
 
 
 class _Words:
@@ -47,31 +54,55 @@ class _Words:
         self._sets = False
         self.secrets = secrets
         """Whether all of them are: those of `TOKENS=(...)`."""
-        self.begins_secrets = False
-        """Whether the last word begins a list of such."""
+        self.reads = False
+        """Whether it reads a credential."""
+        self._is_open = False
+        """Whether the last word is a credential that goes on in what follows at once: `PASS=(`, `-p$(`, ``-p` ``."""
+        self._htpasswd = _Htpasswd()
 
     def secret(self, word: str) -> int | None:
         """Where in this word a credential begins; None where there is none."""
         expected, self._expected = self._expected, None
-        self.begins_secrets = False
         if expected or self.secrets:
-            return _behind(word, 0, expected or How.EITHER)
-        if setting := _SETTING.match(word):
-            if not any(name and self._is_secret(name) for name in setting.groups()):
-                return None
-            self.begins_secrets = setting.end() == len(word)
-            return setting.end()
-        return self._option(word)
+            at = _behind(word, 0, expected or How.EITHER)
+        elif setting := _SETTING.match(word):
+            at = self._setting(setting)
+        else:
+            at = self._option(word)
+        self._is_open = at is not None and (at == len(word) or word.endswith("$"))
+        return at
+
+    def within(self, *, adjacent: bool) -> _Words:
+        """A command within this one, which may stand for a credential; whether it follows the last word at once."""
+        expected, self._expected = self._expected, None
+        secrets = self.secrets or expected is not None or (adjacent and self._is_open)
+        return _Words(self._rules, secrets=secrets)
+
+    def take(self, inner: _Words) -> None:
+        """A command within this one has ended: `$(which mysql) -psecret`."""
+        self._options |= inner._options
+
+    def _setting(self, setting: re.Match[str]) -> int | None:
+        """Of a variable, which may have another before it: `-var=password=`."""
+        is_secret = any(name and self._is_secret(name) for name in setting.groups())
+        return setting.end() if is_secret else None
 
     def _option(self, word: str) -> int | None:
-        """The same in a word that sets no variable."""
+        """Of a word that sets no variable."""
+        if _STDIN.match(word):
+            self.reads = True
+            return None
         for options in self._options.values():
             for how, pattern in options:
                 if option := pattern.match(word):
                     return self._value(word, option.end(), how)
-        if (option := _OPTION.match(word)) and self._is_secret(option[1]):
-            is_whole = option[2] or option.end() == len(word)
-            return self._value(word, option.end(), How.EITHER) if is_whole else None
+        if option := _OPTION.match(word):
+            if self._is_secret(option[1]) and (option[2] or option.end() == len(word)):
+                return self._value(word, option.end(), How.EITHER)
+            if option[2] and (setting := _SETTING.match(word, option.end())):
+                return self._setting(setting)
+        if self._htpasswd.is_password(word):
+            return 0
         self._operand(word)
         return None
 
@@ -80,26 +111,45 @@ class _Words:
         if self._sets and word[:1] != "-" and self._is_secret(word):
             self._expected = How.EITHER
         self._sets = self._sets or word in _SETS
-        name = word.rpartition("/")[2]
+        name = word.rpartition("/")[2].removesuffix(".exe")
+        self.reads = self.reads or name in _READERS
         if name in BEHIND_SSHPASS:
             self._options.pop(id(PROGRAMS["sshpass"]), None)
         elif name in PROGRAMS:
             self._options[id(PROGRAMS[name])] = PROGRAMS[name]
 
-    def take(self, inner: _Words) -> None:
-        """A command within this one: `$(which mysql) -psecret`."""
-        self._options |= inner._options
-
     def _value(self, word: str, end: int, how: How) -> int | None:
         """Of an option that ends there: in this word, or in the next."""
         if end < len(word):
             return _behind(word, end + (word[end] == "="), how)
-        if how is not How.ATTACHED:
-            self._expected = how
+        if how is How.ATTACHED:
+            return end
+        self._expected = how
         return None
 
     def _is_secret(self, name: str) -> bool:
         return self._rules.names.key(name) or _PASS.search(name) is not None
+
+
+class _Htpasswd:
+    """`htpasswd -b file user password`, `-n` without a file: the place tells."""
+
+    def __init__(self) -> None:
+        self._named = self._batch = False
+        self._before = 2
+        """Words that are to come before the password."""
+
+    def is_password(self, word: str) -> bool:
+        """Whether this, the next word, is it."""
+        if not self._named:
+            self._named = word.rpartition("/")[2] == "htpasswd"
+            return False
+        if word.startswith("-"):
+            self._batch = self._batch or "b" in word
+            self._before += (word[-1] in "Cr") - ("n" in word)  # -C and -r have a value
+            return False
+        self._before -= 1
+        return self._batch and self._before < 0
 
 
 def _behind(word: str, start: int, how: How) -> int | None:
@@ -136,7 +186,7 @@ def _inside(word: str, rules: Rules, nested: int) -> Iterator[Span]:
     """Of a word that is no credential itself; what `--command=` has is a line as well."""
     if not nested or not _LINE.search(word):
         return iter(())
-    start = name.end() if (name := _SETTING.match(word) or re.match(r"--?\w[\w-]*=", word)) else 0
+    start = name.end() if (name := _SETTING.match(word) or _PREFIX.match(word)) else 0
     return _moved(_in_line(word[start:], _Words(rules), rules, nested - 1), start)
 
 
@@ -146,27 +196,27 @@ def _moved(spans: Iterator[Span], by: int) -> Iterator[Span]:
 
 def _in_line(line: str, command: _Words, rules: Rules, nested: int) -> Iterator[Span]:
     outer: deque[tuple[str, _Words]] = deque(maxlen=_MOST_OPEN)
-    is_file = False  # what stands behind a redirection is no word of the command
+    redirect, end = "", 0  # what stands behind a redirection is no word of the command
     for token in TOKEN.finditer(line):
         text, kind = token[0], token.lastgroup
         if kind == "word":
             if is_nothing(text):
                 continue
-            yield from _moved(
-                _in_token(_Words(rules) if is_file else command, text, rules, nested), token.start()
-            )
+            secrets = command.reads and redirect == "<<<"
+            of = _Words(rules, secrets=secrets) if redirect else command
+            yield from _moved(_in_token(of, text, rules, nested), token.start())
         elif kind == "comment" and nested:  # a quote in one quotes nothing; zsh may have words there
             yield from _moved(_in_line(text[1:], command, rules, nested - 1), token.start() + 1)
         elif kind == "back" and outer and outer[-1][0] == "back":
             command = _left(outer, command)
         elif kind in {"open", "back"}:
             outer.append((kind, command))
-            command = _Words(rules, secrets=command.begins_secrets)
+            command = command.within(adjacent=token.start() == end)
         elif kind == "close":
             command = _left(outer, command) if outer and outer[-1][0] == "open" else _Words(rules)
-        elif kind == "end" and not (command.secrets and text.strip("\n") == ""):
+        elif kind == "end" and not command.secrets:
             command = _Words(rules)
-        is_file = kind == "redirect"
+        redirect, end = text if kind == "redirect" else "", token.end()
 
 
 def _left(outer: deque[tuple[str, _Words]], command: _Words) -> _Words:
