@@ -121,6 +121,18 @@ static __noinline int find_container(struct task_struct *task, char *to)
 	return false;
 }
 
+/* Whoever names a process may not write to a terminal by it, nor say `pid=1`: one word, of what can be seen.
+ */
+static __always_inline void tame(char *name, u32 size)
+{
+	for (u32 i = 0; i < size - 1; i++) {
+		u8 c = name[i];
+
+		if (c && (c < '!' || c > '~' || c == '='))
+			name[i] = '?';
+	}
+}
+
 /* The comment in the packets of a process, as pcapng has it. */
 static __always_inline void write_comment(struct options *to, struct task_struct *task, u32 pid)
 {
@@ -128,6 +140,7 @@ static __always_inline void write_comment(struct options *to, struct task_struct
 	s64 size;
 
 	BPF_CORE_READ_STR_INTO(&comm, task, group_leader, comm);
+	tame(comm, sizeof(comm));
 	if (find_container(task, container))
 		size = BPF_SNPRINTF(to->bytes.text, COMMENT_ROOM, "pid=%u comm=%s container=%s", pid, comm,
 				    container);

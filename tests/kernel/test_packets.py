@@ -368,6 +368,24 @@ def test_whose_packets(packets, tmp_path):
     assert pid_in(datagram) == speaker.pid
 
 
+def test_names_are_one_word(packets, tmp_path):
+    """A process cannot name itself so that a packet's comment moves a cursor, or says that it is another one."""
+    ours = tmp_path / "ours.pcapng"
+    with alone() as here, here.entered(), socket.create_server((here.address, 0)) as listener:
+        run = packets(ours)
+        pid = os.fork()
+        if pid == 0:
+            Path("/proc/self/comm").write_bytes(b"a\x1b[2J pid=1 \xff~")
+            speak(here.address, listener.getsockname()[1])
+            os._exit(0)
+        with listener.accept()[0] as connection:
+            connection.sendall(b"!")
+            assert os.waitpid(pid, 0)[1] == 0
+        end(run)
+    [[comment]] = fields(ours, "frame.comment", only="udp && !icmp")
+    assert comment == f"pid={pid} comm=a?[2J?pid?1??~"
+
+
 @pytest.mark.parametrize("flag", ["--pid", "--container"])
 def test_packets_of_one_process(packets, tmp_path, flag):
     """With a filter for processes the packets of their connections are there, from the SYN on, and no others; they say
