@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pellucid.model import WAIT_NS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-WAIT_NS = 5_000_000_000
-"""How long the kernel holds packets of a flow back: a handshake across the world, with a lost packet sent again, takes less."""
 
 PATIENCE_NS = WAIT_NS + 2_000_000_000
 """Afterwards nothing is waited for here either: what the kernel had to say may have been lost."""

@@ -153,11 +153,13 @@ class KeyTracing:
         self._object.map(".data.stop").update(_KEY.pack(0), _KEY.pack(1))
         if not wait_for_programs():
             self.detach()
+        elif self.older:
+            self.older.finish()
 
     def drops(self) -> Drops:
         """What was seen and lost since the start."""
         drops = drops_of(self._object, self._types)
-        return replace(drops, unread_older=self.older.finish()) if self.older else drops
+        return replace(drops, unread_older=self.older.unread) if self.older else drops
 
     def detach(self) -> None:
         """Remove every probe."""
