@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -418,3 +419,31 @@ def test_packets_that_cannot_be(words: str, expected: str, tmp_path: Path) -> No
     """Flags that exclude each other are wrong usage, before anything is opened."""
     assert only_line(pellucid("tls", *shlex.split(words), cwd=tmp_path), 2) == expected
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "format", "way"),
+    [
+        (["tls", "-m", "pcap", "-w", "-"], "packets", "pipe it (| wireshark -k -i -), or say a file"),
+        (["replay", RECORDING, "-o", "pcapng:-"], "pcapng", "pipe it (| wireshark -k -i -), or say a file"),
+        (
+            ["replay", RECORDING, "-o", "protobuf"],
+            "protobuf",
+            "say a file, or pipe it to a program that reads it",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bytes_of_others_are_not_for_a_terminal(words: list[str | Path], format: str, way: str) -> None:
+    """A format that is no text would have what was captured command the terminal: wrong usage, and nothing is shown."""
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, *map(str, words)]
+    answer = subprocess.run(
+        command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
+    )
+    os.close(theirs)
+    with pytest.raises(OSError, match="Input/output error"):  # there was nothing
+        os.read(ours, 1)
+    os.close(ours)
+    assert answer.returncode == 2
+    assert answer.stderr == f"pellucid: {format} is not for a terminal: {way}\n"

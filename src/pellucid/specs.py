@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "save.pcapng"
 """Where packets go without `-w`: eCapture's name."""
 
+_STDOUT = 1
+_FILE = "say a file, or pipe it to a program that reads it"
+_PIPE = "pipe it (| wireshark -k -i -), or say a file"
+_PIPES = {"packets": _PIPE, "pcapng": _PIPE}
+"""What to do with a format that would command a terminal, for it has bytes of others as they are."""
+
 WEBSOCKET = "pellucid.sink.websocket"
 """The module of `ws://`."""
 
@@ -86,6 +92,8 @@ def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
         raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
     if sink.needs_file and spec.compressed:
         raise UsageError(f"{spec.format} cannot be compressed: cannot write to {spec.place}")
+    if sink.binary and spec.place == STDOUT and os.isatty(_STDOUT):
+        raise UsageError(f"{spec.format} is not for a terminal: {_PIPES.get(spec.format, _FILE)}")
     if sink.has_head and spec.endpoint:
         raise UsageError(f"cannot write {spec.format} to {spec.place}: say a file or -")
     if issubclass(sink, Tap):

@@ -27,7 +27,7 @@ def test_nothing_is_lost_or_doubled(steps: list[tuple[str, int, int]]) -> None:
         elif what == "release":
             out.setdefault(flow, []).extend(hold.release(flow))
         else:
-            for late in hold.overdue(now):
+            for late, _ in hold.overdue(now):
                 out.setdefault(late, []).extend(hold.release(late))
             waiting = [
                 len(block) for flow in given_blocks for block in given_blocks[flow][len(out.get(flow, [])) :]
@@ -44,7 +44,7 @@ def test_the_longest_waiting_goes_first() -> None:
     for flow in (3, 1, 2):
         hold.add(flow, bytes(400), flow)
     overdue = hold.overdue(0)
-    assert next(overdue) == 3
+    assert next(overdue) == (3, False)
     assert hold.release(3) == [bytes(400)]
     assert list(overdue) == []
     assert hold.flows() == [1, 2]
@@ -55,4 +55,4 @@ def test_a_flow_of_which_nothing_is_heard() -> None:
     hold = Hold(1000)
     hold.add(1, b"hello", 0)
     assert list(hold.overdue(3_000_000_000)) == []
-    assert next(hold.overdue(60_000_000_000)) == 1
+    assert next(hold.overdue(60_000_000_000)) == (1, True)

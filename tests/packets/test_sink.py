@@ -17,6 +17,7 @@ from tests.wireshark import fields
 from pcapng import FileScanner
 from pellucid.errors import FormatError, PellucidError
 from pellucid.model import LABELS, Clock, Envelope, Interface, Interfaces, Keyed, Kind, Secret
+from pellucid.packets.hold import PATIENCE_NS
 from pellucid.packets.secrets import MOST_BYTES, MOST_LINES, Secrets
 from pellucid.packets.sink import PacketSink
 from pellucid.pcapng import Packet, enhanced_packet, whole_blocks
@@ -211,15 +212,39 @@ def test_keys_that_came_in_time_are_not_late(file: File) -> None:
     assert (file.sink.keyless, file.sink.late) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("labels", "late"), [(("CLIENT_RANDOM",), 1), (("CLIENT_EARLY_TRAFFIC_SECRET",), 0), ((), 0)]
+)
+def test_a_lost_word_is_said(
+    labels: tuple[str, ...],
+    late: int,
+    file: File,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Packets that waited to the end though all their keys were there count as late; those of a slow handshake do not."""
+    monkeypatch.setattr("time.monotonic_ns", lambda: 0)
+    file.then(held(5, block(1, HELLO)), *(secret(label, content=bytes(48)) for label in labels))
+    monkeypatch.setattr("time.monotonic_ns", lambda: PATIENCE_NS)
+    with caplog.at_level(logging.WARNING, "pellucid"):
+        file.then()
+    assert file.what()[-1] == 1
+    assert file.sink.late == late
+    assert [text.split(":")[0] for text in caplog.messages] == [
+        "packets of a connection waited 7 s, though its keys were there"
+    ] * late
+
+
 def test_counters_of_interfaces(tmp_path: Path) -> None:
     """What was lost stands in the file once it is known, also without an end, and all counts at the end."""
     made = File(tmp_path / "a.pcapng").then(Interfaces(1, [(0, 5, 0)]), packets(block(1)))
     assert made.what() == [1]
     made.then(Interfaces(2, [(0, 9, 2)]), Interfaces(3, [(0, 9, 2)]))
     (_, told) = made.what()
-    assert (told["isb_ifrecv"], told["isb_ifdrop"]) == (9, 2)
+    assert (told["isb_filteraccept"], told["isb_ifdrop"]) == (9, 2)
+    assert "isb_ifrecv" not in told  # what the filter left out is not counted
     made.then(Interfaces(4, [(0, 12, 2)])).sink.close()
-    assert [each["isb_ifrecv"] for each in made.what()[1:]] == [9, 12]
+    assert [each["isb_filteraccept"] for each in made.what()[1:]] == [9, 12]
     assert made.sink.totals == (12, 2)
 
 
@@ -234,6 +259,19 @@ def test_each_file_of_a_rotation_stands_alone(tmp_path: Path) -> None:
     assert made.what() == [line("CLIENT_RANDOM", bytes(48)), 2]
     assert second.what() == [line("CLIENT_RANDOM", bytes(48)), 3, 1]
     made.sink.close()
+
+
+def test_each_file_counts_its_own_packets(tmp_path: Path) -> None:
+    """The numbers of a rotation's files add up to what was seen, and each file's begin when it does."""
+    second = File.__new__(File)
+    second.path = tmp_path / "b.pcapng"
+    descriptor = os.open(second.path, os.O_WRONLY | os.O_CREAT)
+    made = File(tmp_path / "a.pcapng", rotation=Rotation(1000, 0, lambda: descriptor))
+    made.then(packets(block(1, bytes(700))), Interfaces(1, [(0, 5, 1)]), packets(block(2, bytes(700))))
+    made.then(Interfaces(2, [(0, 9, 1)])).sink.close()
+    (last, then) = made.what()[-1], second.what()[-1]
+    assert [(each["isb_filteraccept"], each["isb_ifdrop"]) for each in (last, then)] == [(5, 1), (4, 0)]
+    assert then["isb_starttime"] >= last["isb_endtime"]
 
 
 def test_an_interface_that_was_missed(file: File) -> None:

@@ -40,13 +40,17 @@ def connected_sockets(pids: Iterable[int]) -> set[int]:
 
 def _connected_in(pid: int) -> set[int]:
     """The connected sockets of a process's network namespace."""
-    rows = [
-        line.split()
-        for name in ("tcp", "tcp6")
-        if (table := PROC / str(pid) / "net" / name).exists()
-        for line in table.read_text().splitlines()[1:]
-    ]
-    return {int(row[9]) for row in rows if row[3] == _CONNECTED}
+    found = set()
+    for name in ("tcp", "tcp6"):
+        if not (table := PROC / str(pid) / "net" / name).exists():
+            continue
+        with table.open() as lines:  # line by line: a server may have a million
+            next(lines, "")
+            for line in lines:
+                row = line.split(maxsplit=10)
+                if row[3] == _CONNECTED:
+                    found.add(int(row[9]))
+    return found
 
 
 def _sockets_of(pid: int) -> set[int]:

@@ -22,7 +22,7 @@ from pellucid.model.context import (
     Target,
     Users,
 )
-from pellucid.model.envelopes import Envelope, Kind
+from pellucid.model.envelopes import WAIT_NS, Envelope, Kind
 from pellucid.model.flow import (
     Chunk,
     Close,
@@ -88,6 +88,7 @@ __all__ = [
     "ROLES",
     "SHELLS",
     "TEXTS",
+    "WAIT_NS",
     "Address",
     "Chunk",
     "Clock",

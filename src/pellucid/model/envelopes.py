@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+WAIT_NS = 5_000_000_000
+"""How long the kernel holds packets of a flow back: a handshake across the world, with a lost packet sent again, takes less."""
+
 
 class Kind(enum.IntEnum):
     """What an envelope carries; the values are part of the recording format."""

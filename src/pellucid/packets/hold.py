@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pellucid.model import WAIT_NS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WAIT_NS = 5_000_000_000
-"""How long the kernel holds packets of a flow back: a handshake across the world, with a lost packet sent again, takes less."""
-
-_PATIENCE_NS = WAIT_NS + 2_000_000_000
+PATIENCE_NS = WAIT_NS + 2_000_000_000
 """Afterwards nothing is waited for here either: what the kernel had to say may have been lost."""
 
 _COST = 96
@@ -55,13 +54,16 @@ class Hold:
         self._size -= queue.size
         return queue.blocks
 
-    def overdue(self, now: int) -> Iterator[int]:
-        """The flows that have waited too long; each is to be released before the next is asked for."""
+    def overdue(self, now: int) -> Iterator[tuple[int, bool]]:
+        """The flows that are to wait no longer, and whether for time (or for memory); each is to be released before
+        the next is asked for.
+        """
         while self._queues:
             flow, queue = next(iter(self._queues.items()))
-            if now - queue.since < _PATIENCE_NS and self._size <= self._limit:
+            late = now - queue.since >= PATIENCE_NS
+            if not late and self._size <= self._limit:
                 return
-            yield flow
+            yield flow, late
 
     def flows(self) -> list[int]:
         """All that wait."""

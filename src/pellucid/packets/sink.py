@@ -22,7 +22,7 @@ from pellucid import pcapng
 from pellucid.errors import FormatError
 from pellucid.log import log
 from pellucid.model import Clock, Envelope, Interface, Interfaces, Keyed, Kind, Message, Secret
-from pellucid.packets.hold import Hold
+from pellucid.packets.hold import PATIENCE_NS, Hold
 from pellucid.packets.secrets import Secrets
 from pellucid.sink.blocks import BlockSink
 
@@ -66,11 +66,16 @@ class PacketSink(BlockSink):
         """Packets of each interface that the file says are lost."""
         self._boot_to_wall = 0
         self._began = 0
+        """When what this file counts began, in nanoseconds since 1970."""
+        self._before: dict[int, tuple[int, int]] = {}
+        """What earlier files of a rotation have counted."""
         self._secrets = Secrets()
         self._keyless: dict[bytes, int] = {}
         """Connections whose packets were written without keys, by the client's random: when their hello was sent."""
         self.late = 0
-        """Connections whose keys came after packets that need them."""
+        """Connections whose keys came after packets that need them, or whose packets came too late behind their keys."""
+        self._unheard = False
+        """Whether one of the latter was told."""
 
     # --- as a sink --------------------------------------------------------------------------------------
 
@@ -88,14 +93,16 @@ class PacketSink(BlockSink):
 
     def flush(self) -> None:
         """Write what has come, in one piece; of that which has waited too long as well."""
-        for flow in self._hold.overdue(time.monotonic_ns()):
-            self._release(flow, keyed=False)
+        for flow, late in self._hold.overdue(time.monotonic_ns()):
+            self._release(flow, keyed=False, late=late)
         super().flush()
 
     def finish(self) -> None:
         """Append how the interfaces did."""
         for interface in self._counts:
             self._put(self._statistics(interface))
+        self._before = dict(self._counts)
+        self._began = time.time_ns()
         super().finish()
 
     def close(self) -> None:
@@ -164,6 +171,16 @@ class PacketSink(BlockSink):
                 delay / 1e9,
             )
 
+    def _say_unheard(self) -> None:
+        self.late += 1
+        if not self._unheard:
+            log.warning(
+                "packets of a connection waited %d s, though its keys were there: that it has them was lost, for want of"
+                " room in the ring; packets that follow may stand before them, and stay encrypted",
+                PATIENCE_NS // 10**9,
+            )
+        self._unheard = True
+
     def _interface(self, interface: Interface) -> None:
         if interface.id != len(self._interfaces):
             raise FormatError(
@@ -182,13 +199,25 @@ class PacketSink(BlockSink):
 
     def _statistics(self, interface: int) -> bytes:
         now = time.time_ns()
-        wanted, lost = self._counts[interface]
+        (wanted, lost), (wanted_before, lost_before) = (
+            self._counts[interface],
+            self._before.get(interface, (0, 0)),
+        )
         return pcapng.interface_statistics(
-            pcapng.Statistics(interface, now, began=self._began, ended=now, received=wanted, dropped=lost)
+            pcapng.Statistics(
+                interface,
+                now,
+                began=self._began,
+                ended=now,
+                dropped=lost - lost_before,
+                accepted=wanted - wanted_before,
+            )
         )
 
-    def _release(self, flow: int, *, keyed: bool) -> None:
-        """Write what waits of a flow; without `keyed` its secrets are not known to have come."""
+    def _release(self, flow: int, *, keyed: bool, late: bool = False) -> None:
+        """Write what waits of a flow; without `keyed` its secrets are not known to have come. With `late` nothing was heard
+        of it for so long that the kernel has let it go, whose word for that was lost then.
+        """
         blocks = self._hold.release(flow)
         hello = _HELLO.search(blocks[0]) if blocks and not keyed else None
         if hello and not self._secrets.some(hello[1]):
@@ -196,6 +225,8 @@ class PacketSink(BlockSink):
             self._keyless[hello[1]] = high << 32 | low
             if len(self._keyless) > REMEMBERED:
                 del self._keyless[next(iter(self._keyless))]
+        if hello and late and self._secrets.all(hello[1]):
+            self._say_unheard()
         for block in blocks:
             self._put(block)
 

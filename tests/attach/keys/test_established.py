@@ -14,6 +14,7 @@ from pellucid.attach.keys import established
 from pellucid.attach.keys.established import OlderConnections
 from pellucid.attach.sites import Site
 from pellucid.attach.targets import FoundTarget
+from pellucid.errors import PellucidError
 from pellucid.libbpf import Link
 from pellucid.model import Direction
 
@@ -112,7 +113,7 @@ def test_all_are_read(machine: Machine) -> None:
     read(machine, 3)
     older.renew()
     assert (machine.probed, machine.counts) == ([], {})
-    assert older.finish() == 0
+    assert older.unread == 0
 
 
 def test_more_are_read(machine: Machine) -> None:
@@ -122,7 +123,7 @@ def test_more_are_read(machine: Machine) -> None:
     read(machine, 4)
     older.renew()
     assert machine.probed == []
-    assert older.finish() == 0
+    assert older.unread == 0
 
 
 def test_time_is_over(machine: Machine) -> None:
@@ -136,14 +137,36 @@ def test_time_is_over(machine: Machine) -> None:
     machine.now += 1
     older.renew()
     assert machine.probed == []
-    assert older.finish() == 2
+    assert older.unread == 2
+
+
+def test_totals_leave_everything_as_it_is(machine: Machine) -> None:
+    """How many were not read can be asked for at any time, and the probes stay until the end, which changes no number."""
+    older = machine.older()
+    older.wait_for(TARGET, 5)
+    read(machine, 1)
+    assert (older.unread, machine.probed) == (2, [0x10])
+    older.finish()
+    assert (older.unread, machine.probed) == (2, [])
+
+
+def test_a_probe_that_cannot_be(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel refuses the probe, nothing of the target stays in the map, which has room for 2,048."""
+
+    def refuse(*_: object, **__: object) -> list[Link]:
+        raise PellucidError("no room")
+
+    monkeypatch.setattr(established, "attach_uprobes", refuse)
+    older = machine.older()
+    older.wait_for(TARGET, 5)
+    assert (machine.counts, older.unread) == ({}, 3)
 
 
 def test_one_process(machine: Machine) -> None:
     """With a process named, only its sockets count."""
     older = machine.older(pid=8)
     older.wait_for(TARGET, 5)
-    assert older.finish() == 1
+    assert older.unread == 1
 
 
 def test_nobody_is_connected(machine: Machine) -> None:
@@ -152,7 +175,7 @@ def test_nobody_is_connected(machine: Machine) -> None:
     older = machine.older()
     older.wait_for(TARGET, 5)
     assert machine.probed == []
-    assert older.finish() == 0
+    assert older.unread == 0
 
 
 def test_unknown_places(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,7 +185,7 @@ def test_unknown_places(machine: Machine, caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.WARNING, "pellucid"):
         older.wait_for(TARGET, 5)
     assert machine.probed == []
-    assert older.finish() == 3
+    assert older.unread == 3
     assert "its code does not tell where it keeps handshake" in caplog.text
 
 
@@ -180,4 +203,4 @@ def test_a_target_is_left(machine: Machine) -> None:
     older.wait_for(TARGET, 5)
     older.leave([4, 5])
     assert machine.probed == []
-    assert older.finish() == 3
+    assert older.unread == 3

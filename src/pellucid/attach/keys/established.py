@@ -106,14 +106,18 @@ class OlderConnections:
         if any(site.handle for site in sites):  # an inner function that has the object elsewhere
             sites = find_sites(target, self._library, entry_only=True)
         self._lefts.update(_KEY.pack(number), _COUNT.pack(sockets))
-        return attach_uprobes(
-            self._program,
-            str(target.path),
-            [Site(site.offset, number) for site in sites],
-            pid=self._pid or 0,
-            at_return=False,
-            multi=self._multi,
-        )
+        try:
+            return attach_uprobes(
+                self._program,
+                str(target.path),
+                [Site(site.offset, number) for site in sites],
+                pid=self._pid or 0,
+                at_return=False,
+                multi=self._multi,
+            )
+        except PellucidError:
+            self._lefts.delete(_KEY.pack(number))
+            raise
 
     def renew(self) -> None:
         """To be called every second or so: remove the probes that have done their work, or whose time is over."""
@@ -146,7 +150,11 @@ class OlderConnections:
         """Wait for those of these targets no longer."""
         self._end([number for number in numbers if number in self._windows])
 
-    def finish(self) -> int:
-        """Wait no longer; how many connections have not been read, at most."""
+    def finish(self) -> None:
+        """Wait no longer."""
         self._end([*self._windows])
-        return self._unread
+
+    @property
+    def unread(self) -> int:
+        """How many connections have not been read, at most; those that are still waited for among them."""
+        return self._unread + sum(self._left(number) for number in self._windows)

@@ -98,7 +98,13 @@ class KeyTracing(Loaded):
     def drops(self) -> Drops:
         """As `Loaded` says, and how many older connections were not read."""
         drops = super().drops()
-        return replace(drops, unread_older=self.older.finish()) if self.older else drops
+        return replace(drops, unread_older=self.older.unread) if self.older else drops
+
+    def stop(self) -> None:
+        """As `Loaded` says; older connections are waited for no longer."""
+        super().stop()
+        if self.older:
+            self.older.finish()
 
     def detach(self) -> None:
         """As `Loaded` says."""

@@ -22,8 +22,7 @@ from pellucid.libbpf import (
     possible_cpus,
 )
 from pellucid.log import log
-from pellucid.model import Interface, Interfaces
-from pellucid.packets import WAIT_NS
+from pellucid.model import WAIT_NS, Interface, Interfaces
 from pellucid.probes.packets import OBJECT
 
 if TYPE_CHECKING:
