@@ -8,7 +8,7 @@ from pellucid.model import Command, Line, Ran
 from pellucid.parse.commands import shell_message
 
 TYPED = Line(1, 7, 1, 1000, 0, 0, b"bash\0", b"pts3\0", b"/home")
-RAN = Ran(1, 50, 1, 7, 1, 1000, 2, 0, 0, 0, b"bash\0", b"\0", b"/home")
+RAN = Ran(1, 50, 1, 7, 1, 1000, 2, 0, 0, 0, 0, b"bash\0", b"\0", b"/home")
 
 
 def test_what_is_not_utf_8() -> None:
