@@ -70,7 +70,7 @@ class _Running:
 
     def size(self) -> int:
         """As `Kept` says."""
-        return sum(map(len, self.texts))
+        return sum(map(len, self.texts)) + len(self.ran.directory)
 
     def cut(self) -> None:
         """As `Kept` says."""

@@ -54,7 +54,7 @@ class _Pending:
 
     def size(self) -> int:
         """As `Kept` says."""
-        return len(self.text) + len(self.typed or b"") + len(self.expansion)
+        return len(self.text) + len(self.typed or b"") + len(self.expansion) + len(self.line.directory)
 
     def cut(self) -> None:
         """As `Kept` says."""
