@@ -142,6 +142,23 @@ def test_line_and_words_are_masked_alike(words: list[str]) -> None:
     assert shlex.split(masked_line(line, RULES)) == masked_words(words, RULES)
 
 
+SECRET = "hunter2"
+WITH_SECRET = [
+    "-phunter2", "a:hunter2", '{"password": "hunter2"}', "password: it's hunter2", "X-Auth: a 'hunter2' b", "mysql -p'x hunter2' z",
+    "DB_PASS=a 'b' hunter2", "https://u:hunter2@h/?token=hunter2", "<password>hunter2</password>", "IDENTIFIED BY 'hunter2'", "hunter2",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([*WITH_SECRET, *PROGRAM_WORDS, "it's", "#", "\\"]), min_size=1, max_size=6))
+def test_a_line_shows_no_more_than_its_words(words: list[str]) -> None:
+    """In a message the line that is made of a command's words shows a secret no more often than the words, whichever rule masks these."""
+    line = b" ".join(_quoted(word.encode()) for word in words).decode()
+    shown = Redactor(Rules())(command(line=line, argv=words))
+    assert isinstance(shown, Shell)
+    assert isinstance(shown.argv, list)
+    assert str(shown.line).count(SECRET) <= sum(word.count(SECRET) for word in shown.argv)
+
+
 @pytest.mark.parametrize(("line", "expected"), LINES)
 def test_lines(line: str, expected: str) -> None:
     """What an option or a variable made for a credential has is masked, and nothing else of the line."""

@@ -57,7 +57,7 @@ _TABLE: dict[str, dict[How, str]] = {
     "lftp": {How.LIST: f"-u|{_long('--user')}"},
     "redis-cli valkey-cli": {How.EITHER: f"-a|{_long('--pass', 'auth', 'AUTH')}"},
     "openssl": {How.EITHER: _long("-k", "-K", "-passin", "-passout", "-pass", "-hmac", "-macopt")},
-    "sqlplus sqlldr exp imp expdp impdp rman": {How.ORACLE: "(?=[^-/@][^/@]*/)"},
+    "sqlplus sqlldr expdp impdp rman": {How.ORACLE: "(?=[^-/@][^/@]*/)"},
     "snmpget snmpset snmpwalk snmpbulkwalk snmpgetnext": {How.EITHER: "-[AXc]"},
     "nmcli": {How.EITHER: _long("password")},
     "xfreerdp xfreerdp3 wlfreerdp": {How.ATTACHED: "/p:"},
