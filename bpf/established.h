@@ -7,7 +7,8 @@
 
 #include "secret.h"
 
-#define OBJECT_ROOM 4096 /* of OpenSSL's 6 KiB and more; all of it lies in the first half */
+#define OBJECT_ROOM 4096 /* of OpenSSL's 6 KiB and more */
+#define OBJECT_HALF 2048 /* where all of it lies in the builds that are known; behind it the heap may end */
 #define TLS_1_3 0x0304
 #define SSL_3_0 0x0300
 #define DTLS_1_2 0xfefd /* versions of DTLS count down */
@@ -116,7 +117,10 @@ static __always_inline bool keeps_handshake(u32 target)
 	return field && field->size < sizeof(u64);
 }
 
-/* Of TLS 1.3. False where it could not be read, or told: the next call tries again. */
+/*
+ * Of TLS 1.3. False where it could not be read, or told: the next call tries again, so that a full ring loses
+ * nothing yet, and a connection that is never told stays in `ends_left`, which counts it as unread.
+ */
 static __always_inline bool say_object(const struct end *end, u32 target)
 {
 	struct established *r;
@@ -139,11 +143,14 @@ static __always_inline bool say_object(const struct end *end, u32 target)
 	__builtin_memcpy(r->random, end->random, RANDOM_SIZE);
 	r->head.size = __builtin_offsetof(struct established, bytes);
 	if (keeps_handshake(target)) {
-		if (bpf_probe_read_user(r->bytes, OBJECT_ROOM, (void *)end->object)) {
+		if (bpf_probe_read_user(r->bytes, OBJECT_HALF, (void *)end->object)) {
 			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 			return false;
 		}
-		r->head.size += OBJECT_ROOM;
+		r->head.size += OBJECT_HALF;
+		if (!bpf_probe_read_user(r->bytes + OBJECT_HALF, OBJECT_ROOM - OBJECT_HALF,
+					 (void *)end->object + OBJECT_HALF))
+			r->head.size += OBJECT_ROOM - OBJECT_HALF;
 	}
 	submit_large(r);
 	return true;

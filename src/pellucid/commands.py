@@ -72,7 +72,7 @@ def capture_tls(settings: Tls, words: Sequence[str]) -> None:
     if settings.packets:
         check_names(settings.interfaces)
         filters = compile_filters(words)
-        _capture(settings, lambda about: Packets(about, settings.interfaces, filters))
+        _capture(settings, lambda about: Packets(about, settings.interfaces, filters, " ".join(words)))
         return
     if words:
         raise UsageError(

@@ -274,6 +274,14 @@ def test_each_file_counts_its_own_packets(tmp_path: Path) -> None:
     assert then["isb_starttime"] >= last["isb_endtime"]
 
 
+def test_a_file_says_what_it_leaves_out(file: File) -> None:
+    """The words of the filter stand with the interface, where there are any."""
+    file.then(Interface(id=1, name="veth1", link_type=1, index=8, filter="tcp port 443"))
+    _, plain, filtered = FileScanner(io.BytesIO(file.path.read_bytes()))
+    assert "if_filter" not in dict(plain.options)
+    assert filtered.options["if_filter"] == (0, b"tcp port 443")  # 0: in words
+
+
 def test_an_interface_that_was_missed(file: File) -> None:
     """A number that skips one is a damaged stream: packets would be said to be of another interface."""
     with pytest.raises(FormatError, match="interface 2"):

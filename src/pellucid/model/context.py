@@ -91,6 +91,8 @@ class Interface(Context, frozen=True):
     """As pcapng has it: 1 is Ethernet, 101 IP without a link layer."""
     index: int
     """The kernel's number for it."""
+    filter: str = ""
+    """The words of the filter that its packets have passed; none where all were captured."""
 
 
 class Interfaces(Context, frozen=True):

@@ -186,7 +186,9 @@ class PacketSink(BlockSink):
             raise FormatError(
                 f"interface {interface.id} ({interface.name}) comes after {len(self._interfaces)} others"
             )
-        described = pcapng.Interface(interface.link_type, interface.name, os=_system())
+        described = pcapng.Interface(
+            interface.link_type, interface.name, filter=interface.filter, os=_system()
+        )
         self._put(pcapng.interface_description(described))
         self._interfaces.append(described)
 

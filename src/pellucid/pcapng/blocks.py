@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from pellucid.pcapng.options import Option, number, options, text, time
+from pellucid.pcapng.options import MOST_TEXT, Option, number, options, text, time
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 0x00000001
@@ -94,7 +94,7 @@ def section_header(application: str, os: str = "") -> bytes:
 
 def interface_description(interface: Interface) -> bytes:
     """One interface (section 4.2); packets name it by its place among these blocks."""
-    pcap_filter = b"\0" + interface.filter.encode() if interface.filter else b""
+    pcap_filter = b"\0" + text(11, interface.filter).value[: MOST_TEXT - 1] if interface.filter else b""
     return _block(
         INTERFACE_DESCRIPTION,
         _INTERFACE.pack(interface.link_type, 0, interface.most)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
+
 from pellucid.attach.keys.attacher import KeyAttacher
 from pellucid.attach.packets.tracing import PacketTracing
 from pellucid.clock import wall_less_boot
@@ -21,15 +23,18 @@ if TYPE_CHECKING:
 
 
 class Packets(Watch[PacketTracing]):
-    """packets.bpf.o on every target, and on interfaces of these names, or all; `filters` are by link type."""
+    """packets.bpf.o on every target, and on interfaces of these names, or all; `filters` are by link type,
+    made of these `words`.
+    """
 
     what: ClassVar[str] = "packets"
     packets: ClassVar[bool] = True
 
     def __init__(
-        self, about: About, interfaces: Sequence[str], filters: Mapping[int, Sequence[Classic]]
+        self, about: About, interfaces: Sequence[str], filters: Mapping[int, Sequence[Classic]], words: str
     ) -> None:
         super().__init__(about)
+        self._words = words
         self._names = interfaces
         self._filters = filters
         self._first: list[Interface] = []
@@ -53,8 +58,12 @@ class Packets(Watch[PacketTracing]):
         return loaded, known
 
     def _take(self, interface: Interface) -> bool:
-        self._first.append(interface)
+        self._first.append(self._filtered(interface))
         return True
+
+    def _filtered(self, interface: Interface) -> Interface:
+        """Say with the interface what is left out of its packets."""
+        return replace(interface, filter=self._words)
 
     def said(self) -> Iterable[Interface]:
         """The interfaces that were there."""
@@ -68,7 +77,7 @@ class Packets(Watch[PacketTracing]):
         """As `Watch` says, and watch interfaces that have come."""
         super().meet(decoder)
         if self.loaded:
-            self.loaded.meet_news(decoder.introduce)
+            self.loaded.meet_news(lambda interface: decoder.introduce(self._filtered(interface)))
 
     def renew(self) -> None:
         """As `Watch` says; packets go by the wall clock, which may have stepped."""
