@@ -76,7 +76,7 @@ def capture_tls(settings: Tls, words: Sequence[str]) -> None:
         return
     if words:
         raise UsageError(
-            f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m {settings.model} --port and --host"
+            f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m text --port and --host"
         )
     if settings.ifname:
         raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")

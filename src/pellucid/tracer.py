@@ -66,8 +66,10 @@ class Tracer:
             self._decoder.tell(Tell(context))
         ring = Ring(OBJECT_ID, loaded.ring.max_entries, loaded.btf, packets=watch.packets)
         self._decoder.send(ring, [loaded.ring.fd])
-        if watch.what and specs:
-            log.info("%s go to %s", watch.what, ", ".join(spec.place for spec in specs))
+        what, format = watch.own
+        places = [spec.place for spec in specs if spec.format == format]
+        if places:
+            log.info("%s go to %s", what, ", ".join(places))
         log.info("ready: watching %s", _count(known))
 
     @contextmanager

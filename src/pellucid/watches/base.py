@@ -42,8 +42,8 @@ L = TypeVar("L", bound=Loaded)
 class Watch(ABC, Generic[L]):
     """`begin`, then `meet` and `renew` while it runs, then `close`; `loaded` is there once it has begun."""
 
-    what: ClassVar[str] = ""
-    """What goes to a file of its own unless the user says otherwise: the log names it."""
+    own: ClassVar[tuple[str, str]] = "", ""
+    """What goes to a file of its own unless the user says otherwise, and in which format: the log names the file."""
     packets: ClassVar[bool] = False
     """Whether its ring has packets in it (libbpf/packets.h)."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Keys(Watch[KeyTracing]):
     """keylog.bpf.o on every target; with `established`, for so many seconds, on connections older than the capture too."""
 
-    what: ClassVar[str] = "secrets"
+    own: ClassVar[tuple[str, str]] = "secrets", "keylog"
 
     def __init__(self, about: About, established: float) -> None:
         super().__init__(about)

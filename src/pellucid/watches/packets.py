@@ -27,7 +27,7 @@ class Packets(Watch[PacketTracing]):
     made of these `words`.
     """
 
-    what: ClassVar[str] = "packets"
+    own: ClassVar[tuple[str, str]] = "packets", "packets"
     packets: ClassVar[bool] = True
 
     def __init__(
