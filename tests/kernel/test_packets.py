@@ -413,8 +413,8 @@ def test_packets_of_one_process(packets, tmp_path, flag):
     assert comment.endswith(f" container={container[:12]}")
 
 
-WITHOUT_TCX = "from pellucid.attach.packets import hooks; packet_hooks.WAYS.pop('tcx')"
-WITHOUT_TC = f"{WITHOUT_TCX}; packet_hooks.WAYS.pop('filters of a clsact qdisc')"
+WITHOUT_TCX = "from pellucid.attach.packets import hooks; hooks.WAYS.pop('tcx')"
+WITHOUT_TC = f"{WITHOUT_TCX}; hooks.WAYS.pop('filters of a clsact qdisc')"
 
 
 @pytest.mark.parametrize("patch", [WITHOUT_TCX, WITHOUT_TC], ids=["clsact", "packet-socket"])

@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pellucid.attach.packets.classic import Classic, translate
-from pellucid.attach.packets.interfaces import ETHERNET, RAW_IP
 from pellucid.attach.packets.pcap_filter import compile_filter, compile_filters
 from pellucid.errors import UsageError
 from pellucid.libbpf import RawProgram
 from pellucid.libbpf._native import ffi, lib
 from pellucid.libbpf.programs import SCHED_CLS
+from pellucid.pcapng import ETHERNET, RAW_IP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pellucid.attach import machine
 from pellucid.attach.loaded import ring_bytes
 from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS
-from pellucid.attach.packets.interfaces import ETHERNET
 from pellucid.attach.packets.pcap_filter import compile_filter
 from pellucid.errors import PellucidError
 from pellucid.libbpf import has_uprobe_multi, possible_cpus, trial
+from pellucid.pcapng import ETHERNET
 from pellucid.settings import Tls
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError, Link, RawProgram, attach_tcx
 from pellucid.libbpf.programs import SCHED_CLS, SOCKET_FILTER
 from pellucid.log import log
+from pellucid.pcapng import ETHERNET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +113,7 @@ class PacketHooks:
             self._filters[link_type],
             captures.fd,
             entry,
-            link_layer=link_type == 1,
+            link_layer=link_type == ETHERNET,
             miss=0 if to_socket else _NEXT,
         )
         return RawProgram(f"filter_{name}", SOCKET_FILTER if to_socket else SCHED_CLS, code)

@@ -7,12 +7,10 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.errors import PellucidError
+from pellucid.pcapng import ETHERNET, RAW_IP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-
-ETHERNET, RAW_IP = 1, 101
-"""Link types as pcapng has them (www.ietf.org, draft-ietf-opsawg-pcaplinktype)."""
 
 _WITHOUT_LINK_LAYER = {512, 519, 768, 769, 776, 778, 823, 65534}
 """ARPHRD_PPP, RAWIP, TUNNEL, TUNNEL6, SIT, IPGRE, IP6GRE and NONE of linux/if_arp.h: there a packet is what IP says."""

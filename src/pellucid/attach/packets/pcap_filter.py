@@ -6,9 +6,9 @@ import ctypes
 from typing import TYPE_CHECKING
 
 from pellucid.attach.packets.classic import Classic
-from pellucid.attach.packets.interfaces import ETHERNET, RAW_IP
 from pellucid.errors import PellucidError, UsageError
 from pellucid.log import log
+from pellucid.pcapng import ETHERNET, RAW_IP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,6 +23,7 @@ from pellucid.libbpf import (
 )
 from pellucid.log import log
 from pellucid.model import WAIT_NS, Interface, Interfaces
+from pellucid.pcapng import ETHERNET, RAW_IP
 from pellucid.probes.packets import OBJECT
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _KEY = struct.Struct("<I")
 _OFFSET = struct.Struct("<q")
-_LINK_HEADER = {1: 14, 101: 0}
+_LINK_HEADER = {ETHERNET: 14, RAW_IP: 0}
 """Bytes before the IP header, by link type."""
 _TRACEPOINTS = (
     ("socket_changed", "inet_sock_set_state"),

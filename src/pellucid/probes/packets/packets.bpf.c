@@ -4,6 +4,7 @@
  * Packets pass a filter first, where there is one (attach/packets/pcap_filter.py), which hands
  * on what matches by `captures`.
  */
+#include "lives.h"
 #include "secret.h"
 
 #include "flow.h"
@@ -14,9 +15,6 @@
 #define LOOKS 4 /* packets that pass through are for nobody here */
 
 const volatile u32 only_owned = 0; /* 1: only packets of processes that are watched (bpf/filter.h) */
-
-/* Set by user space when the capture ends: what is in the ring by then is all there is. */
-volatile u32 stopped SEC(".data.stop") = 0;
 
 /* For filters: ingress and egress. */
 struct {
@@ -219,35 +217,6 @@ int socket_used(struct bpf_raw_tracepoint_args *ctx)
 
 	if (is_internet(sk))
 		used((u64)sk);
-	return 0;
-}
-
-SEC("raw_tp")
-int process_exit(void *ctx)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	if (BPF_CORE_READ(task, signal, live.counter))
-		return 0;
-	unfollow(pid);
-	if (!stopped)
-		forget_process(pid);
-	return 0;
-}
-
-SEC("raw_tp")
-int process_fork(struct bpf_raw_tracepoint_args *ctx)
-{
-	follow_child((void *)ctx->args[0], (void *)ctx->args[1]);
-	return 0;
-}
-
-SEC("raw_tp")
-int process_exec(void *ctx)
-{
-	if (!stopped)
-		forget_process(bpf_get_current_pid_tgid() >> 32);
 	return 0;
 }
 
