@@ -72,7 +72,9 @@ def test_a_thousand_compressed_answers(programs, tls, capture, tmp_path):
             assert told[port]["received"] == hashes[dict(response["headers"])["Content-Encoding"]]
             assert message["truncated"] == (len(shown) < len(text)) == ("sha256" in response)
             cut += message["truncated"]
-    assert cut  # else there was room for all; whether the last few are whole depends on where the last cut fell
+    assert (
+        cut
+    )  # else there was room for all; whether the last few are whole depends on where the last cut fell
 
 
 def test_uploads(programs, tls, capture):
