@@ -410,6 +410,10 @@ def test_pcapng_of_a_shell() -> None:
             "the filter 'tcp port 443' is for packets: say -m pcap, or with -m text --port and --host",
         ),
         ("-i lo", "-i lo is for packets: say -m pcap"),
+        (
+            "-m pcap --count 2",
+            "--count is for messages, which packets are not: --duration ends a capture of them",
+        ),
         ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
         ("-m pcap -w tcp://127.0.0.1:1", "cannot write packets to tcp://127.0.0.1:1: say a file or -"),

@@ -118,6 +118,8 @@ def _packets(settings: Show) -> list[SinkSpec]:
         )
     if settings.record is not None:
         raise UsageError("--record is for plaintext: with -m pcap the file of -w is the recording")
+    if settings.count is not None:
+        raise UsageError("--count is for messages, which packets are not: --duration ends a capture of them")
     if settings.port or settings.host:
         raise UsageError(
             "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)"

@@ -195,3 +195,10 @@ def test_words_for_ethernet_alone():
     """A filter that has no meaning without a link layer is there for Ethernet alone."""
     assert set(compile_filters(["vlan", "5"])) == {ETHERNET}
     assert set(compile_filters(["tcp"])) == {ETHERNET, RAW_IP}
+
+
+def test_a_chain_of_headers():
+    """A filter that loops is refused: its jump goes back, which no program in the kernel may."""
+    code = compile_filters(["ip", "protochain", "6"])[ETHERNET]
+    with pytest.raises(UsageError, match="follows a chain of headers"):
+        translate(code, 0, 0, link_layer=True, miss=MISS)

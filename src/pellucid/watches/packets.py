@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 
 from pellucid.attach.keys.attacher import KeyAttacher
+from pellucid.attach.packets.network import check_network
 from pellucid.attach.packets.tracing import PacketTracing
 from pellucid.clock import wall_less_boot
 from pellucid.watches.base import Watch
@@ -41,6 +42,7 @@ class Packets(Watch[PacketTracing]):
 
     def load(self, ring: int, who: Filter) -> PacketTracing:
         """As `Watch` says."""
+        check_network(self._settings.pid, self._settings.cgroup_path)
         tracing = PacketTracing(ring, who, self._names, self._filters)
         tracing.attach_processes()
         return tracing

@@ -135,6 +135,8 @@ def _reached(program: Sequence[Classic]) -> set[int]:
             reached.add(place + 1 + each.k)
         else:
             reached |= {place + 1 + each.jt, place + 1 + each.jf}
+    if max(reached) >= len(program):  # a loop (`protochain`): its jump goes back
+        raise UsageError("a filter that follows a chain of headers cannot run in the kernel")
     return reached
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.packets.classic import translate
 from pellucid.attach.packets.clsact import Clsact
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, UsageError
 from pellucid.libbpf import BpfError, Link, RawProgram, attach_tcx
 from pellucid.libbpf.programs import SCHED_CLS, SOCKET_FILTER
 from pellucid.log import log
@@ -55,6 +55,11 @@ class PacketHooks:
         """The way that was taken last."""
         return next(iter(self._ways))
 
+    @property
+    def by_sockets(self) -> bool:
+        """Whether the way that was taken last does not tell whose packets are."""
+        return WAYS[self.how] == _SOCKET
+
     def knows(self, link_type: int) -> bool:
         """Whether the filter has a meaning for such packets."""
         return not self._filters or link_type in self._filters
@@ -64,6 +69,8 @@ class PacketHooks:
         how = self.how
         try:
             return self._ways[how](interface)
+        except UsageError:  # the filter's fault, and no kernel's
+            raise
         except PellucidError as error:
             if len(self._ways) == 1 or interface.number not in dict(socket.if_nameindex()):
                 raise

@@ -100,6 +100,7 @@ class PacketTracing(KeyTracing):
             _, links = self._watched.pop(number)
             self._object.map("interfaces").delete(_KEY.pack(number))
             close_links(links)
+        self._untold = False
         for each in wanted(found, self._names):
             if each.number not in self._watched:
                 self._watch(each, tell)
@@ -116,8 +117,14 @@ class PacketTracing(KeyTracing):
         value = self._interface.write(
             id=interface.id, link=_LINK_HEADER[each.link_type], inbound_only=int(each.loopback)
         )
-        self._untold = not tell(interface)
-        if self._untold:
+        if interface.id >= self._object.map("interface_counts").max_entries:
+            self._watched[each.number] = interface, []
+            log.warning(
+                "packets of %s are not captured: there were %d interfaces before it", each.name, interface.id
+            )
+            return
+        if not tell(interface):
+            self._untold = True
             return
         self._told.append(interface)
         self._object.map("interfaces").update(_KEY.pack(each.number), value)
@@ -129,6 +136,11 @@ class PacketTracing(KeyTracing):
                 log.warning("packets of %s are not captured: %s", each.name, error)
                 return
             raise PellucidError(f"packets of {each.name} cannot be captured: {error}") from error
+        if self._who.of_some and self._hooks.by_sockets:
+            raise PellucidError(
+                "this kernel lets packets be seen by packet sockets only, which do not tell whose they are: "
+                "leave out --pid, --uid, --comm, --cgroup_path and --container"
+            )
         log.debug("watching packets of %s, by %s", each.name, self._hooks.how)
 
     @property
