@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "headers.h"
 #include "owner.h"
 #include "packet.h"
 
@@ -17,9 +18,7 @@
 #define TCP 6
 #define UDP 17
 #define FRAGMENT_OFFSET 0x1fff /* RFC 791 section 3.1 */
-#define HANDSHAKE 22	       /* RFC 8446 section 5.1, ContentType */
-#define CLIENT_HELLO 1
-#define QUIC_FIRST 1200 /* RFC 9000 section 14.1: no client's first datagram is smaller */
+#define QUIC_FIRST 1200	       /* RFC 9000 section 14.1: no client's first datagram is smaller */
 #define QUIC_1 1
 #define QUIC_2 0x6b3343cf      /* RFC 9369 section 3.1 */
 #define HELD_BYTES (256 << 10) /* a handshake moves less: whatever comes then, the keys do not */
@@ -59,10 +58,6 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-struct random {
-	u8 bytes[32];
-};
-
 /* Which flows wait for the secrets of a hello, and which of them have come (enum label, a bit each). */
 struct expected {
 	u32 labels;
@@ -81,28 +76,6 @@ struct {
 struct keyed {
 	struct head head;
 	u64 flow;
-};
-
-/* A TLS record's beginning, up to the random bytes (RFC 8446 section 5.1 and 4.1.2). */
-struct hello {
-	u8 content, version[2], length[2];
-	u8 message, size[3];
-	u8 legacy_version[2];
-	struct random random;
-} __attribute__((packed));
-
-struct ipv4 {
-	u8 length : 4, version : 4; /* the length in words */
-	u8 service;
-	u16 size, id, fragment;
-	u8 hops, protocol;
-	u16 checksum;
-	u8 source[4], destination[4];
-};
-
-struct ipv6 {
-	u8 before[6], protocol, hops;
-	u8 source[16], destination[16];
 };
 
 /* What is at the same place in both: the ports; and of TCP the length of its header. */

@@ -7,16 +7,11 @@
 #pragma once
 
 #include "field.h"
+#include "headers.h"
 #include "sock.h"
 
-#define HANDSHAKE 22 /* RFC 8446 section 5.1, ContentType */
-#define CLIENT_HELLO 1
 #define SERVER_HELLO 2
 #define IPPROTO_TCP 6
-
-struct random {
-	u8 bytes[32];
-};
 
 struct sent {
 	struct endpoints ends;
@@ -40,25 +35,6 @@ struct {
  * "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types" (in v6.10)
  */
 const volatile u32 sender_known = 0;
-
-/* A record's beginning, up to the random bytes. */
-struct hello {
-	u8 content, version[2], length[2];
-	u8 message, size[3];
-	u8 legacy_version[2];
-	struct random random;
-} __attribute__((packed));
-
-struct ipv4 {
-	u8 length : 4, version : 4; /* the length in words */
-	u8 before[8], protocol, checksum[2];
-	u8 source[4], destination[4];
-};
-
-struct ipv6 {
-	u8 before[6], protocol, hops;
-	u8 source[16], destination[16];
-};
 
 struct tcp {
 	u8 before[12], offset; /* the upper half: this header's length in words */

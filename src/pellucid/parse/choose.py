@@ -36,7 +36,7 @@ from pellucid.parse.evict import make_room
 from pellucid.parse.failures import Failures
 from pellucid.parse.protocol import Ending, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import connection_event, lost, raw_all, raw_data
-from pellucid.parse.secrets import key_log_line
+from pellucid.parse.secrets import secret_message
 from pellucid.parse.stream import Stream
 from pellucid.parse.times import rfc3339
 
@@ -206,7 +206,7 @@ class Parse:
 
 
 def _of_no_connection(flow: Command | Logged) -> Message:
-    return shell_message(flow) if isinstance(flow, Command) else key_log_line(flow)
+    return shell_message(flow) if isinstance(flow, Command) else secret_message(flow)
 
 
 def _tag(kind: type[Message]) -> str:

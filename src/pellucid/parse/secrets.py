@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pellucid.model import Logged
 
 
-def key_log_line(logged: Logged) -> KeyLogLine:
+def secret_message(logged: Logged) -> KeyLogLine:
     """Show a secret."""
     secret, program = logged.secret, logged.program
     return KeyLogLine(

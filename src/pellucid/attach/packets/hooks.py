@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import struct
 from typing import TYPE_CHECKING
 
+from pellucid.attach.loaded import KEY
 from pellucid.attach.packets.classic import translate
 from pellucid.attach.packets.clsact import Clsact
 from pellucid.errors import PellucidError, UsageError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pellucid.attach.packets.interfaces import NetworkInterface
     from pellucid.libbpf import BpfObject, Program
 
-_KEY = struct.Struct("<I")
 _NEXT = -1
 """TCX_NEXT and TC_ACT_UNSPEC: whoever comes after this program decides what becomes of the packet."""
 _DIRECTIONS = ("ingress", "egress")
@@ -47,8 +46,8 @@ class PacketHooks:
             name: getattr(self, method) for name, method in WAYS.items()
         }
         for entry, name in enumerate(_DIRECTIONS):
-            bpf.map("captures").update(_KEY.pack(entry), _KEY.pack(bpf.program(name).fd))
-        bpf.map("socket_captures").update(_KEY.pack(0), _KEY.pack(bpf.program(_SOCKET).fd))
+            bpf.map("captures").update(KEY.pack(entry), KEY.pack(bpf.program(name).fd))
+        bpf.map("socket_captures").update(KEY.pack(0), KEY.pack(bpf.program(_SOCKET).fd))
 
     @property
     def how(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.keys.tracing import HOOK, KeyTracing
+from pellucid.attach.loaded import KEY
 from pellucid.attach.packets.hooks import PacketHooks
 from pellucid.attach.packets.interfaces import InterfaceNews, all_interfaces, wanted
 from pellucid.attach.values import MapValue
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pellucid.attach.packets.interfaces import NetworkInterface
     from pellucid.libbpf import Link
 
-_KEY = struct.Struct("<I")
 _OFFSET = struct.Struct("<q")
 _LINK_HEADER = {ETHERNET: 14, RAW_IP: 0}
 """Bytes before the IP header, by link type."""
@@ -98,7 +98,7 @@ class PacketTracing(KeyTracing):
         there = {each.number for each in found}
         for number in self._watched.keys() - there:
             _, links = self._watched.pop(number)
-            self._object.map("interfaces").delete(_KEY.pack(number))
+            self._object.map("interfaces").delete(KEY.pack(number))
             close_links(links)
         self._untold = False
         for each in wanted(found, self._names):
@@ -127,7 +127,7 @@ class PacketTracing(KeyTracing):
             self._untold = True
             return
         self._told.append(interface)
-        self._object.map("interfaces").update(_KEY.pack(each.number), value)
+        self._object.map("interfaces").update(KEY.pack(each.number), value)
         try:
             self._watched[each.number] = interface, self._hooks.attach(each)
         except BpfError as error:  # it may be gone already
@@ -150,14 +150,14 @@ class PacketTracing(KeyTracing):
 
     def set_clock(self, wall_less_boot: int) -> None:
         """Have packets stamped with wall-clock time: boot time and so many nanoseconds."""
-        self._object.map(".data.clock").update(_KEY.pack(0), _OFFSET.pack(wall_less_boot))
+        self._object.map(".data.clock").update(KEY.pack(0), _OFFSET.pack(wall_less_boot))
 
     def interface_counts(self) -> Interfaces:
         """How many packets of each interface there were, and how many of them were lost."""
         boot, cpus = boot_ns(), possible_cpus()
         counts = []
         for each in self._told:
-            raw = self._object.map("interface_counts").lookup(_KEY.pack(each.id), cpus) or b""
+            raw = self._object.map("interface_counts").lookup(KEY.pack(each.id), cpus) or b""
             stride = len(raw) // cpus
             cells = [raw[at : at + stride] for at in range(0, len(raw), stride)]
             seen = sum(self._counts.read(cell, "wanted")[0] for cell in cells)
