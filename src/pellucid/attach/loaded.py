@@ -49,8 +49,11 @@ class Loaded:
         who: Filter,
         uprobes: Iterable[str],
         constants: Mapping[str, int] | None = None,
+        unused: Iterable[str] = (),
     ) -> None:
-        """`uprobes` are the names of the programs for targets, `constants` what the object has beside the filter's."""
+        """`uprobes` are the names of the programs for targets, `constants` what the object has beside the filter's,
+        `unused` the maps that need no room.
+        """
         self._object = BpfObject(path)
         self.btf = self._object.btf()
         self._types = Btf(self.btf)
@@ -65,6 +68,8 @@ class Loaded:
         """By the number of the target."""
         self._object.map("ring").resize(ring_size)
         who.size_maps(self._object)
+        for name in unused:
+            self._object.map(name).resize(1)
         set_constants(self._object, self._types, {**who.constants(), **(constants or {})})
         if self._multi:
             for name in uprobes:

@@ -26,7 +26,7 @@ class Target(Context, frozen=True, omit_defaults=True):
     """What messages call it: the file's own name, such as `libssl.so.3`."""
     path: str
     site: str
-    """Where its probes are, for a person: `inner` or `entry`."""
+    """Where its probes are, for a person: `inner`, `entry`, or `socket` where only calls that encrypt have any."""
     since: int = 0
     """Where each connection has a process of its own: the boot time since which its probes have been there."""
     watched: bool = True
