@@ -115,6 +115,27 @@ def test_what_a_key_log_cannot_be(flags: tuple[str, ...], expected: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("tls", "-m", "keylog"), ("tls", "-m", "pcap"), ("replay", RECORDING)])
+def test_a_key_log_onto_another_file(command: tuple[str, ...], tmp_path: Path) -> None:
+    """A file that is no key log is refused before anything else, and keeps its bytes, its mode and its times."""
+    notes = tmp_path / "notes"
+    notes.write_text("buy milk")
+    notes.chmod(0o644)
+    before = notes.stat()
+    line = only_line(pellucid(*command, "-o", f"keylog:{notes}", cwd=tmp_path), 1)
+    assert line == (
+        f"cannot write to {notes}: it holds something else than keylog lines, which would be appended to it; "
+        "name another file"
+    )
+    after = notes.stat()
+    assert notes.read_text() == "buy milk"
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
+
+
 def test_redacting_a_key_log(tmp_path: Path) -> None:
     """Nothing would be left of it: refused, for a replay too."""
     line = only_line(pellucid("replay", RECORDING, "--redact", "-o", "keylog:x", cwd=tmp_path), 2)

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pellucid.channel import MAX_FDS
-from pellucid.errors import UsageError
-from pellucid.outputs import name_of
+from pellucid.errors import PellucidError, UsageError
+from pellucid.outputs import beginning_of, name_of
 from pellucid.packets import PacketSink
 from pellucid.places import rotates
 from pellucid.settings import Shell, Tls
@@ -100,6 +100,11 @@ def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
         _check_tap(spec.format, settings)
     if sink.appends and spec.place.endswith(ZSTD):
         raise UsageError(f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be")
+    if sink.appends and spec.is_file and not sink.continues(beginning_of(spec.place)):
+        raise PellucidError(
+            f"cannot write to {spec.place}: it holds something else than {spec.format} lines, which would be "
+            "appended to it; name another file"
+        )
 
 
 def _packets(settings: Show) -> list[SinkSpec]:

@@ -50,6 +50,11 @@ class Sink(ABC):
     appends: ClassVar[bool] = False
     """Whether a file keeps what it holds, and goes on behind it: such a file neither rotates nor is compressed."""
 
+    @classmethod
+    def continues(cls, beginning: bytes) -> bool:  # noqa: ARG003 - most formats replace what a file holds
+        """Whether a file that begins with these bytes may be appended to. Asked of formats that do."""
+        return True
+
     def __init__(self, output: Output, options: SinkOptions) -> None:
         self._output = output
         self._options = options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pellucid.model import KeyLogLine, key_log_line
@@ -15,12 +16,25 @@ if TYPE_CHECKING:
 _REMEMBERED = 1 << 16
 """Lines, some 6 MiB: both ends of a connection log the same ones, within its handshake."""
 
+_LINE = re.compile(rb"(#.*|[A-Z0-9_]+ (Session-ID:)?[0-9A-Fa-f]+ (Master-Key:)?[0-9A-Fa-f]+|)\r?")
+"""A comment, a secret, as NSS or as old OpenSSL tools wrote it, or nothing (Wireshark User's Guide, TLS; the draft, section 2)."""
+
+_CUT = re.compile(rb"#.*|[A-Z0-9_]*( ([SM][A-Za-z-]*:?)?[0-9A-Fa-f]*){0,2}")
+"""How a line begins, for the last one of a program that was killed."""
+
 
 class KeyLogSink(Sink):
     """A line for each secret, appended and handed to the kernel at once; of what both ends have logged, one."""
 
     format = "keylog"
     appends = True
+
+    @classmethod
+    def continues(cls, beginning: bytes) -> bool:
+        """Whether all of it is a key log's. One word alone, in capitals, is no line that was cut short."""
+        *lines, cut = beginning.split(b"\n")
+        alone = not lines and cut and b" " not in cut
+        return not alone and bool(_CUT.fullmatch(cut)) and all(map(_LINE.fullmatch, lines))
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)
