@@ -6,7 +6,7 @@ import os
 import pty
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,7 @@ from pellucid.capture.recording import MAGIC
 from pellucid.sink.spec import PLACES
 from tests.shell import COMMAND, PATIENCE, RECORDINGS, on_terminal, only_line, pellucid
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+DOCS = Path(__file__).parent.parent / "docs"
 RECORDING = RECORDINGS / "curl_nginx.pellucid"
 ENOUGH = 64 << 20
 """Bytes of a recording that nobody reads without reading all of it."""
@@ -351,6 +349,16 @@ def test_what_can_only_be_one(flags):
     done = pellucid("tls", *flags)
     assert (done.returncode, done.stdout) == (2, "")
     assert "given 2 times, and only one can be meant" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "other"), [("mysqld", "copy"), ("postgres", "init_db")])
+def test_a_kind_of_command_that_there_is_not(command: str, other: str) -> None:
+    """A kind that no command of this server has is refused, and the line names those that there are: all of docs/sql.md."""
+    line = only_line(pellucid(command, "--kind", "query", "--kind", other), 2)
+    assert f"'{other}' is not one of 'connect', 'query', 'prepare', 'execute', " in line
+    page = (DOCS / "sql.md").read_text()
+    kinds = line.partition(" is not one of ")[2].partition(" (see")[0].split(", ")
+    assert [kind for kind in kinds if f"`{kind[1:-1]}`" not in page] == []
 
 
 def test_two_views() -> None:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from pellucid.parse.sql.kinds import MYSQL, POSTGRES
 from pellucid.settings.capture import Capture
 from pellucid.settings.setting import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _kind(kinds: Sequence[str]) -> Any:
+    """`--kind` of a server whose commands are of these kinds."""
+    return setting(
+        "--kind", default=(), multiple=True, metavar="KIND", choices=kinds,
+        help="Show commands of this kind only: query, execute, prepare, connect ... (docs/sql.md has all). Repeatable.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,10 +34,7 @@ class Sql(Capture):
         "--database", default=(), multiple=True, metavar="NAME",
         help="Show commands in this database only. Repeatable.",
     )  # fmt: skip
-    kind: tuple[str, ...] = setting(
-        "--kind", default=(), multiple=True, metavar="KIND",
-        help="Show commands of this kind only: query, execute, prepare, connect ... Repeatable.",
-    )  # fmt: skip
+    kind: tuple[str, ...] = ()
     slower_than: float | None = setting(
         "--slower-than", default=None, metavar="MS", help="Show commands that took at least so long only."
     )
@@ -55,6 +65,7 @@ class Postgres(Sql):
     file_flag = "--postgres"
     parsers = frozenset({"postgres"})
 
+    kind: tuple[str, ...] = _kind(POSTGRES)
     postgres: tuple[Path, ...] = setting(
         "-m", "--postgres", default=(), multiple=True, metavar="FILE",
         help="Watch this server program. Repeatable. [default: all that run]",
@@ -74,6 +85,7 @@ class Mysqld(Sql):
     file_flag = "--mysqld"
     parsers = frozenset({"mysql"})
 
+    kind: tuple[str, ...] = _kind(MYSQL)
     mysqld: tuple[Path, ...] = setting(
         "-m", "--mysqld", default=(), multiple=True, metavar="FILE",
         help="Watch this server program. Repeatable. [default: all that run]",
