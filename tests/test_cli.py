@@ -44,7 +44,10 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
 def test_formats_that_would_stay_empty(command: str, format: str, holds: str) -> None:
     """A format of what a command never shows is refused, with one that has everything."""
     line = only_line(pellucid(command, "-o", f"{format}:x"), 2)
-    assert line.endswith(f"{format} holds {holds}, of which this command shows none: say -o json:FILE")
+    assert (
+        line
+        == f"-o {format} does not go with {command}: it holds {holds}, of which none is captured; say -o json:FILE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -361,6 +364,13 @@ def test_a_kind_of_command_that_there_is_not(command: str, other: str) -> None:
     assert [kind for kind in kinds if f"`{kind[1:-1]}`" not in page] == []
 
 
+def test_a_flag_for_text_that_nobody_would_see(tmp_path: Path) -> None:
+    """A flag about text is refused where all outputs are something else, before any file is touched."""
+    line = only_line(pellucid("replay", RECORDING, "--hex", "-o", "json:x", cwd=tmp_path), 2)
+    assert line == "--hex is about text, and no output is in text: say -o text:FILE as well"
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_views() -> None:
     """Each of --quiet, --headers and --body is a view of its own: two of them are refused in one line, status 2."""
     line = only_line(pellucid("replay", "--quiet", "--body", RECORDING), 2)
@@ -418,32 +428,45 @@ def test_zsh_does_not_tell_what_it_cannot_start(status: str) -> None:
 def test_pcapng_of_a_shell() -> None:
     """What is typed into a shell has no connection that could be shown as one: wrong usage."""
     line = only_line(pellucid("bash", "-o", "pcapng"), 2)
-    assert line == "pcapng is about connections: what is typed into a shell has none"
+    assert line == "-o pcapng does not go with bash: what is typed into a shell has no connection"
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("-w a.pcapng", "-w a.pcapng is for packets: say -m pcap, or -o pcapng:FILE for plaintext"),
-        ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
+        ("-w a.pcapng", "--pcapfile does not go with -m text: say -m pcap, or -o pcapng:FILE for plaintext"),
+        ("-m pcap --record r", "--record does not go with -m pcap: the file of -w is the recording"),
         (
             "-m pcapng --redact",
-            "-m pcapng keeps every byte as it was, which --redact cannot mask: leave out one of them",
+            "--redact does not go with -m pcapng: packets keep every byte as it was, which nothing can mask",
         ),
         (
             "-m pcap --port 443",
-            "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)",
+            "--port does not go with -m pcap: say a filter, as in: tcp port 443 and host 10.0.0.1",
         ),
         (
             "tcp port 443",
             "the filter 'tcp port 443' is for packets: say -m pcap, or with -m text --port and --host",
         ),
-        ("-i lo", "-i lo is for packets: say -m pcap"),
+        ("-i lo", "--ifname does not go with -m text: say -m pcap"),
         (
             "-m pcap --count 2",
-            "--count is for messages, which packets are not: --duration ends a capture of them",
+            "--count does not go with -m pcap: packets are no messages; --duration ends a capture of them",
         ),
-        ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
+        (
+            "-m pcap -o pcapng",
+            (
+                "-o pcapng does not go with -m pcap: it holds plaintext, of which none is captured; say -m text, "
+                "or -w FILE for packets"
+            ),
+        ),
+        (
+            "-m pcap -o text:-",
+            (
+                "-o text does not go with -m pcap: of packets it would show nothing but the secrets that decrypt them; "
+                "-k FILE keeps these, -o json:FILE says whose they are"
+            ),
+        ),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
         ("-m pcap -w tcp://127.0.0.1:1", "cannot write packets to tcp://127.0.0.1:1: say a file or -"),
     ],

@@ -13,6 +13,8 @@ from pellucid.settings.setting import setting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pellucid.settings.setting import Mode
+
 
 def _kind(kinds: Sequence[str]) -> Any:
     """`--kind` of a server whose commands are of these kinds."""
@@ -50,6 +52,11 @@ class Sql(Capture):
         "--offset", default=None, metavar="NAME=ADDRESS,...",
         help="Where in the one server that is named the functions are, if it does not tell: vio_read=0x1234,vio_write=...",
     )  # fmt: skip
+
+    @property
+    def mode(self) -> Mode:
+        """Databases."""
+        return "sql"
 
     @property
     def addresses(self) -> tuple[str, str] | None:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pellucid.model import Lost
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pellucid.model import Flow, Message
+    from pellucid.settings import Mode
     from pellucid.sink.output import Output
 
 View = Literal["all", "headers", "body", "quiet"]
@@ -42,6 +45,8 @@ class Sink(ABC):
     """The name in `-o FORMAT:PLACE`."""
     binary: ClassVar[bool] = False
     """Whether it is no text: for outputs that tell them apart (WebSocket)."""
+    not_with: ClassVar[Mapping[Mode, str]] = {}
+    """Where nothing of what is captured is in this format: the reason, or what to say instead."""
     needs_file: ClassVar[bool] = False
     """Whether only a regular file will do: the format changes what it has written."""
     has_head: ClassVar[bool] = False

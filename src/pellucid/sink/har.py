@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -22,9 +22,12 @@ from pellucid.sink.har_open import OpenEntries
 from pellucid.sink.json import encode_into
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from msgspec import Struct
 
     from pellucid.model import Message
+    from pellucid.settings import Mode
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
 
@@ -40,6 +43,9 @@ class HarSink(Sink):
     """Exchanges and WebSocket messages; of the rest, what was lost is told in the log's comment."""
 
     format = "har"
+    not_with: ClassVar[Mapping[Mode, str]] = dict.fromkeys(
+        ("keylog", "pcap", "shell", "sql"), "it holds HTTP, of which none is captured; say -o json:FILE"
+    )
     needs_file = True
 
     def __init__(self, output: Output, options: SinkOptions) -> None:

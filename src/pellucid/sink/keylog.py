@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pellucid.model import KeyLogLine, key_log_line
 from pellucid.sink.base import Sink
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pellucid.model import Message
+    from pellucid.settings import Mode
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
 
@@ -27,6 +30,11 @@ class KeyLogSink(Sink):
     """A line for each secret, appended and handed to the kernel at once; of what both ends have logged, one."""
 
     format = "keylog"
+    not_with: ClassVar[Mapping[Mode, str]] = {
+        "text": "it holds secrets, of which none is captured; say -m keylog, or -m pcap",
+        "shell": "it holds secrets of TLS, of which none is captured; say -o json:FILE",
+        "sql": "it holds secrets of TLS, of which none is captured; say -o json:FILE",
+    }
     appends = True
 
     @classmethod
