@@ -29,6 +29,8 @@ class Target(Context, frozen=True, omit_defaults=True):
     """Where its probes are, for a person: `inner` or `entry`."""
     since: int = 0
     """Where each connection has a process of its own: the boot time since which its probes have been there."""
+    role: str | None = None
+    """`server` where all its connections are a server's."""
     watched: bool = True
     """False takes back what was said of it: it could not be attached to, so it has no records."""
 

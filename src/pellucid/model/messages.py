@@ -62,7 +62,9 @@ class RawData(OnConnection, tag="data", kw_only=True):
 
 
 class ConnectionEvent(OnConnection, tag="connection", kw_only=True):
-    """A connection was opened or closed."""
+    """A connection was opened or closed. `opened` is told when its first bytes have told who is the client; `ts` is
+    when it was opened.
+    """
 
     event: str
     """`opened` or `closed`."""

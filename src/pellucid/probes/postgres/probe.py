@@ -20,6 +20,7 @@ PROBE = Library(
         Call(Direction.WRITE, (Function("secure_write"),)),
     ),
     own_process=True,
+    role="server",
     handshakes=False,
     logins=logins,
     advice="; if it calls them otherwise, say how with --funcname, or where they are with --offset",
