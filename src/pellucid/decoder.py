@@ -121,7 +121,7 @@ def _decode(
     opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
     shown = bool(outputs.recording is None or settings.output or settings.eventaddr or settings.count)
     packets = [sink for sink in opened if isinstance(sink, PacketSink)]
-    counter = counter_for(fds[: len(opened)], recording=bool(packets) or not shown)
+    counter = counter_for(fds[: len(opened)] if shown else (), recording=bool(packets) or not shown)
     said_enough = False
 
     def enough() -> None:
