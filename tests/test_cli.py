@@ -143,6 +143,26 @@ def test_redacting_a_key_log(tmp_path: Path) -> None:
     assert line == "--redact masks credentials, and a key log holds nothing else: leave one of them out"
 
 
+@pytest.mark.parametrize(
+    ("recording", "format", "content"),
+    [
+        ("curl_nginx", "keylog", "secrets of TLS"),
+        ("read_write", "har", "HTTP exchanges"),
+        ("curl_nginx", "har", None),
+        ("read_write", "json", None),
+    ],
+)
+def test_a_recording_that_has_nothing_for_a_format(
+    recording: str, format: str, content: str | None, tmp_path: Path
+) -> None:
+    """One line says what a recording does not hold and which file stays without it; what it holds is shown in silence."""
+    path, place = RECORDINGS / f"{recording}.pellucid", tmp_path / "x"
+    answer = pellucid("replay", path, "-o", f"{format}:{place}")
+    line = f"WARNING {path} has no {content} to show: nothing is written to {place}\n"
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert answer.stderr[9:] == ("" if content is None else line)
+
+
 def test_capturing_into_the_recording() -> None:
     """What is shown cannot go where the recording or the log goes, however it is spelled."""
     recording = only_line(pellucid("tls", "--record", "/tmp/both", "-o", "json:/tmp/../tmp/both"), 2)

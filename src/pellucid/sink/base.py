@@ -47,6 +47,10 @@ class Sink(ABC):
     """Whether it is no text: for outputs that tell them apart (WebSocket)."""
     not_with: ClassVar[Mapping[Mode, str]] = {}
     """Where nothing of what is captured is in this format: the reason, or what to say instead."""
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    """The types of messages (`type` in JSON) without which nothing is in it; empty: it shows all."""
+    content: ClassVar[str] = ""
+    """What people call these."""
     needs_file: ClassVar[bool] = False
     """Whether only a regular file will do: the format changes what it has written."""
     has_head: ClassVar[bool] = False

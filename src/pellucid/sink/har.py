@@ -43,6 +43,7 @@ class HarSink(Sink):
     """Exchanges and WebSocket messages; of the rest, what was lost is told in the log's comment."""
 
     format = "har"
+    kinds, content = frozenset({"http"}), "HTTP exchanges"
     not_with: ClassVar[Mapping[Mode, str]] = dict.fromkeys(
         ("keylog", "pcap", "shell", "sql"), "it holds HTTP, of which none is captured; say -o json:FILE"
     )

@@ -30,6 +30,7 @@ class KeyLogSink(Sink):
     """A line for each secret, appended and handed to the kernel at once; of what both ends have logged, one."""
 
     format = "keylog"
+    kinds, content = frozenset({"secret"}), "secrets of TLS"
     not_with: ClassVar[Mapping[Mode, str]] = {
         "text": "it holds secrets, of which none is captured; say -m keylog, or -m pcap",
         "shell": "it holds secrets of TLS, of which none is captured; say -o json:FILE",
