@@ -63,7 +63,7 @@ class Drops(Context, frozen=True):
 
     seen_bytes: int
     lost: dict[str, int]
-    """Bytes by reason (`LOSS_REASONS`)."""
+    """Bytes by reason (`LOSS_REASONS`), of shells records by reason with `RECORDS_LOST` behind it."""
     untracked_calls: int = 0
     """Calls that began while the kernel's map of threads was full: their bytes are not known."""
     unfollowed_forks: int = 0

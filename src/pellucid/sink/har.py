@@ -20,6 +20,7 @@ from pellucid.sink.har_file import SEPARATOR, HarFile
 from pellucid.sink.har_model import Creator
 from pellucid.sink.har_open import OpenEntries
 from pellucid.sink.json import encode_into
+from pellucid.sink.totals import lost_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +144,7 @@ class HarSink(Sink):
         """The end of the document: what is missing is said there, since no entry can."""
         comments = []
         if self._lost:
-            comments.append("lost: " + ", ".join(f"{size} ({reason})" for reason, size in self._lost.items()))
+            comments.append(f"lost: {lost_sizes(self._lost)}")
         if self._open.left_out:
             comments.append(f"{self._open.left_out} WebSocket messages left out: their entries were too long")
         if self._open.handshakes_left_out:
