@@ -125,7 +125,7 @@ class Attacher:
         """
         content = self._content(found)
         self._planned += 1
-        target = Target(self._planned, found.library, found.display, content.site)
+        target = Target(self._planned, found.library, found.display, content.site, role=self._library.role)
         return Plan(target, found, content)
 
     def _content(self, found: FoundTarget) -> Content:

@@ -93,6 +93,8 @@ class Library:
     own_process: bool = False
     """Whether each connection has a process of its own, forked for it: one that has begun after the probes has no
     connection that is older than they are."""
+    role: str | None = None
+    """`server` where only servers have these functions; None where the connection, or what is said on it, has to tell."""
     handshakes: bool = True
     """Whether its connection objects tell of a TLS handshake, by which addresses can be found (bpf/hello.h)."""
     logins: Callable[[], Logins] | None = None

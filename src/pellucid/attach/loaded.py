@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pellucid.attach import follow
 from pellucid.attach.overwrites import Overwrites
@@ -41,6 +41,9 @@ class Attached(NamedTuple):
 
 class Loaded:
     """Everything ends with `close`, or with this process."""
+
+    lost_in: ClassVar[str] = ""
+    """What stands behind a reason in `drops` where its programs count no bytes as lost, but something else."""
 
     def __init__(
         self,
@@ -157,7 +160,7 @@ class Loaded:
         ]
         return Drops(
             seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
-            lost=dict(zip(LOSS_REASONS, lost, strict=True)),
+            lost=dict(zip((f"{reason}{self.lost_in}" for reason in LOSS_REASONS), lost, strict=True)),
             untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
             unfollowed_forks=sum(totals.read(cpu, "unfollowed")[0] for cpu in each),
         )

@@ -20,6 +20,7 @@ PROBE = Library(
         Call(Direction.WRITE, (Function("secure_write"),)),
     ),
     own_process=True,
+    role="server",
     handshakes=False,
     plain=Plain(
         calls=(
