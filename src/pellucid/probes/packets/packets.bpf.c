@@ -89,7 +89,8 @@ static __always_inline void count(u32 interface, bool lost)
 /* `sock` is that of the sender; where packets arrive and `may_look`, the receiver's is looked for. */
 static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 sock, const bool may_look)
 {
-	struct interface *interface = bpf_map_lookup_elem(&interfaces, &(u32){skb->ifindex});
+	const struct interface_key key = {network_of(skb), skb->ifindex};
+	struct interface *interface = bpf_map_lookup_elem(&interfaces, &key);
 	struct place_in_flow place = {};
 	const struct options *options = &no_options;
 	struct sighting seen = {};
@@ -101,6 +102,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	seen.interface = interface->id;
 	seen.link = interface->link;
 	seen.direction = direction;
+	place.key.network = key.network;
 	if (find_place(skb, interface->link, &place))
 		flow = flow_of(&place.key);
 	if (flow) {
