@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -22,10 +21,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.attach.cgroups import root
+from tests.kernel.dumps import dumped, tcpdump, written
 from tests.kernel.inside import SYS_BPF, libc
 from tests.kernel.networks import alone, joined
 from tests.kernel.running import PATIENCE, Capture, wait_for
-from tests.wireshark import fields, tshark
+from tests.wireshark import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,22 +69,6 @@ def end(run: Capture) -> str:
     return run.log.read_text()
 
 
-@contextmanager
-def tcpdump(interface: str, file: Path) -> Iterator[None]:
-    """What tcpdump writes of an interface, whole when this ends."""
-    assert shutil.which("tcpdump"), "tcpdump is missing: apt-get install tcpdump"
-    command = ["tcpdump", "-i", interface, "-w", file, "-B", "16384", "--immediate-mode", "-U", "-Z", "root"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        try:
-            assert process.stderr
-            assert b"listening on" in process.stderr.readline()
-            yield
-        finally:
-            process.terminate()
-            said = process.stderr.read().decode() if process.stderr else ""
-    assert "0 packets dropped by kernel" in said
-
-
 def transfer(sender: socket.socket, receiver: socket.socket, size: int = SIZE) -> None:
     """Send so much over a TCP connection, and answer."""
     piece = os.urandom(1 << 16)
@@ -106,32 +90,6 @@ def connected(address: str, listener: socket.socket) -> tuple[socket.socket, soc
     """A connection to a listener, both ends."""
     client = socket.create_connection((address, listener.getsockname()[1]), 5)
     return client, listener.accept()[0]
-
-
-def dumped(file: Path) -> list[tuple[str, str]]:
-    """The length of each packet that tcpdump has written whole, and the hash of its bytes (pcap-savefile(5))."""
-    data, at, found = file.read_bytes(), 24, []
-    while at + 16 <= len(data):
-        _, _, captured, length = struct.unpack_from("<4I", data, at)
-        if at + 16 + captured > len(data):
-            break
-        found.append((str(length), hashlib.md5(data[at + 16 : at + 16 + captured]).hexdigest()))
-        at += 16 + captured
-    return found
-
-
-def written(file: Path, interface: str) -> list[tuple[str, str]]:
-    """The same of our file, as tshark reads it."""
-    words = [
-        "-o",
-        "frame.generate_md5_hash:TRUE",
-        "-Y",
-        f'frame.interface_name == "{interface}"',
-        "-T",
-        "fields",
-    ]
-    lines = tshark(file, *words, "-e", "frame.cap_len", "-e", "frame.md5_hash")
-    return [(length, digest) for length, digest in (line.split("\t") for line in lines)]
 
 
 def counted(interface: str) -> int:

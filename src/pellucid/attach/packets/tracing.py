@@ -23,7 +23,7 @@ from pellucid.libbpf import (
     possible_cpus,
 )
 from pellucid.log import log
-from pellucid.model import WAIT_NS, Interface, Interfaces
+from pellucid.model import LEFT_OUT, WAIT_NS, Interface, Interfaces
 from pellucid.pcapng import ETHERNET, RAW_IP
 from pellucid.probes.packets import OBJECT
 
@@ -154,16 +154,25 @@ class PacketTracing(KeyTracing):
 
     def interface_counts(self) -> Interfaces:
         """How many packets of each interface there were, and how many of them were lost."""
-        boot, cpus = boot_ns(), possible_cpus()
-        counts = []
+        boot, counts = boot_ns(), []
         for each in self._told:
-            raw = self._object.map("interface_counts").lookup(KEY.pack(each.id), cpus) or b""
-            stride = len(raw) // cpus
-            cells = [raw[at : at + stride] for at in range(0, len(raw), stride)]
+            cells = self._cells("interface_counts", each.id)
             seen = sum(self._counts.read(cell, "wanted")[0] for cell in cells)
             lost = sum(self._counts.read(cell, "lost")[0] for cell in cells)
             counts.append((each.id, seen, lost))
-        return Interfaces(boot, counts)
+        return Interfaces(boot, counts, self._left_out() if self._who.of_some else None)
+
+    def _left_out(self) -> dict[str, int]:
+        layout = MapValue(self._types, "left_out_counts")
+        by_cpu = (layout.read(cell, "packets") for cell in self._cells("left_out_counts", 0))
+        return dict(zip(LEFT_OUT, map(sum, zip(*by_cpu, strict=True)), strict=True))
+
+    def _cells(self, name: str, key: int) -> list[bytes]:
+        """What each CPU has in a map at that place."""
+        cpus = possible_cpus()
+        raw = self._object.map(name).lookup(KEY.pack(key), cpus) or b""
+        stride = len(raw) // cpus
+        return [raw[at : at + stride] for at in range(0, len(raw), stride)]
 
     def detach(self) -> None:
         """Remove every probe, and leave every interface."""
