@@ -75,6 +75,8 @@ static __noinline int expect(const struct random *random, const struct flow_key 
 		return 0;
 	waiting->flows[at] = *key;
 	hold(flow, now);
+	if (are_all(waiting->labels)) /* they came meanwhile, when the flow was not among these yet */
+		flow->waits = NO_LONGER;
 	return 0;
 }
 
@@ -115,12 +117,18 @@ static __always_inline u32 place_now(struct flow *flow, u64 now, u32 size)
 {
 	if (flow->waits == NOTHING)
 		return STRAIGHT;
-	if (flow->waits == KEYS && now < flow->until && size <= flow->room) {
-		flow->room -= size;
+	if (flow->waits == KEYS && now < flow->until &&
+	    (s64)__sync_fetch_and_add(&flow->room, -(s64)size) >= (s64)size)
 		return HELD;
-	}
-	flow->waits = NOTHING;
+	flow->waits = NO_LONGER;
 	return FIRST;
+}
+
+/* A packet that is FIRST was written down. One that is lost says nothing, so the next one has to. */
+static __always_inline void told_first(struct flow *flow)
+{
+	__sync_val_compare_and_swap(&flow->waits, NO_LONGER,
+				    NOTHING); /* there may be another hello already */
 }
 
 /* The secrets of a hello have come so far. */
@@ -149,8 +157,11 @@ static __always_inline void note_secret(const void *client_random, u32 label)
 
 	if (!waiting) { /* early data: the secret comes before the hello leaves */
 		fresh.labels = 1 << label;
-		bpf_map_update_elem(&expected, client_random, &fresh, BPF_NOEXIST);
-		return;
+		if (!bpf_map_update_elem(&expected, client_random, &fresh, BPF_NOEXIST))
+			return;
+		waiting = bpf_map_lookup_elem(&expected, client_random); /* the hello came at this moment */
+		if (!waiting)
+			return;
 	}
 	__sync_fetch_and_or(&waiting->labels, 1 << label);
 	if (are_all(waiting->labels))

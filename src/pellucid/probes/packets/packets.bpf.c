@@ -126,6 +126,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	const struct options *options;
 	struct sighting seen = {};
 	struct flow *flow = NULL;
+	bool written;
 	u32 found;
 
 	if (!interface || stopped)
@@ -147,7 +148,10 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 		       : of_sender(sock, found == NO_FIRST ? WITHOUT_FIRST : UNOWNED);
 	if (!options)
 		return;
-	count(seen.interface, !put_packet(skb, &seen, options));
+	written = put_packet(skb, &seen, options);
+	if (flow && written && seen.place == FIRST)
+		told_first(flow);
+	count(seen.interface, !written);
 }
 
 SEC("tc")
