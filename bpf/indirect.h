@@ -16,6 +16,7 @@
 struct datagram {
 	u8 source[16], destination[16]; /* IPv4 in the first four bytes */
 	u32 id;
+	u32 network; /* bpf/network.h */
 	u16 family;
 	u16 protocol; /* of IPv4; IPv6's may differ among its fragments */
 };
@@ -23,7 +24,7 @@ struct datagram {
 /* To which flow, and when that was learnt. */
 struct datagram_place {
 	struct flow_key key;
-	u64 source; /* as in `place_in_flow` */
+	u32 source; /* as in `place_in_flow` */
 	u64 time;
 };
 
@@ -110,11 +111,14 @@ static __always_inline bool read_ipv6(struct __sk_buff *skb, u32 at, struct inte
 	return true;
 }
 
-static __noinline int read_internet(struct __sk_buff *skb, u32 at, u16 family, struct internet *to)
+/* `key` has family and network. */
+static __noinline int read_internet(struct __sk_buff *skb, u32 at, const struct flow_key *key,
+				    struct internet *to)
 {
 	__builtin_memset(to, 0, sizeof(*to));
-	to->datagram.family = family;
-	return family == ETH_P_IP ? read_ipv4(skb, at, to) : read_ipv6(skb, at, to);
+	to->datagram.family = key->family;
+	to->datagram.network = key->network;
+	return key->family == ETH_P_IP ? read_ipv4(skb, at, to) : read_ipv6(skb, at, to);
 }
 
 /* Whether it carries an ICMP error, all of which quote from the IP header on (RFC 792, RFC 4443 section 2.1).
@@ -171,17 +175,17 @@ static __always_inline bool read_ports_of(struct __sk_buff *skb, const struct in
 	return true;
 }
 
-/* The place of the IP packet at `at`, if it is one of these; `to->key.family` is said. */
+/* The place of the IP packet at `at`, if it is one of these; `to->key` has family and network. */
 static __noinline int find_indirect(struct __sk_buff *skb, u32 at, struct place_in_flow *to)
 {
 	struct internet packet;
 	bool found;
 
-	if (!read_internet(skb, at, to->key.family, &packet))
+	if (!read_internet(skb, at, &to->key, &packet))
 		return NOT_FOUND;
 	if (packet.fragment != LATER_FRAGMENT && is_error(skb, &packet)) {
 		to->quoted = true;
-		if (!read_internet(skb, packet.at + ICMP_SIZE, to->key.family, &packet))
+		if (!read_internet(skb, packet.at + ICMP_SIZE, &to->key, &packet))
 			return NOT_FOUND;
 	}
 	if (packet.fragment == LATER_FRAGMENT) {

@@ -9,6 +9,7 @@ struct flow_key {
 	u8 addresses[2][16]; /* IPv4 in the first four bytes; the end with the lower port is first */
 	u16 ports[2];
 	u16 protocol, family;
+	u32 network; /* bpf/network.h */
 };
 
 struct place_in_flow {

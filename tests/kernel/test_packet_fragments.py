@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel.dumps import dumped, hashes, tcpdump
 from tests.kernel.networks import joined
-from tests.kernel.pcaps import end
+from tests.kernel.pcaps import dumped, end, hashes, tcpdump
 from tests.kernel.running import wait_for
 from tests.wireshark import fields
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import os
@@ -11,7 +10,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -21,18 +19,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.attach.cgroups import root
-from tests.kernel.dumps import dumped, tcpdump, written
-from tests.kernel.inside import SYS_BPF, libc
 from tests.kernel.networks import alone, joined
+from tests.kernel.pcaps import (
+    WITHOUT_TC,
+    WITHOUT_TCX,
+    arrangements,
+    counted,
+    dumped,
+    end,
+    ip,
+    programs_at,
+    tcpdump,
+    written,
+)
 from tests.kernel.running import PATIENCE, Capture, wait_for
 from tests.wireshark import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.kernel.running import Tls
 
-BPF_PROG_QUERY, TCX_INGRESS, TCX_EGRESS = 16, 46, 47  # linux/bpf.h
 U32 = ("u32", "match", "u32", "0", "0", "flowid", "1:1")
 """A filter that all packets match."""
 SIZE = 3_000_000
@@ -40,33 +46,9 @@ SIZE = 3_000_000
 
 
 @pytest.fixture
-def packets(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`packets(file, *flags)` starts `pellucid tls -m pcap` where this thread is."""
-    captures: list[Capture] = []
-
-    def start(file: Path, *flags: str, patch: str = "") -> Capture:
-        command = [
-            sys.executable,
-            "-c",
-            f"{patch}\nfrom pellucid.cli import main\nmain()",
-            "tls",
-            "-m",
-            "pcap",
-        ]
-        command += ["-w", str(file), "--libssl", str(tls.libssl), "-d", *flags, "-o", f"json:{file}.ndjson"]
-        captures.append(Capture(command, tmp_path / f"capture{len(captures)}"))
-        return captures[-1].wait_until_ready()
-
-    yield start
-    for run in captures:
-        run.kill()
-
-
-def end(run: Capture) -> str:
-    """End it as a user does; its log."""
-    run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(PATIENCE) == 0, run.log.read_text()
-    return run.log.read_text()
+def packets(pcap: Callable[..., Capture]) -> Callable[..., Capture]:
+    """`packets(file, *flags)` is `pcap` with its log in full."""
+    return lambda file, *flags, **options: pcap(file, "-d", *flags, **options)
 
 
 def transfer(sender: socket.socket, receiver: socket.socket, size: int = SIZE) -> None:
@@ -90,20 +72,6 @@ def connected(address: str, listener: socket.socket) -> tuple[socket.socket, soc
     """A connection to a listener, both ends."""
     client = socket.create_connection((address, listener.getsockname()[1]), 5)
     return client, listener.accept()[0]
-
-
-def counted(interface: str) -> int:
-    """Packets that the interface itself has counted, both ways."""
-    folder = f"/sys/class/net/{interface}/statistics"
-    words = ["cat", f"{folder}/rx_packets", f"{folder}/tx_packets"]
-    # sysfs shows the namespace in which it was mounted
-    script = ["unshare", "-m", "sh", "-c", f"mount -t sysfs none /sys && {' '.join(words)}"]
-    return sum(map(int, subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()))
-
-
-def ip(*words: str) -> None:
-    """iproute2's, in this thread's namespace."""
-    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 def quiet(*interfaces: str) -> None:
@@ -208,27 +176,6 @@ def tun(name: str) -> Iterator[int]:
         yield device
     finally:
         os.close(device)
-
-
-def programs_at(interface: str) -> list[int]:
-    """How many programs tcx runs at the interface, in and out."""
-    counts = []
-    for kind in (TCX_INGRESS, TCX_EGRESS):
-        request = ctypes.create_string_buffer(
-            struct.pack("<II16xI36x", socket.if_nametoindex(interface), kind, 0), 64
-        )
-        assert libc.syscall(SYS_BPF, BPF_PROG_QUERY, request, 64) == 0
-        counts.append(struct.unpack_from("<I", request, 24)[0])
-    return counts
-
-
-def arrangements(interface: str) -> str:
-    """Queues and filters there, as tc shows them."""
-    ways = (["filter", "show", "dev", interface, way] for way in ("ingress", "egress"))
-    shown = [["qdisc", "show", "dev", interface], *ways]
-    return "\n".join(
-        subprocess.run(["tc", *words], capture_output=True, text=True, check=True).stdout for words in shown
-    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -369,10 +316,6 @@ def test_packets_of_one_process(packets, tmp_path, flag):
     [[comment]] = fields(ours, "frame.comment", only="udp && !icmp")
     assert comment.startswith(f"pid={speaker.pid} ")
     assert comment.endswith(f" container={container[:12]}")
-
-
-WITHOUT_TCX = "from pellucid.attach.packets import hooks; hooks.WAYS.pop('tcx')"
-WITHOUT_TC = f"{WITHOUT_TCX}; hooks.WAYS.pop('filters of a clsact qdisc')"
 
 
 @pytest.mark.parametrize("patch", [WITHOUT_TCX, WITHOUT_TC], ids=["clsact", "packet-socket"])

@@ -97,6 +97,10 @@ class Interface(Context, frozen=True):
     """The kernel's number for it."""
     filter: str = ""
     """The words of the filter that its packets have passed; none where all were captured."""
+    network: int = 0
+    """The number of its network namespace (the inode of /proc/PID/ns/net), in which `index` counts."""
+    description: str = ""
+    """For a person, whose network namespace that is; nothing for ours."""
 
 
 class Interfaces(Context, frozen=True):

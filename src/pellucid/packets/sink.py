@@ -189,7 +189,11 @@ class PacketSink(BlockSink):
                 f"interface {interface.id} ({interface.name}) comes after {len(self._interfaces)} others"
             )
         described = pcapng.Interface(
-            interface.link_type, interface.name, filter=interface.filter, os=_system()
+            interface.link_type,
+            interface.name,
+            description=interface.description,
+            filter=interface.filter,
+            os=_system(),
         )
         self._put(pcapng.interface_description(described))
         self._interfaces.append(described)

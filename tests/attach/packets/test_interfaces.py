@@ -14,9 +14,9 @@ from pellucid.attach.packets.interfaces import (
     all_interfaces,
     check_names,
     interface_of,
-    messages,
     wanted,
 )
+from pellucid.attach.packets.network import own_network
 from pellucid.errors import PellucidError
 
 LO = NetworkInterface(1, "lo", 772, 0x49)
@@ -51,14 +51,7 @@ def test_message():
     )
 
 
-def test_messages():
-    """A datagram with several messages is cut where each says that it ends; what follows the last one is left."""
-    one = struct.pack("=IHHII", 18, 16, 0, 1, 0) + b"ab\0\0"
-    other = struct.pack("=IHHII", 16, 3, 0, 1, 0)
-    assert list(messages(one + other + b"\0" * 8)) == [(16, b"ab"), (3, b"")]
-
-
 def test_no_such_name():
     """A name that is no interface's is refused with the name."""
     with pytest.raises(PellucidError, match="there is no network interface nosuch0: see `ip link`"):
-        check_names(["lo", "nosuch0"])
+        check_names([own_network()], ["lo", "nosuch0"])

@@ -121,7 +121,8 @@ static __always_inline const struct options *of_sender(u64 sock, enum left_out w
 
 static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 sock, const bool may_look)
 {
-	struct interface *interface = bpf_map_lookup_elem(&interfaces, &(u32){skb->ifindex});
+	const struct interface_key key = {network_of(skb), skb->ifindex};
+	struct interface *interface = bpf_map_lookup_elem(&interfaces, &key);
 	struct place_in_flow place = {};
 	const struct options *options;
 	struct sighting seen = {};
@@ -135,6 +136,7 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	seen.interface = interface->id;
 	seen.link = interface->link;
 	seen.direction = direction;
+	place.key.network = key.network;
 	found = find_place(skb, interface->link, &place);
 	if (found == INDIRECT)
 		found = find_indirect(skb, place.payload, &place);
