@@ -79,6 +79,21 @@ struct {
 	__type(value, struct interface_counts);
 } interface_counts SEC(".maps");
 
+/* Packets that a filter for processes has left out because it is not known whose they are. The order is
+ * LEFT_OUT in model/context.py. */
+enum left_out { UNOWNED, WITHOUT_FIRST, LEFT_OUT };
+
+struct left_out_counts {
+	u64 packets[LEFT_OUT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct left_out_counts);
+} left_out_counts SEC(".maps");
+
 /* Wall-clock time less boot time, in ns; user space keeps it right. */
 volatile u64 wall_less_boot SEC(".data.clock") = 0;
 

@@ -196,7 +196,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
-	u64 start_boottime;
+	u64 start_boottime, self_exec_id;
 };
 
 struct vm_area_struct {

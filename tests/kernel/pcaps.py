@@ -87,14 +87,12 @@ def dumped(file: Path) -> list[tuple[str, str]]:
 
 def written(file: Path, interface: str) -> list[tuple[str, str]]:
     """The same of our file, as tshark reads it."""
-    words = [
-        "-o",
-        "frame.generate_md5_hash:TRUE",
-        "-Y",
-        f'frame.interface_name == "{interface}"',
-        "-T",
-        "fields",
-    ]
+    return hashes(file, f'frame.interface_name == "{interface}"')
+
+
+def hashes(file: Path, only: str) -> list[tuple[str, str]]:
+    """The same of the packets that a display filter finds in any file."""
+    words = ["-o", "frame.generate_md5_hash:TRUE", "-Y", only, "-T", "fields"]
     lines = tshark(file, *words, "-e", "frame.cap_len", "-e", "frame.md5_hash")
     return [(length, digest) for length, digest in (line.split("\t") for line in lines)]
 

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+LEFT_OUT = "unowned", "without_first"
+"""Why it is not known whose a packet is: no process here is known to have a socket for it; it is a fragment, and the
+first of its datagram, which has the ports, did not pass before it. `enum left_out` of bpf/packet.h."""
+
 
 class Context(Struct, tag_field="context", tag=str.lower, frozen=True):
     """What only the privileged half can know; travels in CONTEXT envelopes as JSON."""
@@ -106,6 +110,9 @@ class Interfaces(Context, frozen=True):
     """When, on the boot clock in ns."""
     counts: list[tuple[int, int, int]]
     """(interface id, packets that were wanted, those of them that were lost: the ring was full)."""
+    left_out: dict[str, int] | None = None
+    """Packets by reason (`LEFT_OUT`) that a filter for processes has left out, since whose they are is not known; None
+    without such a filter."""
 
 
 class End(Context, frozen=True):

@@ -10,11 +10,12 @@ from pellucid.attach.keys.tracing import HOOK, KeyTracing
 from pellucid.attach.loaded import KEY
 from pellucid.attach.packets.networks import Networks
 from pellucid.attach.packets.owners import OWNERS
+from pellucid.attach.values import MapValue
 from pellucid.clock import boot_ns
 from pellucid.errors import PellucidError
-from pellucid.libbpf import BpfError
+from pellucid.libbpf import BpfError, possible_cpus
 from pellucid.log import log
-from pellucid.model import WAIT_NS, Interfaces
+from pellucid.model import LEFT_OUT, WAIT_NS, Interfaces
 from pellucid.probes.packets import OBJECT
 
 if TYPE_CHECKING:
@@ -67,7 +68,14 @@ class PacketTracing(KeyTracing):
 
     def interface_counts(self) -> Interfaces:
         """How many packets of each interface there were, and how many of them were lost; of one that is gone once more."""
-        return Interfaces(boot_ns(), self.networks.counts())
+        left_out = self._left_out() if self._who.of_some else None
+        return Interfaces(boot_ns(), self.networks.counts(), left_out)
+
+    def _left_out(self) -> dict[str, int]:
+        layout = MapValue(self._types, "left_out_counts")
+        raw = self._object.map("left_out_counts").lookup(KEY.pack(0), possible_cpus()) or b""
+        by_cpu = (layout.read(raw, "packets", at) for at in range(0, len(raw), layout.size))
+        return dict(zip(LEFT_OUT, map(sum, zip(*by_cpu, strict=True)), strict=True))
 
     def detach(self) -> None:
         """Remove every probe, and leave every interface."""
