@@ -66,7 +66,7 @@ def test_owners_that_cannot_be_known(tls, tmp_path):
 @pytest.fixture
 def tracing() -> Iterator[PacketTracing]:
     """The object in the kernel, attached to nothing."""
-    loaded = PacketTracing(1 << 20, Filter(), [], {}, by_network=True)
+    loaded = PacketTracing(1 << 20, Filter(), [], {}, list)
     yield loaded
     loaded.close()
 
