@@ -11,7 +11,6 @@
 #include "sock.h"
 
 #define SERVER_HELLO 2
-#define IPPROTO_TCP 6
 
 struct sent {
 	struct endpoints ends;
@@ -52,11 +51,11 @@ static __always_inline u32 payload_of(struct __sk_buff *skb)
 	if ((void *)(v4 + 1) > end)
 		return 0;
 	if (v4->version == 4) {
-		if (v4->protocol != IPPROTO_TCP)
+		if (v4->protocol != TCP)
 			return 0;
 		at = v4->length * 4;
 	} else {
-		if ((void *)(v6 + 1) > end || v6->protocol != IPPROTO_TCP)
+		if ((void *)(v6 + 1) > end || v6->protocol != TCP)
 			return 0;
 		at = sizeof(*v6);
 	}
@@ -102,7 +101,8 @@ static __always_inline void remember_hello(struct __sk_buff *skb)
 	payload = payload_of(skb);
 	if (!payload || bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)))
 		return;
-	if (hello.content != HANDSHAKE || (hello.message != CLIENT_HELLO && hello.message != SERVER_HELLO))
+	if (hello.content != TLS_HANDSHAKE ||
+	    (hello.message != CLIENT_HELLO && hello.message != SERVER_HELLO))
 		return;
 	sent.pid = bpf_get_current_pid_tgid() >> 32;
 	if (ends_of(skb, &sent.ends))

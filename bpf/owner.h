@@ -6,6 +6,7 @@
 #pragma once
 
 #include "filter.h"
+#include "network.h"
 #include "packet.h"
 #include "process.h"
 #include "sock.h"
@@ -29,6 +30,7 @@ struct group_name {
 struct owner {
 	u32 pid;
 	u32 wanted;
+	u64 program; /* `self_exec_id`: another one once the process has become another program */
 	struct options options;
 };
 
@@ -40,6 +42,9 @@ struct {
 	__type(key, u64);
 	__type(value, struct owner);
 } owners SEC(".maps");
+
+/* Whoever remembers an owner has to ask again when there is another one. */
+static volatile u64 owners_so_far;
 
 /* What filter.h asks of the current task, of any: in programs that may not ask it, and for sockets that are
  * older. */
@@ -159,8 +164,12 @@ static __noinline int own(u64 sock, struct task_struct *task)
 
 	owner.pid = BPF_CORE_READ(task, tgid);
 	owner.wanted = is_wanted(task);
+	if (owner.wanted)
+		note_network(sock, owner.pid);
+	owner.program = BPF_CORE_READ(task, self_exec_id);
 	write_comment(&owner.options, task, owner.pid);
 	bpf_map_update_elem(&owners, &sock, &owner, BPF_ANY);
+	__sync_fetch_and_add(&owners_so_far, 1);
 	return 0;
 }
 
@@ -168,7 +177,8 @@ static __noinline int own(u64 sock, struct task_struct *task)
 static __always_inline void used(u64 sock)
 {
 	struct owner *owner = bpf_map_lookup_elem(&owners, &sock);
+	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!owner || owner->pid != bpf_get_current_pid_tgid() >> 32)
-		own(sock, (void *)bpf_get_current_task());
+	if (!owner || owner->pid != task->tgid || owner->program != task->self_exec_id)
+		own(sock, task);
 }

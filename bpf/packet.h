@@ -50,6 +50,11 @@ struct options {
 /* The flags' option, the flow's options, and the block's size once more. */
 #define TAIL_ROOM (8 + sizeof(((struct options *)0)->bytes) + 4)
 
+struct interface_key {
+	u32 network; /* bpf/network.h */
+	u32 index;   /* ifindex */
+};
+
 struct interface {
 	u32 id;		  /* its number in the file */
 	u32 link;	  /* bytes of the link layer's header: 14, or 0 without one */
@@ -63,16 +68,31 @@ struct interface_counts {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
-	__type(key, u32); /* ifindex */
+	__type(key, struct interface_key);
 	__type(value, struct interface);
 } interfaces SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH); /* of those that are watched now, as many as `interfaces` */
 	__uint(max_entries, 4096);
 	__type(key, u32); /* the interface's id */
 	__type(value, struct interface_counts);
 } interface_counts SEC(".maps");
+
+/* Packets that a filter for processes has left out because it is not known whose they are. The order is
+ * LEFT_OUT in model/context.py. */
+enum left_out { UNOWNED, WITHOUT_FIRST, LEFT_OUT };
+
+struct left_out_counts {
+	u64 packets[LEFT_OUT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct left_out_counts);
+} left_out_counts SEC(".maps");
 
 /* Wall-clock time less boot time, in ns; user space keeps it right. */
 volatile u64 wall_less_boot SEC(".data.clock") = 0;

@@ -14,7 +14,6 @@ from pellucid.attach.features import PROCESS_NUMBERS, ROOT, missing_requirement,
 from pellucid.attach.filters import comms
 from pellucid.attach.given import given_target, named_addresses, parse_addresses
 from pellucid.attach.images import Images
-from pellucid.attach.packets.interfaces import check_names
 from pellucid.attach.packets.pcap_filter import compile_filters
 from pellucid.attach.pids import check_process
 from pellucid.attach.shells.find import find_shells
@@ -67,7 +66,6 @@ def capture_tls(settings: Tls, words: Sequence[str]) -> None:
     if settings.ssl_version:
         log.info("--ssl_version is not needed: no version is assumed")
     if settings.packets:
-        check_names(settings.interfaces)
         filters = compile_filters(words)
         _capture(settings, lambda about: Packets(about, settings.interfaces, filters, " ".join(words)))
         return

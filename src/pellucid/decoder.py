@@ -31,7 +31,7 @@ from pellucid.privileges import give_up_privileges
 from pellucid.settings import Shell, Sql
 from pellucid.signals import SIGNALS
 from pellucid.sink import STDOUT, Output, OutputClosed
-from pellucid.sink.totals import lost_sizes
+from pellucid.sink.totals import left_out_words, lost_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -211,6 +211,8 @@ def _say_packets(packets: PacketSink) -> None:
     seen, lost = packets.totals
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%d packets are written; lost: %s", seen - lost, f"{lost} packets" if lost else "nothing")
+    if packets.left_out and any(packets.left_out.values()):
+        log.info("packets left out, of nobody who is known: %s", left_out_words(packets.left_out))
     if packets.late:
         log.warning("connections whose keys came after packets that need them: %d", packets.late)
     if packets.keyless:

@@ -111,8 +111,8 @@ def pcap(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
     """`pcap(file, *flags)` is `started`, and ended after the test."""
     captures: list[Capture] = []
 
-    def start(file: Path, *flags: str, libssl: Path | None = None) -> Capture:
-        captures.append(started(tls, tmp_path, file, *flags, libssl=libssl))
+    def start(file: Path, *flags: str, libssl: Path | None = None, patch: str = "") -> Capture:
+        captures.append(started(tls, tmp_path, file, *flags, libssl=libssl, patch=patch))
         return captures[-1]
 
     yield start

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.kernel import debian_node, packages
-from tests.kernel.running import PATIENCE, free_port, wait_for_port
+from tests.kernel.running import PATIENCE, free_port, wait_for, wait_for_port
 from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
     from tests.kernel.running import Programs, Tls
 
 HELLO = "hello from nginx\n"
+WORKERS = 2
 
 _CONFIGURATION = """
 daemon off;
-worker_processes 2;
+worker_processes {workers};
 user root;
 pid {folder}/pid;
 error_log {folder}/error.log;
@@ -91,6 +92,7 @@ class Nginx:
         self.port = free_port()
         self.url = f"https://{address}:{self.port}"
         settings = _CONFIGURATION.format(
+            workers=WORKERS,
             folder=folder,
             address=address,
             port=self.port,
@@ -102,6 +104,13 @@ class Nginx:
         (folder / "nginx.conf").write_text(settings)
         self._process = programs.start("nginx", "-p", folder, "-c", folder / "nginx.conf")
         wait_for_port(self.port, "::1")
+
+    def pids(self) -> list[int]:
+        """Its processes: the one that was started, then the workers."""
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        wait_for(lambda: len(children.read_text().split()) == WORKERS, "the workers")
+        return [pid, *map(int, children.read_text().split())]
 
     def logged(self) -> int:
         """Bytes of its access log so far."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -22,17 +19,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.attach.cgroups import root
-from tests.kernel.inside import SYS_BPF, libc
 from tests.kernel.networks import alone, joined
+from tests.kernel.pcaps import (
+    WITHOUT_TC,
+    WITHOUT_TCX,
+    arrangements,
+    counted,
+    dumped,
+    end,
+    ip,
+    programs_at,
+    tcpdump,
+    written,
+)
 from tests.kernel.running import PATIENCE, Capture, wait_for
-from tests.wireshark import fields, tshark
+from tests.wireshark import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.kernel.running import Tls
 
-BPF_PROG_QUERY, TCX_INGRESS, TCX_EGRESS = 16, 46, 47  # linux/bpf.h
 U32 = ("u32", "match", "u32", "0", "0", "flowid", "1:1")
 """A filter that all packets match."""
 SIZE = 3_000_000
@@ -40,49 +46,9 @@ SIZE = 3_000_000
 
 
 @pytest.fixture
-def packets(tls: Tls, tmp_path: Path) -> Iterator[Callable[..., Capture]]:
-    """`packets(file, *flags)` starts `pellucid tls -m pcap` where this thread is."""
-    captures: list[Capture] = []
-
-    def start(file: Path, *flags: str, patch: str = "") -> Capture:
-        command = [
-            sys.executable,
-            "-c",
-            f"{patch}\nfrom pellucid.cli import main\nmain()",
-            "tls",
-            "-m",
-            "pcap",
-        ]
-        command += ["-w", str(file), "--libssl", str(tls.libssl), "-d", *flags, "-o", f"json:{file}.ndjson"]
-        captures.append(Capture(command, tmp_path / f"capture{len(captures)}"))
-        return captures[-1].wait_until_ready()
-
-    yield start
-    for run in captures:
-        run.kill()
-
-
-def end(run: Capture) -> str:
-    """End it as a user does; its log."""
-    run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(PATIENCE) == 0, run.log.read_text()
-    return run.log.read_text()
-
-
-@contextmanager
-def tcpdump(interface: str, file: Path) -> Iterator[None]:
-    """What tcpdump writes of an interface, whole when this ends."""
-    assert shutil.which("tcpdump"), "tcpdump is missing: apt-get install tcpdump"
-    command = ["tcpdump", "-i", interface, "-w", file, "-B", "16384", "--immediate-mode", "-U", "-Z", "root"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        try:
-            assert process.stderr
-            assert b"listening on" in process.stderr.readline()
-            yield
-        finally:
-            process.terminate()
-            said = process.stderr.read().decode() if process.stderr else ""
-    assert "0 packets dropped by kernel" in said
+def packets(pcap: Callable[..., Capture]) -> Callable[..., Capture]:
+    """`packets(file, *flags)` is `pcap` with its log in full."""
+    return lambda file, *flags, **options: pcap(file, "-d", *flags, **options)
 
 
 def transfer(sender: socket.socket, receiver: socket.socket, size: int = SIZE) -> None:
@@ -106,46 +72,6 @@ def connected(address: str, listener: socket.socket) -> tuple[socket.socket, soc
     """A connection to a listener, both ends."""
     client = socket.create_connection((address, listener.getsockname()[1]), 5)
     return client, listener.accept()[0]
-
-
-def dumped(file: Path) -> list[tuple[str, str]]:
-    """The length of each packet that tcpdump has written whole, and the hash of its bytes (pcap-savefile(5))."""
-    data, at, found = file.read_bytes(), 24, []
-    while at + 16 <= len(data):
-        _, _, captured, length = struct.unpack_from("<4I", data, at)
-        if at + 16 + captured > len(data):
-            break
-        found.append((str(length), hashlib.md5(data[at + 16 : at + 16 + captured]).hexdigest()))
-        at += 16 + captured
-    return found
-
-
-def written(file: Path, interface: str) -> list[tuple[str, str]]:
-    """The same of our file, as tshark reads it."""
-    words = [
-        "-o",
-        "frame.generate_md5_hash:TRUE",
-        "-Y",
-        f'frame.interface_name == "{interface}"',
-        "-T",
-        "fields",
-    ]
-    lines = tshark(file, *words, "-e", "frame.cap_len", "-e", "frame.md5_hash")
-    return [(length, digest) for length, digest in (line.split("\t") for line in lines)]
-
-
-def counted(interface: str) -> int:
-    """Packets that the interface itself has counted, both ways."""
-    folder = f"/sys/class/net/{interface}/statistics"
-    words = ["cat", f"{folder}/rx_packets", f"{folder}/tx_packets"]
-    # sysfs shows the namespace in which it was mounted
-    script = ["unshare", "-m", "sh", "-c", f"mount -t sysfs none /sys && {' '.join(words)}"]
-    return sum(map(int, subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()))
-
-
-def ip(*words: str) -> None:
-    """iproute2's, in this thread's namespace."""
-    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 def quiet(*interfaces: str) -> None:
@@ -250,27 +176,6 @@ def tun(name: str) -> Iterator[int]:
         yield device
     finally:
         os.close(device)
-
-
-def programs_at(interface: str) -> list[int]:
-    """How many programs tcx runs at the interface, in and out."""
-    counts = []
-    for kind in (TCX_INGRESS, TCX_EGRESS):
-        request = ctypes.create_string_buffer(
-            struct.pack("<II16xI36x", socket.if_nametoindex(interface), kind, 0), 64
-        )
-        assert libc.syscall(SYS_BPF, BPF_PROG_QUERY, request, 64) == 0
-        counts.append(struct.unpack_from("<I", request, 24)[0])
-    return counts
-
-
-def arrangements(interface: str) -> str:
-    """Queues and filters there, as tc shows them."""
-    ways = (["filter", "show", "dev", interface, way] for way in ("ingress", "egress"))
-    shown = [["qdisc", "show", "dev", interface], *ways]
-    return "\n".join(
-        subprocess.run(["tc", *words], capture_output=True, text=True, check=True).stdout for words in shown
-    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -411,10 +316,6 @@ def test_packets_of_one_process(packets, tmp_path, flag):
     [[comment]] = fields(ours, "frame.comment", only="udp && !icmp")
     assert comment.startswith(f"pid={speaker.pid} ")
     assert comment.endswith(f" container={container[:12]}")
-
-
-WITHOUT_TCX = "from pellucid.attach.packets import hooks; hooks.WAYS.pop('tcx')"
-WITHOUT_TC = f"{WITHOUT_TCX}; hooks.WAYS.pop('filters of a clsact qdisc')"
 
 
 @pytest.mark.parametrize("patch", [WITHOUT_TCX, WITHOUT_TC], ids=["clsact", "packet-socket"])

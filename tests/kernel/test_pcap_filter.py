@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pellucid.attach.packets.classic import Classic, translate
+from pellucid.attach.packets.classic import Classic, Translated
 from pellucid.attach.packets.pcap_filter import compile_filter, compile_filters
 from pellucid.errors import UsageError
 from pellucid.libbpf import RawProgram
@@ -108,7 +108,7 @@ def frames(draw: st.DrawFn) -> bytes:
 def test_ethernet(entries, words):
     """Of Ethernet frames the kernel takes those that libpcap takes."""
     code = compile_filter(words.split(), ETHERNET)
-    program = RawProgram("filter", SCHED_CLS, translate(code, entries, 0, link_layer=True, miss=MISS))
+    program = RawProgram("filter", SCHED_CLS, Translated(code, link_layer=True).code(entries, 0, miss=MISS))
 
     @settings(max_examples=40, deadline=None, database=None)
     @given(frames())
@@ -123,7 +123,7 @@ def test_ethernet(entries, words):
 def test_without_link_layer(entries, words):
     """Of packets that begin with IP the kernel takes those that libpcap takes."""
     code = compile_filter(words.split(), RAW_IP)
-    program = RawProgram("filter", SCHED_CLS, translate(code, entries, 0, link_layer=False, miss=MISS))
+    program = RawProgram("filter", SCHED_CLS, Translated(code, link_layer=False).code(entries, 0, miss=MISS))
 
     @settings(max_examples=40, deadline=None, database=None)
     @given(ip_packets())
@@ -178,7 +178,7 @@ def instructions(draw: st.DrawFn) -> list[Classic]:
 @given(instructions(), st.binary(min_size=14, max_size=90))
 def test_any_program(entries, code, packet):
     """Whatever a classic program calculates, its translation does the same."""
-    program = RawProgram("filter", SCHED_CLS, translate(code, entries, 0, link_layer=False, miss=MISS))
+    program = RawProgram("filter", SCHED_CLS, Translated(code, link_layer=False).code(entries, 0, miss=MISS))
     try:
         assert in_kernel(program, packet) == in_libpcap(code, packet)
     finally:
@@ -199,6 +199,5 @@ def test_words_for_ethernet_alone():
 
 def test_a_chain_of_headers():
     """A filter that loops is refused: its jump goes back, which no program in the kernel may."""
-    code = compile_filters(["ip", "protochain", "6"])[ETHERNET]
     with pytest.raises(UsageError, match="follows a chain of headers"):
-        translate(code, 0, 0, link_layer=True, miss=MISS)
+        compile_filters(["ip", "protochain", "6"])

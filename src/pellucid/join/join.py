@@ -105,6 +105,7 @@ class Join:
         self._shells = Shells(held // 2)
         self._objects = Objects()
         self._older: Counter[str] = Counter()
+        self._left_out: dict[str, int] | None = None
         self._runs = Runs(self._shells.user, held // 2)
         self._drops = Drops(seen_bytes=0, lost={})
         self._stray = 0
@@ -138,7 +139,7 @@ class Join:
             End: self._end,
             Keyed: _of_packets,
             Interface: _of_packets,
-            Interfaces: _of_packets,
+            Interfaces: self._interfaces,
         }
 
     def __call__(self, value: Record | Context) -> Iterable[Flow]:
@@ -324,7 +325,12 @@ class Join:
             lost,
             end.complete,
             older=self._older_connections(),
+            left_out=self._left_out,
         )
+
+    def _interfaces(self, counts: Interfaces) -> Iterable[Flow]:
+        self._left_out = counts.left_out
+        return ()
 
     def _older_connections(self) -> dict[str, int] | None:
         """As in `Summary`."""

@@ -12,7 +12,7 @@
  *
  * The flow of PACKETS is 0, or that of its first block, which waits no longer: what is HELD of it goes
  * before. The kernel decides, and says so once for each flow: the keys have been seen, or their time is over.
- * Where it sees the keys it says so at once with a record `keyed` (bpf/flow.h), which comes after the
+ * Where it sees the keys it says so at once with a record `keyed` (bpf/hold.h), which comes after the
  * secrets. A lost record makes it wait longer, never for ever: its user has a clock too.
  *
  * In the ring a packet is a `struct packet` (bpf/packet.h): struct head, u64 flow, u32 place (enum place),

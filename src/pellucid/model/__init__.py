@@ -10,6 +10,7 @@ nanoseconds of wall-clock time since 1970 (UTC), and messages carry them as RFC 
 """
 
 from pellucid.model.context import (
+    LEFT_OUT,
     Clock,
     Context,
     Drops,
@@ -83,6 +84,7 @@ from pellucid.model.shell import Shell
 __all__ = [
     "ENCRYPTED_SIZE",
     "LABELS",
+    "LEFT_OUT",
     "LINES",
     "LOSS_REASONS",
     "RECORDS",

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+LEFT_OUT = "unowned", "without_first"
+"""Why it is not known whose a packet is: no process here is known to have a socket for it; it is a fragment, and the
+first of its datagram, which has the ports, did not pass before it. `enum left_out` of bpf/packet.h."""
+
 
 class Context(Struct, tag_field="context", tag=str.lower, frozen=True):
     """What only the privileged half can know; travels in CONTEXT envelopes as JSON."""
@@ -95,6 +99,10 @@ class Interface(Context, frozen=True):
     """The kernel's number for it."""
     filter: str = ""
     """The words of the filter that its packets have passed; none where all were captured."""
+    network: int = 0
+    """The number of its network namespace (the inode of /proc/PID/ns/net), in which `index` counts."""
+    description: str = ""
+    """For a person, whose network namespace that is; nothing for ours."""
 
 
 class Interfaces(Context, frozen=True):
@@ -104,6 +112,9 @@ class Interfaces(Context, frozen=True):
     """When, on the boot clock in ns."""
     counts: list[tuple[int, int, int]]
     """(interface id, packets that were wanted, those of them that were lost: the ring was full)."""
+    left_out: dict[str, int] | None = None
+    """Packets by reason (`LEFT_OUT`) that a filter for processes has left out, since whose they are is not known; None
+    without such a filter."""
 
 
 class End(Context, frozen=True):

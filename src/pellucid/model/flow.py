@@ -146,6 +146,8 @@ class Totals(NamedTuple):
     """As in `Summary`; None where connections are not selected."""
     older: dict[str, int] | None = None
     """As in `Summary`; None where nobody has asked for them."""
+    left_out: dict[str, int] | None = None
+    """As in `Summary`; None where packets of all processes are meant."""
 
 
 Flow = Open | Chunk | Gap | Close | Command | Logged | Totals

@@ -126,6 +126,10 @@ class Summary(Message, kw_only=True):
     """False when the stream broke off: a recording at its limit or cut short, a tracer that was killed."""
     undecided: int | UnsetType = UNSET
     """Connections with bytes lost as `undecided`; absent without `--port` and `--host`."""
+    left_out: dict[str, int] | UnsetType = UNSET
+    """With `-m pcap` and a filter for processes, packets that were left out because whose they are is not known:
+    `unowned` are those that no process here is known to have a socket for (ARP, forwarded packets ...),
+    `without_first` fragments of datagrams whose first did not pass before them."""
     older: dict[str, int] | UnsetType = UNSET
     """In a key log, connections that are older than the capture, each end by itself: `read` are those whose secrets
     are in it; of `unproven` the secrets were not found where the library keeps them; `unread` are at most so many of

@@ -22,7 +22,7 @@ _DONE = {
     1 << LABELS.index("CLIENT_RANDOM"),
     1 << LABELS.index("CLIENT_TRAFFIC_SECRET_0") | 1 << LABELS.index("SERVER_TRAFFIC_SECRET_0"),
 }
-"""Either set of labels is all that packets wait for; `are_all` of bpf/flow.h."""
+"""Either set of labels is all that packets wait for; `are_all` of bpf/hold.h."""
 
 
 class _Connection:

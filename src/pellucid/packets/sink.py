@@ -76,6 +76,8 @@ class PacketSink(BlockSink):
         """Connections whose keys came after packets that need them, or whose packets came too late behind their keys."""
         self._unheard = False
         """Whether one of the latter was told."""
+        self.left_out: dict[str, int] | None = None
+        """As in `Interfaces`."""
 
     # --- as a sink --------------------------------------------------------------------------------------
 
@@ -187,12 +189,17 @@ class PacketSink(BlockSink):
                 f"interface {interface.id} ({interface.name}) comes after {len(self._interfaces)} others"
             )
         described = pcapng.Interface(
-            interface.link_type, interface.name, filter=interface.filter, os=_system()
+            interface.link_type,
+            interface.name,
+            description=interface.description,
+            filter=interface.filter,
+            os=_system(),
         )
         self._put(pcapng.interface_description(described))
         self._interfaces.append(described)
 
     def _count(self, interfaces: Interfaces) -> None:
+        self.left_out = interfaces.left_out
         for interface, wanted, lost in interfaces.counts:
             self._counts[interface] = wanted, lost
             if lost > self._told.get(interface, 0):  # a file that has no end tells of it too

@@ -204,6 +204,7 @@ class Parse:
                 seconds=totals.seconds,
                 complete=totals.complete,
                 undecided=UNSET if totals.undecided is None else totals.undecided,
+                left_out=UNSET if totals.left_out is None else totals.left_out,
                 older=UNSET if totals.older is None else totals.older,
             ),
         ]

@@ -35,6 +35,8 @@ _STATISTICS = struct.Struct("<III")
 _SECRETS = struct.Struct("<II")
 
 _MAGIC, _MAJOR, _MINOR, _UNKNOWN_LENGTH = 0x1A2B3C4D, 1, 0, -1
+_WHOLE = 0
+"""`SnapLen` (section 4.2): packets are kept as long as they were."""
 _NANOSECONDS = 9
 """`if_tsresol`: times are in units of ten to the minus so much."""
 
@@ -50,8 +52,6 @@ class Interface(NamedTuple):
     """The capture filter, in pcap's words."""
     os: str = ""
     """The operating system that it is an interface of."""
-    most: int = 0
-    """Bytes kept of each packet; 0 is no limit."""
 
 
 class Packet(NamedTuple):
@@ -97,7 +97,7 @@ def interface_description(interface: Interface) -> bytes:
     pcap_filter = b"\0" + text(11, interface.filter).value[: MOST_TEXT - 1] if interface.filter else b""
     return _block(
         INTERFACE_DESCRIPTION,
-        _INTERFACE.pack(interface.link_type, 0, interface.most)
+        _INTERFACE.pack(interface.link_type, 0, _WHOLE)
         + options(
             text(2, interface.name),
             text(3, interface.description),

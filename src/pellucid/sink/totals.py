@@ -40,6 +40,8 @@ def summary_lines(page: Page, message: Summary) -> Iterator[str]:
     if message.undecided:
         undecided = f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
         yield f"{time} {page.paint('warning', undecided)}"
+    if message.left_out and any(message.left_out.values()):
+        yield f"{time} packets left out, of nobody who is known: {left_out_words(message.left_out)}"
     if message.older and any(message.older.values()):
         yield f"{time} older connections: {_older(message.older)}"
     if not message.complete:
@@ -59,6 +61,15 @@ def _older(numbers: dict[str, int]) -> str:
 def lost_sizes(lost: Mapping[str, int]) -> str:
     """Say how much was lost why; empty where nothing was."""
     return ", ".join(f"{lost_size(reason, size)} ({reason})" for reason, size in lost.items())
+
+
+def left_out_words(numbers: dict[str, int]) -> str:
+    """Say of how many packets it is not known whose they are, and why."""
+    told = {
+        "unowned": "{} without a socket here",
+        "without_first": "{} fragments without the first of their datagram",
+    }
+    return ", ".join(text.format(numbers[name]) for name, text in told.items() if numbers.get(name))
 
 
 def lost_size(reason: str, number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from pellucid.attach.packets.classic import Classic
+from pellucid.attach.packets.classic import Classic, Translated
 from pellucid.errors import PellucidError, UsageError
 from pellucid.log import log
 from pellucid.pcapng import ETHERNET, RAW_IP
@@ -59,18 +59,21 @@ def compile_filter(words: Sequence[str], link_type: int) -> list[Classic]:
     return program
 
 
-def compile_filters(words: Sequence[str]) -> dict[int, list[Classic]]:
-    """By link type, the program for its packets; a filter that only Ethernet has words for is there for Ethernet alone.
+def compile_filters(words: Sequence[str]) -> dict[int, Translated]:
+    """By link type, the program for its packets, ready for the kernel; a filter that only Ethernet has words for is there for
+    Ethernet alone.
 
-    Nothing without words. Raises as `compile_filter` does.
+    Nothing without words. Raises as `compile_filter` does, and UsageError for one that cannot run in the kernel.
     """
     if not words:
         return {}
-    filters = {ETHERNET: compile_filter(words, ETHERNET)}
+    filters = {ETHERNET: Translated(compile_filter(words, ETHERNET), link_layer=True)}
     try:
-        filters[RAW_IP] = compile_filter(words, RAW_IP)
+        without_link_layer = compile_filter(words, RAW_IP)
     except UsageError as error:
         log.debug("on interfaces without a link layer nothing is captured: %s", error)
+    else:
+        filters[RAW_IP] = Translated(without_link_layer, link_layer=False)
     return filters
 
 

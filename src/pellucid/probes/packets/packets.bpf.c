@@ -5,9 +5,8 @@
  * on what matches by `captures`.
  */
 #include "lives.h"
-#include "secret.h"
 
-#include "flow.h"
+#include "hold.h"
 
 #define NEXT (-1)	  /* TC_ACT_UNSPEC, TCX_NEXT: whoever comes after us decides */
 #define PACKET_OUTGOING 4 /* linux/if_packet.h */
@@ -33,21 +32,6 @@ struct {
 } socket_captures SEC(".maps");
 
 static const struct options no_options = {.size = 4};
-
-/* Learn whose one end of a flow is, by its socket. */
-static __always_inline void learn_owner(struct end *end, u64 sock)
-{
-	struct owner *owner;
-
-	if (!sock || end->sock == sock)
-		return;
-	owner = bpf_map_lookup_elem(&owners, &sock);
-	if (!owner)
-		return;
-	end->options = owner->options;
-	end->wanted = owner->wanted;
-	end->sock = sock;
-}
 
 /* The socket that a packet arrives for, which may be one that listens; 0 where there is none in this machine.
  */
@@ -86,14 +70,65 @@ static __always_inline void count(u32 interface, bool lost)
 		__sync_fetch_and_add(&counts->lost, 1);
 }
 
-/* `sock` is that of the sender; where packets arrive and `may_look`, the receiver's is looked for. */
+static __always_inline void leave_out(enum left_out why)
+{
+	struct left_out_counts *counts = bpf_map_lookup_elem(&left_out_counts, &(u32){0});
+
+	if (counts)
+		__sync_fetch_and_add(&counts->packets[why], 1);
+}
+
+/*
+ * Whose a packet of a flow is, and whether it has to wait. Where packets arrive and
+ * `may_look`, the receiver's socket is looked for. NULL where it is not wanted.
+ */
+static __always_inline const struct options *in_flow(struct __sk_buff *skb, struct place_in_flow *place,
+						     struct flow *flow, struct sighting *seen,
+						     const bool may_look)
+{
+	struct end *from = &flow->ends[place->source & 1], *to = &flow->ends[!place->source];
+
+	if (may_look && place->tuple_size && !to->sock && to->looked < LOOKS) {
+		to->looked++;
+		learn_owner(to, receiver(skb, place));
+	}
+	if (hold_time && place->key.protocol == TCP)
+		look_for_hello(skb, place, flow, seen->time);
+	else if (hold_time)
+		look_for_quic(skb, place, flow, seen->time);
+	if (only_owned && !from->wanted && !to->wanted) {
+		if (!from->sock && !to->sock)
+			leave_out(UNOWNED);
+		return NULL;
+	}
+	seen->place = place_now(flow, seen->time, skb->len);
+	seen->flow = flow->id;
+	return from->sock && !place->quoted ? &from->options : &to->options;
+}
+
+/* The same where its flow is not known: only its sender's socket may tell. */
+static __always_inline const struct options *of_sender(u64 sock, enum left_out why)
+{
+	struct owner *owner = bpf_map_lookup_elem(&owners, &sock);
+
+	if (owner)
+		return owner->wanted || !only_owned ? &owner->options : NULL;
+	if (!only_owned)
+		return &no_options;
+	leave_out(why);
+	return NULL;
+}
+
 static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 sock, const bool may_look)
 {
-	struct interface *interface = bpf_map_lookup_elem(&interfaces, &(u32){skb->ifindex});
+	const struct interface_key key = {network_of(skb), skb->ifindex};
+	struct interface *interface = bpf_map_lookup_elem(&interfaces, &key);
 	struct place_in_flow place = {};
-	const struct options *options = &no_options;
+	const struct options *options;
 	struct sighting seen = {};
 	struct flow *flow = NULL;
+	bool written;
+	u32 found;
 
 	if (!interface || stopped)
 		return;
@@ -101,31 +136,24 @@ static __always_inline void capture(struct __sk_buff *skb, u32 direction, u64 so
 	seen.interface = interface->id;
 	seen.link = interface->link;
 	seen.direction = direction;
-	if (find_place(skb, interface->link, &place))
-		flow = flow_of(&place.key);
-	if (flow) {
-		struct end *from = &flow->ends[place.source & 1], *to = &flow->ends[!place.source];
-
-		learn_owner(from, sock);
-		if (interface->inbound_only && direction != INBOUND)
-			return;
-		if (may_look && !to->sock && to->looked < LOOKS) {
-			to->looked++;
-			learn_owner(to, receiver(skb, &place));
-		}
-		if (hold_time && place.key.protocol == TCP)
-			look_for_hello(skb, &place, flow, seen.time);
-		else if (hold_time)
-			look_for_quic(skb, &place, flow, seen.time);
-		if (only_owned && !from->wanted && !to->wanted)
-			return;
-		seen.place = place_now(flow, seen.time, skb->len);
-		seen.flow = flow->id;
-		options = from->sock ? &from->options : &to->options;
-	} else if (only_owned || (interface->inbound_only && direction != INBOUND)) {
+	place.key.network = key.network;
+	found = find_place(skb, interface->link, &place);
+	if (found == INDIRECT)
+		found = find_indirect(skb, place.payload, &place);
+	if (found == FOUND)
+		flow = flow_of(&place);
+	if (flow && !place.quoted)
+		learn_owner(&flow->ends[place.source & 1], sock);
+	if (interface->inbound_only && direction != INBOUND)
 		return;
-	}
-	count(seen.interface, !put_packet(skb, &seen, options));
+	options = flow ? in_flow(skb, &place, flow, &seen, may_look)
+		       : of_sender(sock, found == NO_FIRST ? WITHOUT_FIRST : UNOWNED);
+	if (!options)
+		return;
+	written = put_packet(skb, &seen, options);
+	if (flow && written && seen.place == FIRST)
+		told_first(flow);
+	count(seen.interface, !written);
 }
 
 SEC("tc")
