@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 import time
 from pathlib import Path
 
 import pytest
 
-from pellucid.clock import STEP_NS, Clocks, boot_ns
+from pellucid.clock import STEP_NS, Clocks, ClockSteps, boot_ns
 from pellucid.model import Clock
 
 
@@ -85,3 +88,17 @@ def test_the_middle_of_a_slow_reading(both: Both) -> None:
     both.cost = 1000
     start = both.boot
     assert Clocks().changed() == Clock(boot=start + 1500, wall=both.wall)
+
+
+def test_a_clock_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is readable while nobody sets the clock; the kernel's word for it, ECANCELED, is heard once each time."""
+    steps = ClockSteps()
+    try:
+        assert select.select([steps], [], [], 0)[0] == []
+        assert not steps.stepped()
+        flags = Path(f"/proc/self/fdinfo/{steps.fileno()}").read_text()
+        assert "settime flags: 03" in flags  # TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET
+        monkeypatch.setattr(os, "read", lambda *_: (_ for _ in ()).throw(OSError(errno.ECANCELED, "")))
+        assert steps.stepped()
+    finally:
+        steps.close()

@@ -48,9 +48,9 @@ def _ip(*words: str) -> None:
 
 
 @contextmanager
-def alone() -> Iterator[Network]:
-    """A namespace with loopback only."""
-    with _namespace("alone") as name:
+def alone(what: str = "alone") -> Iterator[Network]:
+    """A namespace with loopback only; several at a time need names that differ."""
+    with _namespace(what) as name:
         yield Network(name, "127.0.0.1", "lo")
 
 

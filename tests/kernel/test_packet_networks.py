@@ -307,3 +307,21 @@ def test_the_number_of_another_interface(pcap, guest, tmp_path):
             wait_for(lambda: programs_at("veth7") == [1, 1], "the new one to be attached to")
         wait_for(lambda: run.log.read_text().count("watching packets of veth7") == 2, "the log to say so")
         end(run)
+
+
+def test_a_network_that_is_gone(pcap, guest, group, tmp_path):
+    """Of a process that was in a network of its own, and has ended before anybody could look, the log says that its packets are
+    missing.
+    """
+    with alone() as here:
+        guest(here)
+        run = pcap(tmp_path / "ours.pcapng", "--cgroup_path", str(group))
+        os.kill(run.process.pid, signal.SIGSTOP)
+        with alone("gone") as gone:
+            number, short = number_of(gone), Guest(gone, group)
+            short.send(1)
+            short.end()
+        os.kill(run.process.pid, signal.SIGCONT)
+        said = f"packets of process {short.pid} in network namespace {number}, of which nothing was known, are missing"
+        wait_for(lambda: said in run.log.read_text(), "the log to say so")
+        end(run)

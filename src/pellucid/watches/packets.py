@@ -47,13 +47,17 @@ class Packets(Watch[PacketTracing]):
 
     def load(self, ring: int, who: Filter) -> PacketTracing:
         """As `Watch` says."""
-        settings = self._settings
-        meant = processes(settings.pid, settings.cgroup_path, descendants=settings.follow)
-        self._networks = networks_of(meant) if self._by_network else [own_network()]
+        self._networks = networks_of(self._meant()) if self._by_network else [own_network()]
         check_names(self._networks, self._names)
-        tracing = PacketTracing(ring, who, self._names, self._filters, by_network=self._by_network)
+        meant = self._meant if self._by_network else None
+        tracing = PacketTracing(ring, who, self._names, self._filters, meant)
         tracing.attach_processes()
         return tracing
+
+    def _meant(self) -> list[int]:
+        """The processes that --pid or --cgroup_path mean, as far as they are there now."""
+        settings = self._settings
+        return processes(settings.pid, settings.cgroup_path, descendants=settings.follow)
 
     def attacher(self, loaded: PacketTracing, images: Images) -> KeyAttacher:  # noqa: ARG002
         """As `Watch` says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 
@@ -10,6 +11,8 @@ import pytest
 from pellucid.attach.packets.interfaces import (
     ETHERNET,
     RAW_IP,
+    Changes,
+    InterfaceNews,
     NetworkInterface,
     all_interfaces,
     check_names,
@@ -55,3 +58,51 @@ def test_no_such_name():
     """A name that is no interface's is refused with the name."""
     with pytest.raises(PellucidError, match="there is no network interface nosuch0: see `ip link`"):
         check_names([own_network()], ["lo", "nosuch0"])
+
+
+class FailingSocket:
+    """A netlink socket whose news are these: datagrams, or errors."""
+
+    def __init__(self, *news: bytes | OSError) -> None:
+        self._news = iter(news)
+
+    def recv(self, _: int) -> bytes:
+        """The next of them."""
+        news = next(self._news, BlockingIOError())
+        if isinstance(news, OSError):
+            raise news
+        return news
+
+
+def news_of(*news: bytes | OSError) -> InterfaceNews:
+    """What hears these news."""
+    heard = InterfaceNews()
+    heard.close()
+    heard._news = FailingSocket(*news)
+    return heard
+
+
+def removed(family: int, number: int) -> bytes:
+    """RTM_DELLINK of an interface."""
+    return struct.pack("=IHHII", 32, 17, 0, 0, 0) + struct.pack("=BxHiII", family, 1, number, 0, 0)
+
+
+def test_what_is_removed():
+    """Interfaces that are removed are named; a port that a bridge loses goes on as an interface."""
+    news = news_of(removed(socket.AF_UNSPEC, 5) + removed(7, 6), removed(socket.AF_UNSPEC, 8))
+    assert news.take() == Changes(any=True, gone=frozenset({5, 8}))
+    assert news.take() == Changes()
+
+
+def test_too_many_news():
+    """Where there was no room for all news, that is told, with those that came through."""
+    lost = OSError(errno.ENOBUFS, "")
+    assert news_of(lost, removed(0, 5)).take() == Changes(any=True, gone=frozenset({5}), missed=True)
+
+
+def test_news_that_fail():
+    """Another error ends the capture with the reason, instead of being asked for again for ever."""
+    with pytest.raises(
+        PellucidError, match="does not tell of network interfaces any more: Input/output error"
+    ):
+        news_of(OSError(errno.EIO, "Input/output error")).take()

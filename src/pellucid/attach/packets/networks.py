@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.loaded import KEY
 from pellucid.attach.packets.hooks import PacketHooks
-from pellucid.attach.packets.network import inhabitant, network_of
+from pellucid.attach.packets.network import network_of, number_of
 from pellucid.attach.packets.table import InterfaceTable
 from pellucid.attach.packets.watched import WatchedNetwork
 from pellucid.errors import PellucidError
 from pellucid.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pellucid.attach.packets.classic import Translated
     from pellucid.attach.packets.network import Network
@@ -35,20 +35,23 @@ class Networks:
         types: Btf,
         names: Collection[str],
         filters: Mapping[int, Translated],
+        meant: Callable[[], Iterable[int]] | None,
         *,
-        by_network: bool,
         owned: bool,
     ) -> None:
-        """`names` are of interfaces, none for all; with `owned` packets are meant by whose they are."""
+        """`names` are of interfaces, none for all; with `owned` packets are meant by whose they are. `meant` lists the processes
+        whose namespaces are watched; without it there is ours alone.
+        """
         self._names = names
+        self._meant = meant or tuple
         self._owned = owned
         self._known = bpf.map("known_networks")
         self._new = bpf.map("new_networks")
-        self._table = InterfaceTable(bpf, types, by_network=by_network)
+        self._table = InterfaceTable(bpf, types, by_network=meant is not None)
         self._hooks = PacketHooks(bpf, filters)
         self._watched: dict[int, WatchedNetwork] = {}
-        self._missed: set[int] = set()
-        """Those of which the log says that packets are missing."""
+        self._missed = 0, 0
+        """Namespace and process of which the log said last that packets are missing."""
         self.counts = self._table.counts
 
     def filenos(self) -> set[int]:
@@ -79,7 +82,7 @@ class Networks:
         """Watch the namespace of this number, in which this process has a socket; the log says what becomes of it."""
         what = f"packets of process {pid} in network namespace {number}, of which nothing was known,"
         try:
-            network = _network(pid, number)
+            network = _network((pid, *self._meant()), number)
             if network is not None:
                 self.add(network, tell)
                 log.info("%s are captured from now on", what)
@@ -88,9 +91,9 @@ class Networks:
             log.warning("%s are missing: %s", what, error)
             self._known.update(KEY.pack(number), _KNOWN)  # so that this is said once
             return
-        if number not in self._missed:  # the next socket there brings it here again
-            self._missed.add(number)
-            log.warning("%s are missing: nobody is there any more", what)
+        if (number, pid) != self._missed:  # its next socket there brings it here again
+            self._missed = number, pid
+            log.warning("%s are missing: nobody that is meant is there any more", what)
 
     def leave_empty(self) -> None:
         """Let go of the namespaces that nobody has been in at this call and the one before: their last packets have gone by."""
@@ -115,10 +118,10 @@ class Networks:
         self._hooks.close()
 
 
-def _network(pid: int, number: int) -> Network | None:
-    """The namespace of this number, as that of this process or whoever else is there; None where nobody is."""
-    for each in (pid, inhabitant(number)):
-        network = network_of(each) if each is not None else None
+def _network(pids: Iterable[int], number: int) -> Network | None:
+    """The namespace of this number, if one of these processes is there."""
+    for pid in pids:
+        network = network_of(pid) if number_of(pid) == number else None
         if network is not None and network.number == number:
             return network
         if network is not None:

@@ -19,7 +19,7 @@ from pellucid.model import LEFT_OUT, WAIT_NS, Interfaces
 from pellucid.probes.packets import OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pellucid.attach.filters import Filter
     from pellucid.attach.packets.classic import Translated
@@ -36,17 +36,18 @@ class PacketTracing(KeyTracing):
         who: Filter,
         names: Collection[str],
         filters: Mapping[int, Translated],
-        *,
-        by_network: bool,
+        meant: Callable[[], Iterable[int]] | None = None,
     ) -> None:
-        """With `by_network` interfaces are those of the network namespaces of who is watched, else of ours."""
-        constants = {"hold_time": WAIT_NS, "only_owned": int(who.of_some), "by_network": int(by_network)}
+        """`names` are of interfaces, of the network namespaces of the processes that `meant` lists, else of ours."""
+        constants = {
+            "hold_time": WAIT_NS,
+            "only_owned": int(who.of_some),
+            "by_network": int(meant is not None),
+        }
         if who.cgroup_fd is not None:
             constants["filter_cgroup_id"] = os.fstat(who.cgroup_fd).st_ino
         super().__init__(OBJECT, ring_size, who, [HOOK], constants)
-        self.networks = Networks(
-            self._object, self._types, names, filters, by_network=by_network, owned=who.of_some
-        )
+        self.networks = Networks(self._object, self._types, names, filters, meant, owned=who.of_some)
 
     def attach_owners(self) -> None:
         """Learn whose sockets are, of those that are there as well. Where the kernel lacks something, fewer are known, as the
