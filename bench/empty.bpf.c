@@ -11,7 +11,9 @@
 
 EMPTY("uprobe", entered)
 EMPTY("uretprobe", returned)
-EMPTY("raw_tp", socket_used)
+EMPTY("raw_tp", socket_sent)
+EMPTY("raw_tp", socket_received)
+EMPTY("raw_tp", process_fork)
 EMPTY("raw_tp", thread_exit)
 EMPTY("raw_tp", process_exec)
 

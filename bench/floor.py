@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.images import Images
-from pellucid.attach.loader import SOCKET_TRACEPOINTS, TRACEPOINTS, attach_points, find_points, find_sites
+from pellucid.attach.loader import (
+    FORKS,
+    SOCKET_TRACEPOINTS,
+    TRACEPOINTS,
+    attach_points,
+    find_points,
+    find_sites,
+)
+from pellucid.attach.plain import at_sockets
 from pellucid.attach.points import PROGRAMS
 from pellucid.attach.targets import named_target
 from pellucid.libbpf import BpfObject, Link, attach_cgroup, attach_raw_tracepoint, has_uprobe_multi
@@ -47,13 +55,14 @@ def load(folder: Path) -> BpfObject:
 
 def attach(programs: BpfObject, library: Library, file: Path) -> list[Link]:
     """Everything that `pellucid tls --libssl FILE` and its like attach, in their order."""
-    links = [attach_raw_tracepoint(programs.program(name), where) for name, where in TRACEPOINTS]
-    links += [attach_raw_tracepoint(programs.program("socket_used"), where) for where in SOCKET_TRACEPOINTS]
+    everywhere = (*TRACEPOINTS, *((FORKS,) if library.plain else ()), *SOCKET_TRACEPOINTS)
+    links = [attach_raw_tracepoint(programs.program(name), where) for name, where in everywhere]
     with cgroup(root() if library.handshakes else None) as fd:
         if fd is not None:
             links.append(attach_cgroup(programs.program("hello_sent"), fd))
     with Images() as images:
         target = named_target(library, images, file)
+    library = at_sockets(target, library) or library
     points = find_points(target, library, find_sites(target, library))
     nowhere = [0] * len(points)
     links += attach_points(programs, file, points, nowhere, pid=0, multi=has_uprobe_multi())

@@ -31,6 +31,14 @@ MODES: dict[str, list[str] | None] = {
     "no capture": None,
     FLOOR: [],
     "--record": ["--record", "{folder}/recording", "--record-limit", "16384"],
+    "--record --sites entry": [
+        "--record",
+        "{folder}/recording",
+        "--record-limit",
+        "16384",
+        "--sites",
+        "entry",
+    ],
     "-o json": ["-o", "json:{folder}/events"],
 }
 """By name, the flags of `pellucid`; None for none at all, and the floor is a program of its own."""

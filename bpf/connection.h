@@ -37,7 +37,9 @@ struct connection {
 	u8 announced;
 	u8 resolved; /* the announcement had the addresses */
 	u8 unwanted; /* by its addresses: nothing more of it is copied, counted or numbered */
+	u8 sealed;   /* of a socket: what goes through it is encrypted from here on */
 	u64 session; /* what was announced of it, in short */
+	u64 object;  /* of a socket: the library's object that it belongs to, an entry of `objects` */
 	struct endpoints ends;
 };
 
@@ -47,6 +49,15 @@ struct {
 	__type(key, struct connection_key);
 	__type(value, struct connection);
 } connections SEC(".maps");
+
+/* The library's objects whose connection is their socket: handle and process, to the handle it has instead.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct connection_key);
+	__type(value, u64);
+} objects SEC(".maps");
 
 struct ended {
 	u64 read, written;
@@ -106,6 +117,14 @@ static __always_inline void say_closed(const struct connection *c)
 	submit(r);
 }
 
+static __always_inline void forget_object(const struct connection *c, u32 pid)
+{
+	struct connection_key key = {.handle = c->object, .pid = pid};
+
+	if (c->object)
+		bpf_map_delete_elem(&objects, &key);
+}
+
 static __always_inline void close_connection(u64 handle)
 {
 	struct connection_key key = key_of(handle);
@@ -114,6 +133,7 @@ static __always_inline void close_connection(u64 handle)
 	if (!c)
 		return;
 	say_closed(c);
+	forget_object(c, key.pid);
 	bpf_map_delete_elem(&connections, &key);
 	count_connection(key.pid, -1);
 }
@@ -151,6 +171,7 @@ static long close_if_of(struct bpf_map *map, struct connection_key *key, struct 
 {
 	if (key->pid == *pid) {
 		say_closed(c);
+		forget_object(c, key->pid);
 		bpf_map_delete_elem(map, key);
 	}
 	return 0;

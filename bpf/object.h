@@ -2,8 +2,7 @@
 /* What becomes of a library's connection object: each is a connection for as long as it lives. */
 #pragma once
 
-#include "connection.h"
-#include "filter.h"
+#include "plain.h"
 
 /* A new object: whatever had its address before is gone, also where nobody has seen it go. */
 static __always_inline void created(u64 handle, u32 target)
@@ -15,8 +14,9 @@ static __always_inline void created(u64 handle, u32 target)
 }
 
 /* A free is the end only when nobody else holds a reference. */
-static __always_inline void release(u64 handle)
+static __always_inline void release(u64 object)
 {
+	u64 handle = handle_of(object);
 	struct connection *c = find_connection(handle);
 
 	if (c && c->shared)

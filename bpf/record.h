@@ -22,7 +22,7 @@ enum loss { RING_FULL, MAP_FULL, UNREADABLE, OVER_LIMIT, SENDFILE, LOSSES };
 
 struct totals {
 	u64 seen;	  /* bytes that programs passed to the library */
-	u64 lost[LOSSES]; /* bytes */
+	u64 lost[LOSSES]; /* bytes; in shell.bpf.o records, for one that has no room has no size yet */
 	u64 untracked;	  /* calls whose bytes are not known: no free frame, or a count that makes no sense */
 	u64 unfollowed;	  /* forks of a followed process whose child is not: no room */
 };

@@ -145,7 +145,7 @@ static __always_inline bool say_piece(u64 text, u32 offset)
 	s64 size;
 
 	if (!r) {
-		lose(RING_FULL, PIECE);
+		lose(RING_FULL, 1);
 		return false;
 	}
 	size = bpf_probe_read_user_str(r->bytes, PIECE, (void *)(text + offset));

@@ -6,7 +6,7 @@ import os
 import pty
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,7 @@ from pellucid.capture.recording import MAGIC
 from pellucid.sink.spec import PLACES
 from tests.shell import COMMAND, PATIENCE, RECORDINGS, on_terminal, only_line, pellucid
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+DOCS = Path(__file__).parent.parent / "docs"
 RECORDING = RECORDINGS / "curl_nginx.pellucid"
 ENOUGH = 64 << 20
 """Bytes of a recording that nobody reads without reading all of it."""
@@ -46,7 +44,10 @@ def test_words_that_it_does_not_know(words: list[str], culprit: str, helper: str
 def test_formats_that_would_stay_empty(command: str, format: str, holds: str) -> None:
     """A format of what a command never shows is refused, with one that has everything."""
     line = only_line(pellucid(command, "-o", f"{format}:x"), 2)
-    assert line.endswith(f"{format} holds {holds}, of which this command shows none: say -o json:FILE")
+    assert (
+        line
+        == f"-o {format} does not go with {command}: it holds {holds}, of which none is captured; say -o json:FILE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,10 +116,51 @@ def test_what_a_key_log_cannot_be(flags: tuple[str, ...], expected: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("tls", "-m", "keylog"), ("tls", "-m", "pcap"), ("replay", RECORDING)])
+def test_a_key_log_onto_another_file(command: tuple[str, ...], tmp_path: Path) -> None:
+    """A file that is no key log is refused before anything else, and keeps its bytes, its mode and its times."""
+    notes = tmp_path / "notes"
+    notes.write_text("buy milk")
+    notes.chmod(0o644)
+    before = notes.stat()
+    line = only_line(pellucid(*command, "-o", f"keylog:{notes}", cwd=tmp_path), 1)
+    assert line == (
+        f"cannot write to {notes}: it holds something else than keylog lines, which would be appended to it; "
+        "name another file"
+    )
+    after = notes.stat()
+    assert notes.read_text() == "buy milk"
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
+
+
 def test_redacting_a_key_log(tmp_path: Path) -> None:
     """Nothing would be left of it: refused, for a replay too."""
     line = only_line(pellucid("replay", RECORDING, "--redact", "-o", "keylog:x", cwd=tmp_path), 2)
     assert line == "--redact masks credentials, and a key log holds nothing else: leave one of them out"
+
+
+@pytest.mark.parametrize(
+    ("recording", "format", "content"),
+    [
+        ("curl_nginx", "keylog", "secrets of TLS"),
+        ("read_write", "har", "HTTP exchanges"),
+        ("curl_nginx", "har", None),
+        ("read_write", "json", None),
+    ],
+)
+def test_a_recording_that_has_nothing_for_a_format(
+    recording: str, format: str, content: str | None, tmp_path: Path
+) -> None:
+    """One line says what a recording does not hold and which file stays without it; what it holds is shown in silence."""
+    path, place = RECORDINGS / f"{recording}.pellucid", tmp_path / "x"
+    answer = pellucid("replay", path, "-o", f"{format}:{place}")
+    line = f"WARNING {path} has no {content} to show: nothing is written to {place}\n"
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert answer.stderr[9:] == ("" if content is None else line)
 
 
 def test_capturing_into_the_recording() -> None:
@@ -332,6 +374,23 @@ def test_what_can_only_be_one(flags):
     assert "given 2 times, and only one can be meant" in done.stderr
 
 
+@pytest.mark.parametrize(("command", "other"), [("mysqld", "copy"), ("postgres", "init_db")])
+def test_a_kind_of_command_that_there_is_not(command: str, other: str) -> None:
+    """A kind that no command of this server has is refused, and the line names those that there are: all of docs/sql.md."""
+    line = only_line(pellucid(command, "--kind", "query", "--kind", other), 2)
+    assert f"'{other}' is not one of 'connect', 'query', 'prepare', 'execute', " in line
+    page = (DOCS / "sql.md").read_text()
+    kinds = line.partition(" is not one of ")[2].partition(" (see")[0].split(", ")
+    assert [kind for kind in kinds if f"`{kind[1:-1]}`" not in page] == []
+
+
+def test_a_flag_for_text_that_nobody_would_see(tmp_path: Path) -> None:
+    """A flag about text is refused where all outputs are something else, before any file is touched."""
+    line = only_line(pellucid("replay", RECORDING, "--hex", "-o", "json:x", cwd=tmp_path), 2)
+    assert line == "--hex is about text, and no output is in text: say -o text:FILE as well"
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_views() -> None:
     """Each of --quiet, --headers and --body is a view of its own: two of them are refused in one line, status 2."""
     line = only_line(pellucid("replay", "--quiet", "--body", RECORDING), 2)
@@ -389,32 +448,45 @@ def test_zsh_does_not_tell_what_it_cannot_start(status: str) -> None:
 def test_pcapng_of_a_shell() -> None:
     """What is typed into a shell has no connection that could be shown as one: wrong usage."""
     line = only_line(pellucid("bash", "-o", "pcapng"), 2)
-    assert line == "pcapng is about connections: what is typed into a shell has none"
+    assert line == "-o pcapng does not go with bash: what is typed into a shell has no connection"
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("-w a.pcapng", "-w a.pcapng is for packets: say -m pcap, or -o pcapng:FILE for plaintext"),
-        ("-m pcap --record r", "--record is for plaintext: with -m pcap the file of -w is the recording"),
+        ("-w a.pcapng", "--pcapfile does not go with -m text: say -m pcap, or -o pcapng:FILE for plaintext"),
+        ("-m pcap --record r", "--record does not go with -m pcap: the file of -w is the recording"),
         (
             "-m pcapng --redact",
-            "-m pcapng keeps every byte as it was, which --redact cannot mask: leave out one of them",
+            "--redact does not go with -m pcapng: packets keep every byte as it was, which nothing can mask",
         ),
         (
             "-m pcap --port 443",
-            "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)",
+            "--port does not go with -m pcap: say a filter, as in: tcp port 443 and host 10.0.0.1",
         ),
         (
             "tcp port 443",
             "the filter 'tcp port 443' is for packets: say -m pcap, or with -m text --port and --host",
         ),
-        ("-i lo", "-i lo is for packets: say -m pcap"),
+        ("-i lo", "--ifname does not go with -m text: say -m pcap"),
         (
             "-m pcap --count 2",
-            "--count is for messages, which packets are not: --duration ends a capture of them",
+            "--count does not go with -m pcap: packets are no messages; --duration ends a capture of them",
         ),
-        ("-m pcap -o pcapng", "-o pcapng shows plaintext, which -m pcap does not capture"),
+        (
+            "-m pcap -o pcapng",
+            (
+                "-o pcapng does not go with -m pcap: it holds plaintext, of which none is captured; say -m text, "
+                "or -w FILE for packets"
+            ),
+        ),
+        (
+            "-m pcap -o text:-",
+            (
+                "-o text does not go with -m pcap: of packets it would show nothing but the secrets that decrypt them; "
+                "-k FILE keeps these, -o json:FILE says whose they are"
+            ),
+        ),
         ("-m pcap -w - -o json", "cannot write to stdout: another output is there already"),
         ("-m pcap -w tcp://127.0.0.1:1", "cannot write packets to tcp://127.0.0.1:1: say a file or -"),
     ],

@@ -116,7 +116,7 @@ def test_a_terminal_that_goes(screen: Screen) -> None:
 
 
 def test_where_it_is_shown(screen: Screen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """On a terminal, while messages go to files; not beside messages or a pager, unless only a recording is made."""
+    """On a terminal, while messages, or packets, go to files, or nowhere; not beside messages, a pager or `| tshark -r -`."""
     monkeypatch.setattr("pellucid.counter._STDERR", screen.theirs)
     reader, writer = os.pipe()
     with (tmp_path / "file").open("wb") as file:
@@ -125,9 +125,11 @@ def test_where_it_is_shown(screen: Screen, monkeypatch: pytest.MonkeyPatch, tmp_
             counter_for([fd], recording=False),
             counter_for([fd, screen.theirs], recording=False),
             counter_for([writer], recording=False),
-            counter_for([screen.theirs], recording=True),
+            counter_for([], recording=True),
+            counter_for([fd], recording=True),
+            counter_for([writer], recording=True),
         ]
-        assert [answer is not None for answer in answers] == [True, False, False, True]
+        assert [answer is not None for answer in answers] == [True, False, False, True, True, False]
         monkeypatch.setattr("pellucid.counter._STDERR", fd)
         assert counter_for([fd], recording=False) is None
     for answer in filter(None, answers):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.errors import UsageError
 from pellucid.keys import DEFAULT_FILE, with_key_log
 from pellucid.settings import Tls
 
@@ -26,19 +25,3 @@ from pellucid.settings import Tls
 def test_outputs(settings: Tls, expected: tuple[str, ...]) -> None:
     """Secrets go where they are told to go, and to the file that eCapture's users know where nothing is told."""
     assert with_key_log(settings).output == expected
-
-
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        (Tls(keylogfile="k"), "say -m keylog"),
-        (Tls(output=("keylog:k",)), "say -m keylog"),
-        (Tls(model="keylog", redact=True), "leave one of them out"),
-        (Tls(model="keylog", port=(443,)), "does not know addresses"),
-    ],
-    ids=str,
-)
-def test_what_does_not_go_together(settings: Tls, reason: str) -> None:
-    """Flags that would have no effect, or would undo one another, are refused with the reason."""
-    with pytest.raises(UsageError, match=reason):
-        with_key_log(settings)

@@ -78,7 +78,12 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
-	u16 sk_protocol;
+	u16 sk_protocol, sk_type;
+	u32 sk_max_ack_backlog;
+};
+
+struct unix_sock {
+	void *addr; /* struct unix_address: what it, or the socket that it was accepted from, is bound to */
 };
 
 struct super_block {

@@ -16,7 +16,7 @@ from pellucid import commands, doctor, inventory, replaying
 from pellucid.errors import PellucidError
 from pellucid.escape import escape
 from pellucid.log import configure
-from pellucid.settings import Bash, Mysqld, Postgres, Show, Tls, Zsh
+from pellucid.settings import Bash, Mysqld, Postgres, Show, Tls, Zsh, check_meaning
 from pellucid.sink.spec import endpoint_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _type(annotation: Any, least: float, most: float) -> Any:
 
 def _option(field: dataclasses.Field[Any], annotation: Any) -> Callable[[Any], Any]:
     more = dict(field.metadata)
-    flags = more.pop("flags")
+    flags, _ = more.pop("flags"), more.pop("meaning")
     choices = more.pop("choices", None)
     bounds = more.pop("least", 0), more.pop("most", sys.maxsize)
     if choices:
@@ -110,6 +110,7 @@ def from_settings(cls: type[Show]) -> Callable[[Any], Any]:
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(*args: Any, **values: Any) -> None:
             settings = cls(**{name: values.pop(name) for name in names})
+            check_meaning(settings)
             place = settings.logaddr
             path = None if place is None or endpoint_of(place) else Path(place)
             configure(debug=settings.debug, path=path)

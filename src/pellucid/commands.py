@@ -29,7 +29,7 @@ from pellucid.making import view_of
 from pellucid.memory import tracer_and_decoder
 from pellucid.preparing import divided, redactor_of, schema_of
 from pellucid.privileges import decoder_ids
-from pellucid.settings import Bash, Capture, Sql, Tls
+from pellucid.settings import DEFAULT_ESTABLISHED, Bash, Capture, Sql, Tls
 from pellucid.signals import interruptions
 from pellucid.specs import sink_specs
 from pellucid.tracer import Tracer
@@ -54,9 +54,6 @@ C = TypeVar("C", bound=Capture)
 _NOT_STARTED = (126, 127)
 """The statuses of what is no program, and of what is not there (POSIX, 2.8.2 Exit Status for Commands)."""
 
-_ABOUT_TLS = {"har": "HTTP", "keylog": "secrets of TLS"}
-"""Formats, and what they hold."""
-
 
 def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
@@ -76,9 +73,8 @@ def capture_tls(settings: Tls, words: Sequence[str]) -> None:
         raise UsageError(
             f"the filter {' '.join(words)!r} is for packets: say -m pcap, or with -m text --port and --host"
         )
-    if settings.ifname:
-        raise UsageError(f"-i {settings.ifname[0]} is for packets: say -m pcap")
-    _capture(settings, (lambda about: Keys(about, settings.established)) if settings.keys else Plaintext)
+    older = DEFAULT_ESTABLISHED if settings.established is None else settings.established
+    _capture(settings, (lambda about: Keys(about, older)) if settings.keys else Plaintext)
 
 
 def _capture(settings: Capture, watch: Callable[[About], Watch[Any]]) -> None:
@@ -92,8 +88,6 @@ def _capture(settings: Capture, watch: Callable[[About], Watch[Any]]) -> None:
 
 def capture_shell(settings: Shell) -> None:
     """Watch the shells that the settings name, until the end that they name."""
-    if settings.port or settings.host:
-        raise UsageError("--port and --host are about connections: what is typed into a shell has none")
     if isinstance(settings, Bash) and settings.readlineso:
         log.info("--readlineso is not needed: what bash calls in that library is found in bash")
     prepared = _prepared(settings)
@@ -140,18 +134,7 @@ def _prepared(settings: Capture) -> _Prepared:
     sinks = plugins.load(plugins.SINKS)
     files = {"the recording": settings.record, "the ready file": settings.ready_file}
     specs = sink_specs(settings, sinks, files, also=settings.eventaddr)
-    if settings.parsers is not None:  # a command about something else than TLS
-        _check_formats(specs)
     return _Prepared(_parsers(settings), sinks, redactor_of(settings), specs, schema_of(settings.proto))
-
-
-def _check_formats(specs: list[SinkSpec]) -> None:
-    """UsageError for a format that would stay empty."""
-    for spec in specs:
-        if spec.format in _ABOUT_TLS:
-            raise UsageError(
-                f"{spec.format} holds {_ABOUT_TLS[spec.format]}, of which this command shows none: say -o json:FILE"
-            )
 
 
 def _require_root() -> None:
@@ -199,8 +182,6 @@ def _resolved(settings: C) -> C:
 
     UsageError for filters that cannot be.
     """
-    if settings.follow and settings.pid is None:
-        raise UsageError("--follow needs --pid: whose descendants are meant?")
     if settings.container is not None and settings.cgroup_path is not None:
         raise UsageError("--container and --cgroup_path exclude each other: a container is a cgroup")
     comms(settings.comm)  # refused here, before anything is opened

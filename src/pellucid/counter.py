@@ -30,11 +30,12 @@ _RATE_OVER = 1.0
 
 
 def counter_for(fds: Iterable[int], *, recording: bool) -> Counter | None:
-    """A counter on stderr, where that is a terminal and no message is on its way to one, or to a program before it.
+    """A counter on stderr, where that is a terminal and none of these, to which messages or packets go, is one, or leads
+    to a program that may write there (`| tshark -r -`).
 
-    With `recording`, outputs get the summary only.
+    With `recording` it counts bytes, for no message is made of them.
     """
-    if not os.isatty(_STDERR) or not (recording or all(_is_quiet(fd) for fd in fds)):
+    if not os.isatty(_STDERR) or not all(_is_quiet(fd) for fd in fds):
         return None
     return Counter(os.dup(_STDERR), recording=recording)
 

@@ -31,7 +31,7 @@ from pellucid.privileges import give_up_privileges
 from pellucid.settings import Shell, Sql
 from pellucid.signals import SIGNALS
 from pellucid.sink import STDOUT, Output, OutputClosed
-from pellucid.sink.totals import left_out_words
+from pellucid.sink.totals import left_out_words, lost_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -122,7 +122,7 @@ def _decode(
     opened = make_sinks(specs, fds, sinks, settings, memory, inbox)
     shown = bool(outputs.recording is None or settings.output or settings.eventaddr or settings.count)
     packets = [sink for sink in opened if isinstance(sink, PacketSink)]
-    counter = counter_for(fds[: len(opened)], recording=bool(packets) or not shown)
+    counter = counter_for(fds[: len(opened)] if shown else (), recording=bool(packets) or not shown)
     said_enough = False
 
     def enough() -> None:
@@ -201,7 +201,7 @@ def _recorded(
 
 def _say_to_the_log(how: str, summary: Summary) -> None:
     """The closing line for somebody who does not see it in an output: these have gone, or are files."""
-    lost = ", ".join(f"{size} ({reason})" for reason, size in summary.lost.items())
+    lost = lost_sizes(summary.lost)
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%s; seen: %d bytes, lost: %s", how, summary.bytes, lost or "nothing")
 

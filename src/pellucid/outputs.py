@@ -14,6 +14,8 @@ from pellucid.sink.spec import STDOUT
 _FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 """Without O_NONBLOCK, a named pipe that nobody reads would hold up the start for ever."""
 
+_BEGINNING = 1 << 16
+
 
 def open_output(
     path: str, *, place: str | None = None, directory: int | None = None, new: bool = False
@@ -50,6 +52,16 @@ def end_line(fd: int) -> None:
         ended = os.pread(file.fileno(), 1, status.st_size - 1) == b"\n"
     if not ended:
         os.write(fd, b"\n")
+
+
+def beginning_of(path: str) -> bytes:
+    """Up to 64 KiB of what a regular file holds; none of what is no such file, or cannot be read: opening it tells why."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    with os.fdopen(fd, "rb") as file:
+        return file.read(_BEGINNING) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
 
 
 def name_of(place: str) -> str:

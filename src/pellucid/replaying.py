@@ -18,6 +18,7 @@ from pellucid.libbpf.drain import return_memory_early
 from pellucid.log import log
 from pellucid.making import make_sinks
 from pellucid.memory import this_process
+from pellucid.outputs import name_of
 from pellucid.pipeline import Pipeline
 from pellucid.preparing import divided, redactor_of, schema_of
 from pellucid.privileges import decoder_ids, drop_privileges
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pellucid.model import Summary
     from pellucid.settings import Show
+    from pellucid.sink import Sink, SinkSpec
 
 
 def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
@@ -59,6 +62,18 @@ def replay(path: Path, settings: Show, *, drop_root: bool = False) -> None:
         return_memory_early()
         batches = _while_listening(pipeline, read_recording(file, cut))
         pipeline.run(counter.watch(batches) if counter else batches)
+    if pipeline.summary:
+        _say_empty(path, specs, sinks, pipeline.summary)
+
+
+def _say_empty(path: Path, specs: list[SinkSpec], sinks: dict[str, type[Sink]], summary: Summary) -> None:
+    """Which outputs the recording had nothing for."""
+    for spec in specs:
+        sink = sinks.get(spec.format)  # the log's is none of them
+        if sink and sink.kinds and sink.kinds.isdisjoint(summary.captured):
+            log.warning(
+                "%s has no %s to show: nothing is written to %s", path, sink.content, name_of(spec.place)
+            )
 
 
 @contextmanager

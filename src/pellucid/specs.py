@@ -7,13 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pellucid.channel import MAX_FDS
-from pellucid.errors import UsageError
-from pellucid.outputs import name_of
+from pellucid.errors import PellucidError, UsageError
+from pellucid.outputs import beginning_of, name_of
 from pellucid.packets import PacketSink
 from pellucid.places import rotates
-from pellucid.settings import Shell, Tls
+from pellucid.settings import Tls, check_for_text
 from pellucid.sink import STDOUT, ZSTD, SinkSpec, Tap, parse_spec
 from pellucid.sink.log import LogSink
+from pellucid.sink.text import TextSink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,8 @@ def sink_specs(
     places = [(user, str(path)) for user, path in others if path is not None]
     places += [("another output", spec.place) for spec in specs]
     specs += _default_specs(settings, asked=bool(specs))
+    if not any(spec.format == TextSink.format for spec in specs):
+        check_for_text(settings)
     users: dict[str, str] = {}
     for user, place in places:
         if place == STDOUT and user != "another output":
@@ -87,7 +90,9 @@ def _check_kinds(specs: list[SinkSpec], sinks: dict[str, type[Sink]], settings: 
 
 
 def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
-    """UsageError for a format that cannot go where it should."""
+    """UsageError for a format that cannot go where it should, or has nothing of what is captured."""
+    if reason := sink.not_with.get(settings.mode):
+        raise UsageError(f"-o {spec.format} does not go with {settings.how}: {reason}")
     if sink.needs_file and not spec.is_file:
         raise UsageError(f"{spec.format} needs a file: say {spec.format}:FILE")
     if sink.needs_file and spec.compressed:
@@ -96,44 +101,21 @@ def _check_kind(spec: SinkSpec, sink: type[Sink], settings: Show) -> None:
         raise UsageError(f"{spec.format} is not for a terminal: {_PIPES.get(spec.format, _FILE)}")
     if sink.has_head and spec.endpoint:
         raise UsageError(f"cannot write {spec.format} to {spec.place}: say a file or -")
-    if issubclass(sink, Tap):
-        _check_tap(spec.format, settings)
+    if issubclass(sink, Tap) and settings.masks:
+        raise UsageError(
+            f"{spec.format} has every byte as it was, which --redact cannot mask: leave out one of them"
+        )
     if sink.appends and spec.place.endswith(ZSTD):
         raise UsageError(f"{spec.format} is appended to: it cannot be compressed, as {spec.place} would be")
+    if sink.appends and spec.is_file and not sink.continues(beginning_of(spec.place)):
+        raise PellucidError(
+            f"cannot write to {spec.place}: it holds something else than {spec.format} lines, which would be "
+            "appended to it; name another file"
+        )
 
 
 def _packets(settings: Show) -> list[SinkSpec]:
-    """Where packets go, if these are what is captured; UsageError for flags that then mean nothing."""
-    if not isinstance(settings, Tls):
+    """Where packets go, if these are what is captured."""
+    if not isinstance(settings, Tls) or not settings.packets:
         return []
-    if not settings.packets:
-        if settings.pcapfile is not None:
-            raise UsageError(
-                f"-w {settings.pcapfile} is for packets: say -m pcap, or -o pcapng:FILE for plaintext"
-            )
-        return []
-    if settings.masks:
-        raise UsageError(
-            f"-m {settings.model} keeps every byte as it was, which --redact cannot mask: leave out one of them"
-        )
-    if settings.record is not None:
-        raise UsageError("--record is for plaintext: with -m pcap the file of -w is the recording")
-    if settings.count is not None:
-        raise UsageError("--count is for messages, which packets are not: --duration ends a capture of them")
-    if settings.port or settings.host:
-        raise UsageError(
-            "--port and --host are for -m text: with -m pcap say a filter (tcp port 443 and host 10.0.0.1)"
-        )
     return [SinkSpec(PacketSink.format, DEFAULT_FILE if settings.pcapfile is None else settings.pcapfile)]
-
-
-def _check_tap(format: str, settings: Show) -> None:
-    """UsageError where there is no plaintext of connections, or it is to be masked."""
-    if settings.masks:
-        raise UsageError(
-            f"{format} has every byte as it was, which --redact cannot mask: leave out one of them"
-        )
-    if isinstance(settings, Shell):
-        raise UsageError(f"{format} is about connections: what is typed into a shell has none")
-    if isinstance(settings, Tls) and settings.model != "text":
-        raise UsageError(f"-o {format} shows plaintext, which -m {settings.model} does not capture")

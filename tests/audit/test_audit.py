@@ -6,9 +6,11 @@ import random
 import statistics
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pellucid.audit import Audit, Wanted
-from pellucid.audit.shapes import MOST_SHAPES
+from pellucid.audit.shapes import FEW, MOST_SHAPES
 from pellucid.model import Lost, Query, QueryError
 
 NOBODY = Wanted()
@@ -75,6 +77,31 @@ def test_percentiles():
     cuts = statistics.quantiles(durations, n=100, method="inclusive")
     assert row.p50_ms == pytest.approx(cuts[49], rel=0.06)
     assert row.p99_ms == pytest.approx(cuts[98], rel=0.06)
+
+
+def table_of(*durations):
+    """The only row of the table of queries that took so long."""
+    audit = Audit(NOBODY, fingerprint=True)
+    for duration in durations:
+        audit.wants(query(duration_ms=duration))
+    [row] = audit.table("")
+    return row
+
+
+def test_percentiles_of_few():
+    """Of up to 100 queries a percentile is the duration of one of them: of one query its own."""
+    one, two, most = table_of(0.137), table_of(7.3, 0.137), table_of(*(n + 0.5 for n in range(FEW, 0, -1)))
+    assert (one.p50_ms, one.p99_ms) == (0.137, 0.137)
+    assert (two.p50_ms, two.p99_ms) == (0.137, 7.3)
+    assert (most.p50_ms, most.p99_ms) == (FEW / 2 + 0.5, FEW * 99 // 100 + 0.5)
+    assert table_of(None).p50_ms is None
+
+
+@given(st.lists(st.floats(0, 1e7), min_size=1, max_size=2 * FEW))
+def test_percentiles_are_within(durations):
+    """No percentile is below the shortest duration, or above the longest."""
+    row = table_of(*durations)
+    assert min(durations) <= row.p50_ms <= row.p99_ms <= max(durations)
 
 
 def test_more_shapes_than_are_kept():

@@ -14,9 +14,12 @@ from pellucid.audit.shape import MOST, shape_of
     [
         ("mysql", "SELECT *\n FROM goods -- old\n WHERE id = 5;", "SELECT * FROM goods WHERE id = ?"),
         ("mysql", "SELECT 'it''s', \"a\\\"b\", 'c\\'d'", "SELECT ?, ?, ?"),
-        ("mysql", "SELECT 1 # x\n, 0xFF, .5, 1e-5 FROM t1", "SELECT ? , ?, ?, ? FROM t1"),
+        ("mysql", "SELECT 1 # x\n, 0xFF, .5, 1e-5 FROM t1", "SELECT ?, ?, ?, ? FROM t1"),
         ("mysql", "SELECT `1 'a'` FROM Goods", "SELECT `1 'a'` FROM Goods"),
-        ("mysql", "SELECT 1--1", "SELECT ?--?"),
+        ("mysql", "SELECT 1--1", "SELECT ? - ?"),
+        ("mysql", "SELECT count(*), t . * FROM t", "SELECT count(*), t.* FROM t"),
+        ("mysql", "SELECT `a=b`, `c  d` FROM t", "SELECT `a=b`, `c  d` FROM t"),
+        ("postgres", "SELECT a :: int, b->>'c', d @> e FROM t", "select a::int, b ->> ?, d @> e from t"),
         ("mysql", "INSERT INTO t VALUES (1,'a'), (-2, 'b')", "INSERT INTO t VALUES (...)"),
         ("mysql", "SELECT 1 WHERE a IN (1, 2, 3) AND b IN (4)", "SELECT ? WHERE a IN (...) AND b IN (...)"),
         ("mysql", "SELECT 'never ends", "SELECT ?"),
@@ -28,6 +31,24 @@ from pellucid.audit.shape import MOST, shape_of
 def test_what_is_left(server, text, shape):
     """Values, comments and space are gone, names and everything else are as they were."""
     assert shape_of(text, server) == shape
+
+
+@pytest.mark.parametrize("server", ["mysql", "postgres"])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a = 1", "a=1", "a= 2", "a =3", "a\n=\t4", "a=/* five */5", "a=-6", "a = - 7"],
+        ["a>=1 AND b<>2", "a >= 1 AND b <> 2"],
+        ["a+b*2-c%3", "a + b * 2 - c % 3"],
+        ["a||'x'", "a || 'x'"],
+        ["a IN (1,2)", "a IN(1, -2, 3)", "a IN ( 1 )"],
+        ["f(a,b,1)", "f( a , b , 1 )"],
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_blanks_make_no_difference(server, texts):
+    """Texts that differ in blanks round operators, commas and brackets, and in values, have one shape."""
+    assert len({shape_of(f"SELECT x FROM t WHERE {text} ORDER BY y", server) for text in texts}) == 1
 
 
 def test_long_text():

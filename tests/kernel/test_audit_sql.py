@@ -141,7 +141,7 @@ def test_filters_and_shapes(mariadb: tuple[Programs, MariaDb, Path], audit: Call
 
 
 def check_crowd(run: Capture, told: list[Any]) -> None:
-    """Every session is whole, in order, at the port that its client says, and has nothing of another one."""
+    """Every session is whole, in order, at the port that its client says when it opens, asks and closes, and has nothing of another one."""
 
     def ended() -> bool:
         return len([each for each in run.messages("connection") if each["event"] == "closed"]) == len(told)
@@ -160,6 +160,8 @@ def check_crowd(run: Capture, told: list[Any]) -> None:
         for each in told
     }
     assert truth == shown
+    ends = [(each["role"], each["src"]) for each in messages if each["type"] == "connection"]
+    assert sorted(ends) == sorted(("server", port) for port in [*truth, *truth])
     assert {(each["rows"], each["user"]) for session in marked for each in session} == {(1, USER)}
     assert messages[-1]["lost"] == {}
 
@@ -249,13 +251,18 @@ def older(run: Callable[[], Capture], programs: Programs, port: int, driver: str
 def test_who_is_in_an_older_session_of_postgresql(
     postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
 ) -> None:
-    """It is what the server's process says. What the server waited for when the capture began is not seen."""
+    """It is what the server's process says. Of what was prepared before the capture began the text is not known."""
     programs, server, program = postgres
     since = server.size
     run = older(lambda: audit("postgres", program), programs, server.port, "postgres", *PSYCOPG)
     server.asked(since)
-    shown = [(each["user"], each["database"], each["query"]) for each in queries(run.stop(), "server")]
-    assert shown[:2] == [(USER, "postgres", "SELECT 'plain'"), (USER, "postgres", "COMMIT")]
+    messages = run.stop()
+    shown = [(each["user"], each["database"], each["query"]) for each in queries(messages, "server")]
+    ends = {(each["role"], each["src"]) for each in messages if "role" in each}
+    assert {role for role, _ in ends} == {"server"}
+    assert len(ends) == 1
+    texts = [None, "SELECT 'plain'", "COMMIT"]
+    assert shown[:3] == [(USER, "postgres", text) for text in texts]
 
 
 def test_who_is_in_an_older_session_of_mariadb(

@@ -7,9 +7,7 @@ import pytest
 from tests.kernel.running import free_port, http, wait_for_port
 
 NO_MULTI = "import pellucid.attach.loaded as loaded; loaded.has_uprobe_multi = lambda: False"
-NO_SOCKET_TRACEPOINTS = (
-    "import pellucid.attach.loader as loader; loader.SOCKET_TRACEPOINTS = ('no_such_tracepoint',)"
-)
+NO_SOCKET_TRACEPOINTS = "import pellucid.attach.loader as loader; loader.SOCKET_TRACEPOINTS = (('socket_sent', 'no_such_tracepoint'),)"
 NO_NEWER_HELPERS = """
 from pellucid.attach import loaded
 set_constants = loaded.set_constants

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -152,7 +153,10 @@ def test_servers_by_python_and_node(
 
 
 def test_live(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:
-    """`-w - | tshark -r -` shows a decrypted request while the capture runs, and ends with it."""
+    """`-w - | tshark -r -` shows a decrypted request while the capture runs, and ends with it; on the terminal that both
+    write to no line of progress is between tshark's.
+    """
+    ours, terminal = pty.openpty()
     with alone() as network, network.entered():
         nginx = Nginx(programs, tls, tmp_path / "nginx")
         words = [
@@ -171,9 +175,7 @@ def test_live(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_pa
         ]
         ready, shown = tmp_path / "ready", tmp_path / "shown"
         with shown.open("wb") as output:
-            run = subprocess.Popen(
-                [*words, "--ready-file", ready], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
+            run = subprocess.Popen([*words, "--ready-file", ready], stdout=subprocess.PIPE, stderr=terminal)
             reader = [
                 "tshark",
                 "-l",
@@ -200,6 +202,11 @@ def test_live(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_pa
             for process in (run, tshark):
                 process.kill()
                 process.wait()
+            os.close(terminal)
+            said = os.read(ours, 1 << 16).decode()
+            os.close(ours)
+    assert "ready: watching 1 target" in said
+    assert "recorded" not in said
 
 
 def test_after_kill(tls: Tls, programs: Programs, pcap: Callable[..., Capture], tmp_path: Path) -> None:

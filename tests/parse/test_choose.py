@@ -97,9 +97,9 @@ def test_opening_and_closing():
     ids=["client", "server", "a response first", "no protocol"],
 )
 def test_who_closes_is_who_talked(talk, role, src, dst):
-    """What a protocol told of the role is in `closed` as in its messages; `opened` cannot know it."""
+    """What a protocol tells of the role is in `opened` and `closed` as in its messages: all have the same `src`."""
     opened, shown, closed, _ = talk.close().whole()
-    assert (None, LOCAL, REMOTE) == (opened.role, opened.src, opened.dst)
+    assert ("opened", role, src, dst) == (opened.event, opened.role, opened.src, opened.dst)
     assert (role, src, dst) == (shown.role, shown.src, shown.dst)
     assert ("closed", role, src, dst) == (closed.event, closed.role, closed.src, closed.dst)
 

@@ -140,9 +140,9 @@ def test_what_is_no_exchange(har: Har) -> None:
 def test_what_was_lost(har: Har) -> None:
     """The log's comment tells what was lost so far, and at the end what the summary says."""
     har.write(http(), lost(size=4000), lost(size=96))
-    assert har.comment == "lost: 4096 (ring_full)"
+    assert har.comment == "lost: 4096 bytes (ring_full)"
     har.write(summary(lost={"unreadable": 7}, complete=False))
-    assert har.comment == "lost: 7 (unreadable); incomplete: the capture broke off"
+    assert har.comment == "lost: 7 bytes (unreadable); incomplete: the capture broke off"
 
 
 def test_a_shorter_end(har: Har) -> None:

@@ -250,7 +250,7 @@ def test_connections_are_shown_on_demand(render: Render) -> None:
 
 
 def test_summary(render: Render) -> None:
-    """The end is two lines: what was captured, and that nothing was lost or what was."""
+    """The end is two lines: what was captured, and that nothing was lost or what was, each in its unit."""
     captured = (
         "02:57:42.123 captured 10 HTTP exchanges, 2 data messages in 34.6 s: 7345 bytes from 3 targets\n"
     )
@@ -258,6 +258,8 @@ def test_summary(render: Render) -> None:
     assert expected == render(TextSink, summary())
     expected = f"{captured}02:57:42.123 LOST 4096 bytes (ring_full), 3 calls (untracked_calls)\n"
     assert expected == render(TextSink, summary(lost={"ring_full": 4096, "untracked_calls": 3}))
+    shells = render(TextSink, summary(lost={"ring_full_records": 2, "unended_commands": 1}))
+    assert shells.endswith("LOST 2 records (ring_full_records), 1 command (unended_commands)\n")
     assert "\n02:57:42.123 LOST 2 forks (unfollowed_forks)\n" in render(
         TextSink, summary(lost={"unfollowed_forks": 2})
     )

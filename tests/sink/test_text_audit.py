@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from pellucid.model import (
@@ -56,7 +60,38 @@ def test_what_was_run(render: Render) -> None:
     who = "02:57:42.123 bash[42] ada pts/3 2 1.2ms"
     assert render(TextSink, ran) == f"{who} in /home/ada at ./a.sh:8 depth 1\n  ls $x\n= ls 'a b'\n\n"
     same = command(line="ls", argv=["ls"], script="zsh", lineno=None, depth=0)
-    assert render(TextSink, same) == f"{who} in /home/ada at zsh:? depth 0\n  ls\n\n"
+    assert render(TextSink, same) == f"{who} in /home/ada at zsh:?\n  ls\n\n"
+
+
+@pytest.mark.parametrize(
+    ("cwd", "script", "depth", "where"),
+    [
+        ("/home/ada", "./a.sh", 0, "in /home/ada at ./a.sh:8"),
+        ("/home/ada/projects/shop/releases", "./a.sh", 1, "in .../shop/releases at ./a.sh:8 depth 1"),
+        ("/srv/www", "/usr/share/shop/bin/release", 0, "in /srv/www at .../shop/bin/release:8"),
+        ("/home/ada/projects/shop", "/usr/share/shop/bin/release", 0, "in .../shop at .../bin/release:8"),
+    ],
+)
+def test_what_was_run_in_a_narrow_terminal(
+    render: Render, cwd: str, script: str, depth: int, where: str
+) -> None:
+    """In 80 columns a heading is one line: the beginnings of its paths give way; in a file all is there."""
+    ran = command(cwd=cwd, line="ls", argv=["ls"], script=script, lineno=8, depth=depth)
+    shown = render(TextSink, ran, terminal=True, width=80).splitlines()[0]
+    assert shown == f"02:57:42.123 bash[42] ada pts/3 2 1.2ms {where}"
+    assert len(shown) <= 80
+    assert f" in {cwd} at {script}:8" in render(TextSink, ran, width=80)
+
+
+@given(st.text("ab/."), st.text("ab/.", min_size=1), st.integers(1, 60))
+def test_paths_end_as_they_do(render: Render, cwd: str, script: str, width: int) -> None:
+    """However narrow it is, the last name of each path is whole, and colours take no room."""
+    ran = command(cwd=cwd, line="ls", argv=["ls"], script=script, lineno=8, depth=0)
+    first = render(TextSink, ran, terminal=True, width=width).splitlines()[0]
+    assert first.endswith(f"{script.rpartition('/')[2]}:8")
+    assert f"{(cwd or '?').rpartition('/')[2]} at " in first
+    colored = render(TextSink, ran, terminal=True, width=width, color=True).splitlines()[0]
+    assert re.sub(r"\x1b\[[\d;]*m", "", colored) == first
 
 
 def test_shapes(render: Render) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pellucid.attach.images import Image
 from pellucid.attach.loader import find_fields, find_points, find_sites
 from pellucid.attach.pins import Pins
+from pellucid.attach.plain import at_sockets
 from pellucid.clock import boot_ns
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
@@ -44,7 +45,7 @@ class Content:
     """What was found out about a file; it holds for every file with the same bytes."""
 
     site: str
-    """`inner` or `entry`: where the probes of its calls go."""
+    """`inner` or `entry`: where the probes of its calls go; `socket`: only those that encrypt have any."""
     points: list[Point]
     fields: Fields | None = None
     """Where the library keeps what is known of a connection; None until somebody has looked."""
@@ -105,8 +106,12 @@ class Attaching(Protocol):
 class Attacher:
     """Plans and attaches, one target after the other."""
 
-    def __init__(self, tracing: Attaching, library: Library, *, entry_only: bool = False) -> None:
+    def __init__(
+        self, tracing: Attaching, library: Library, *, entry_only: bool = False, plain: bool = False
+    ) -> None:
+        """With `plain`, plaintext is seen at sockets where that is possible."""
         self._tracing = tracing
+        self._plain = plain
         self._library = library
         self._entry_only = entry_only
         self._contents: dict[bytes, Content] = {}
@@ -120,7 +125,7 @@ class Attacher:
         """
         content = self._content(found)
         self._planned += 1
-        target = Target(self._planned, found.library, found.display, content.site)
+        target = Target(self._planned, found.library, found.display, content.site, role=self._library.role)
         return Plan(target, found, content)
 
     def _content(self, found: FoundTarget) -> Content:
@@ -136,10 +141,12 @@ class Attacher:
 
     def look_into(self, found: FoundTarget) -> Content:
         """Where the probes of this file go. PellucidError where there is no such place."""
-        sites = find_sites(found, self._library, entry_only=self._entry_only)
+        at_its_sockets = at_sockets(found, self._library) if self._plain else None
+        library = at_its_sockets or self._library
+        sites = find_sites(found, library, entry_only=self._entry_only)
         _log_sites(found, sites)
-        points = find_points(found, self._library, sites, entry_only=self._entry_only)
-        return Content(sites[0].kind, points)
+        points = find_points(found, library, sites, entry_only=self._entry_only)
+        return Content("socket" if at_its_sockets else sites[0].kind, points)
 
     @property
     def crowded(self) -> bool:

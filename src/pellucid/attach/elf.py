@@ -43,8 +43,8 @@ _IDENT = b"\x7fELF\x02\x01\x01"  # 64 bits, little endian, version 1
 _MACHINES = {62: "x86_64", 183: "aarch64"}
 _LOADABLE_TYPES = (2, 3)  # ET_EXEC, ET_DYN
 _HEADER = Struct(
-    "<16xHH12xQQ6xHHHHH"
-)  # type, machine, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx
+    "<16xHH4xQQQ6xHHHHH"
+)  # type, machine, entry, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx
 _SEGMENT = Struct("<IIQQ8xQ16x")  # type, flags, offset, vaddr, filesz
 _SECTION = Struct("<II8xQQQI20x")  # name, type, address, offset, size, link
 _PT_LOAD, _PF_X = 1, 1
@@ -199,7 +199,7 @@ class ElfFile:
                 f"{self.path} is not a 64-bit little-endian ELF file: no other kind is supported"
             )
         header = _HEADER.unpack(self._read(0, _HEADER.size))
-        type, machine, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx = header
+        type, machine, entry, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx = header
         if machine not in _MACHINES:
             raise PellucidError(
                 f"{self.path} is for ELF machine {machine}: only x86_64 and aarch64 are supported"
@@ -211,6 +211,7 @@ class ElfFile:
         if phnum > _MOST_SEGMENTS or shnum > _MOST_SECTIONS:
             raise self._malformed(f"{phnum} segments and {shnum} sections are more than any file has")
         self.machine = _MACHINES[machine]
+        self.entry = entry
         self._segments = self._read_segments(phoff, phentsize, phnum)
         self._sections = self._read_sections(shoff, shentsize, shnum, shstrndx)
 

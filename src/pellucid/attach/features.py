@@ -207,11 +207,11 @@ FEATURES = (
     ),
     Feature(
         "socket tracepoints",
-        use="learn a connection's addresses from the socket that a thread uses",
+        use="learn a connection's addresses from the socket that a thread uses; see database servers at their sockets",
         needs="Linux 6.3",
         do="run Linux 6.3 or newer",
         probe=trials.socket_tracepoints,
-        without="addresses come from SSL_set_fd, or are null",
+        without="addresses come from SSL_set_fd, or are null; each call of a database server is probed",
         after=("bpf(2)",),
         commits=('6e6eda44b939 "sock: add tracepoint for send recv length" (6.3)',),
     ),

@@ -36,14 +36,14 @@ def seed(followed: BpfMap, pid: int) -> set[int]:
 
     PellucidError when there is no such process.
     """
-    if not _enter(followed, pid):
+    if not enter(followed, pid):
         raise no_process(pid)
     known, new = {pid}, {pid}
     while new:
         new = descendants(parents(), known) - known
         known |= new
         for child in new:
-            _enter(followed, child)
+            enter(followed, child)
     return known
 
 
@@ -78,17 +78,17 @@ def stat(task: Path) -> Stat | None:
     return Stat(int(parent), bool(int(flags) & _PF_EXITING))
 
 
-def _enter(followed: BpfMap, pid: int) -> bool:
-    """Enter one process; false where it has ended, and has been taken out again.
+def enter(processes: BpfMap, pid: int, value: bytes = b"\1") -> bool:
+    """Enter one process in a map of the kernel; false where it has ended, and has been taken out again.
 
     The kernel takes out whoever ends, but not before it was entered. While a thread has not begun to exit, the
     hook of the last one is still to come.
     """
     key = _KEY.pack(pid)
-    followed.update(key, b"\1")
+    processes.update(key, value)
     if _goes_on(PROC / str(pid)):
         return True
-    followed.delete(key)
+    processes.delete(key)
     return False
 
 

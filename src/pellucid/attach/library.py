@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,6 +15,37 @@ if TYPE_CHECKING:
     Finder = Callable[[Elf], dict[str, Symbol]]
     """Finds functions by code in a file that does not name them; by name. Raises `PellucidError` with the
     reason where they are not proven."""
+
+
+class Seal(NamedTuple):
+    """A function that turns a connection to TLS or the like."""
+
+    name: str
+    handle: int = 0
+    """Which argument is the connection's object."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What is left to probe of servers whose plaintext is seen at their sockets (bpf/plain.h)."""
+
+    calls: tuple[Call, ...]
+    """What encrypts and decrypts."""
+    seals: tuple[Seal, ...]
+    """The first one must be there; the others need not."""
+    callers: Mapping[str, str] = field(default_factory=dict)
+    """Which function each of these is called by in every build, unless the compiler has inlined it there."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Functions without which a file's calls have to be probed."""
+        return (self.seals[0].name, *(call.required for call in self.calls))
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Every function that a probe may go to, and those that call them."""
+        called = tuple(function.name for call in self.calls for function in call.functions)
+        return called + tuple(seal.name for seal in self.seals) + tuple(self.callers.values())
 
 
 @dataclass(frozen=True)
@@ -41,6 +72,14 @@ class Library:
     """Functions that make the object in their first argument ready for another connection."""
     socket: tuple[str, ...] = ()
     """Functions that tell the object in their first argument its file descriptor, the second."""
+    made: tuple[str, ...] = ()
+    """Functions that return a new connection object for the file descriptor that is their first argument."""
+    seals: tuple[Seal, ...] = ()
+    """Functions after which what goes through the socket is no plaintext."""
+    starts: bool = False
+    """Whether a probe tells of each process that begins to run the file."""
+    plain: Plain | None = None
+    """For servers: what to probe instead where their plaintext is seen at their sockets."""
     unseen: tuple[str, ...] = ()
     """Functions that send or receive in a way that no probe sees: to be told, not probed."""
     masks: tuple[str, ...] = ()
@@ -54,6 +93,8 @@ class Library:
     own_process: bool = False
     """Whether each connection has a process of its own, forked for it: one that has begun after the probes has no
     connection that is older than they are."""
+    role: str | None = None
+    """`server` where only servers have these functions; None where the connection, or what is said on it, has to tell."""
     handshakes: bool = True
     """Whether its connection objects tell of a TLS handshake, by which addresses can be found (bpf/hello.h)."""
     logins: Callable[[], Logins] | None = None
@@ -79,4 +120,5 @@ class Library:
             + self.shared
             + self.reset
             + self.socket
+            + (self.plain.functions if self.plain else ())
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pellucid.attach import follow
 from pellucid.attach.overwrites import Overwrites
@@ -42,6 +42,9 @@ class Attached(NamedTuple):
 class Loaded:
     """Everything ends with `close`, or with this process."""
 
+    lost_in: ClassVar[str] = ""
+    """What stands behind a reason in `drops` where its programs count no bytes as lost, but something else."""
+
     def __init__(
         self,
         path: Path,
@@ -49,8 +52,11 @@ class Loaded:
         who: Filter,
         uprobes: Iterable[str],
         constants: Mapping[str, int] | None = None,
+        unused: Iterable[str] = (),
     ) -> None:
-        """`uprobes` are the names of the programs for targets, `constants` what the object has beside the filter's."""
+        """`uprobes` are the names of the programs for targets, `constants` what the object has beside the filter's,
+        `unused` the maps that need no room.
+        """
         self._object = BpfObject(path)
         self.btf = self._object.btf()
         self._types = Btf(self.btf)
@@ -65,6 +71,8 @@ class Loaded:
         """By the number of the target."""
         self._object.map("ring").resize(ring_size)
         who.size_maps(self._object)
+        for name in unused:
+            self._object.map(name).resize(1)
         set_constants(self._object, self._types, {**who.constants(), **(constants or {})})
         if self._multi:
             for name in uprobes:
@@ -152,7 +160,7 @@ class Loaded:
         ]
         return Drops(
             seen_bytes=sum(totals.read(cpu, "seen")[0] for cpu in each) & _U64,
-            lost=dict(zip(LOSS_REASONS, lost, strict=True)),
+            lost=dict(zip((f"{reason}{self.lost_in}" for reason in LOSS_REASONS), lost, strict=True)),
             untracked_calls=sum(totals.read(cpu, "untracked")[0] for cpu in each),
             unfollowed_forks=sum(totals.read(cpu, "unfollowed")[0] for cpu in each),
         )

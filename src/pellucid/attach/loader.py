@@ -8,6 +8,7 @@ from pellucid.attach.code.accessors import FUNCTIONS, find_accessors
 from pellucid.attach.facts import keys_of, rows_of
 from pellucid.attach.loaded import KEY, Attached, Loaded
 from pellucid.attach.points import PROGRAMS, Points, points_of
+from pellucid.attach.servers import Servers
 from pellucid.attach.sites import find_calls
 from pellucid.attach.symbols import Elf
 from pellucid.attach.values import MapValue
@@ -23,11 +24,12 @@ from pellucid.libbpf import (
 from pellucid.model import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pellucid.attach.facts import Fields
     from pellucid.attach.filters import Filter
+    from pellucid.attach.images import Images
     from pellucid.attach.library import Library
     from pellucid.attach.points import Point
     from pellucid.attach.sites import Site as CallSite
@@ -37,31 +39,47 @@ TRACEPOINTS = (
     ("thread_exit", "sched_process_exit"),
     ("process_exec", "sched_process_exec"),
 )
-SOCKET_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
+FORKS = ("process_fork", "sched_process_fork")
+SOCKET_TRACEPOINTS = (
+    ("socket_sent", "sock_send_length"),
+    ("socket_received", "sock_recv_length"),
+)
 
 
 class Tracing(Loaded):
     """plaintext.bpf.o."""
 
-    def __init__(self, path: Path, ring_size: int, who: Filter) -> None:
+    def __init__(self, path: Path, ring_size: int, who: Filter, *, plain: bool = False) -> None:
+        """`plain` for servers whose plaintext is seen at their sockets, where `attach.plain.check_kernel` agrees."""
         self.sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
-        constants = {"wake_mark": min(1 << 20, ring_size // 4), "sender_known": int(self.sender_known)}
-        super().__init__(path, ring_size, who, PROGRAMS, constants)
+        self._plain = plain
+        constants = {
+            "wake_mark": min(1 << 20, ring_size // 4),
+            "sender_known": int(self.sender_known),
+            "plain_sockets": int(plain),
+        }
+        unused = () if plain else ("servers", "objects")
+        super().__init__(path, ring_size, who, PROGRAMS, constants, unused)
         self._points = Points(self._object.map("points"), MapValue(self._types, "point"))
         self._cookies: dict[int, list[int]] = {}
         """By the number of the target: of its points."""
         self._field = MapValue(self._types, "field")
+        self._servers: Servers | None = None
+
+    def expect_servers(self, images: Images) -> None:
+        """Learn from these, which must outlive it, which processes run a target already."""
+        self._servers = Servers(self._object.map("servers"), images)
 
     def attach_tracepoints(self) -> list[str]:
         """Attach what belongs to no library; the names of optional tracepoints that this kernel lacks."""
         missing = []
         for program, tracepoint in TRACEPOINTS:
             self._attach_tracepoint(program, tracepoint)
-        if self._who.follow:
-            self._attach_tracepoint("process_fork", "sched_process_fork")
-        for tracepoint in SOCKET_TRACEPOINTS:
+        if self._who.follow or self._plain:
+            self._attach_tracepoint(*FORKS)
+        for program, tracepoint in SOCKET_TRACEPOINTS:
             try:
-                self._attach_tracepoint("socket_used", tracepoint)
+                self._attach_tracepoint(program, tracepoint)
             except BpfError:
                 missing.append(tracepoint)
         return missing
@@ -89,6 +107,8 @@ class Tracing(Loaded):
         except BpfError:
             self.detach_targets([target_id])
             raise
+        if self._servers:
+            self._servers.begin(target.key, target_id)
 
     def describe(self, target_id: int, fields: Fields) -> None:
         """Tell the programs where the connection objects of a target keep things. BpfError: there is no room."""
@@ -124,6 +144,11 @@ class Tracing(Loaded):
     def crowded(self) -> bool:
         """Whether there is little room for more targets."""
         return self._points.crowded
+
+    def _leave(self, leaving: Mapping[int, Attached]) -> None:
+        """As `Loaded` says."""
+        if self._servers:
+            self._servers.end(leaving)
 
     def _forget(self, numbers: Collection[int]) -> None:
         """As `Loaded` says."""

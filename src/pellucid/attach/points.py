@@ -24,10 +24,10 @@ _KEY = Struct("<I")
 NO_ARGUMENT = 255
 """`struct point.count` where the return value is the count (plaintext.bpf.c)."""
 
-KINDS = ("call", "new", "share", "free", "reset", "descriptor")
+KINDS = ("call", "new", "share", "free", "reset", "descriptor", "made", "seal", "start")
 """The order of `enum kind` in plaintext.bpf.c. Of a key log's points it is one of `KeyTracing`'s."""
 
-PROGRAMS = {"returned": frozenset({"call", "new"}), "entered": frozenset(KINDS) - {"new"}}
+PROGRAMS = {"returned": frozenset({"call", "new", "made", "seal"}), "entered": frozenset(KINDS) - {"new"}}
 """Which kinds each program is for, in the order in which they are attached: a call that begins between the
 two is not seen, and none is seen without its end."""
 
@@ -42,7 +42,7 @@ class Point:
     direction: int = 0
     handle: int = 0
     value: int = 1
-    """The buffer; in a setter the file descriptor."""
+    """The buffer; elsewhere the file descriptor."""
     size: int = 2
     count: int = NO_ARGUMENT
     absent: int = 0
@@ -138,7 +138,14 @@ def points_of(
         for name in names
         if name in functions
     ]
-    return calls + files + rest
+    made = [Point("made", functions[name].offset, value=0) for name in library.made if name in functions]
+    seals = [
+        Point("seal", functions[seal.name].offset, handle=seal.handle)
+        for seal in library.seals
+        if seal.name in functions
+    ]
+    starts = [Point("start", elf.offset(elf.entry))] if library.starts else []
+    return starts + calls + files + rest + made + seals
 
 
 def _position(count: int | None) -> int:

@@ -114,6 +114,7 @@ def raw_tracepoints() -> str:
 
 def socket_tracepoints() -> str:
     """The tracepoints that hand over a thread's socket."""
-    for name in SOCKET_TRACEPOINTS:
+    names = [name for _, name in SOCKET_TRACEPOINTS]
+    for name in names:
         trial.try_tracepoint(name)
-    return ", ".join(SOCKET_TRACEPOINTS)
+    return ", ".join(names)

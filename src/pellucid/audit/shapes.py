@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,10 @@ MOST_SHAPES = 500
 """Different shapes that are told apart, some 8 KiB each at most; further ones are counted together."""
 
 STEPS = 8
-"""Steps of a duration in which it doubles: a percentile is right to 4.4 %, half a step."""
+"""Steps of a duration in which it doubles: a percentile of many is right to 4.4 %, half a step."""
+
+FEW = 100
+"""Durations of a shape that are kept as they are: of so many a percentile is one of them."""
 
 _LEAST_MS = 1e-3
 
@@ -34,7 +38,11 @@ class Group:
     def __init__(self) -> None:
         self.count = self.errors = self.rows = 0
         self.total_ms = 0.0
+        self._few = array("d")
+        """The first `FEW` durations."""
         self._steps: Counter[int] = Counter()
+        """All of them, in steps."""
+        self._least, self._most = math.inf, 0.0
 
     def add(self, query: Query) -> None:
         """Count one."""
@@ -43,15 +51,23 @@ class Group:
         self.rows += query.rows or 0
         if query.duration_ms is not None:
             self.total_ms += query.duration_ms
+            self._least, self._most = min(self._least, query.duration_ms), max(self._most, query.duration_ms)
+            if len(self._few) < FEW:
+                self._few.append(query.duration_ms)
             self._steps[round(STEPS * math.log2(max(query.duration_ms, _LEAST_MS)))] += 1
 
     def percentile(self, part: float) -> float | None:
-        """Milliseconds that this part of those whose duration is known did not exceed; None where none is."""
+        """Milliseconds that this part of those whose duration is known did not exceed; None where none is.
+
+        The smallest such duration (nearest rank); of more than `FEW` the middle of its step.
+        """
         left = math.ceil(part * self._steps.total())
+        if left > 0 and self._steps.total() <= FEW:
+            return sorted(self._few)[left - 1]
         for step in sorted(self._steps):
             left -= self._steps[step]
             if left <= 0:
-                return float(f"{2 ** (step / STEPS):.3g}")
+                return min(max(float(f"{2 ** (step / STEPS):.3g}"), self._least), self._most)
         return None
 
 

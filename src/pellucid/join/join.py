@@ -201,6 +201,7 @@ class Join:
             mid=bool(record.mid),
         )
         connection.path = target.path if target else ""
+        connection.role = target.role if target else None
         connection.program = program = self._programs.get(record.pid, NOBODY)
         if target and target.since and program.start:
             connection.mid = program.start < target.since + self._boot_to_wall

@@ -115,15 +115,20 @@ class BpfMap:
             raise BpfError(f"cannot read map {self.name}: {os.strerror(ffi.errno)}")
         return None
 
-    def values(self) -> Iterator[bytes]:
-        """The values of a hash; an element that comes or goes meanwhile may be missed or seen twice."""
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """The keys and values of a hash; an element that comes or goes meanwhile may be missed or seen twice."""
         size = int(lib.bpf_map__key_size(self._handle))
         last, key = ffi.NULL, ffi.new("char[]", size)
         while lib.bpf_map_get_next_key(self.fd, last, key) == 0:
-            value = self.lookup(bytes(ffi.buffer(key, size)))
+            found = bytes(ffi.buffer(key, size))
+            value = self.lookup(found)
             if value is not None:
-                yield value
+                yield found, value
             last, key = key, ffi.new("char[]", size)
+
+    def values(self) -> Iterator[bytes]:
+        """As `items`, without the keys."""
+        return (value for _, value in self.items())
 
     def take(self) -> Iterator[tuple[bytes, bytes]]:
         """Remove the elements of a hash, and yield their keys and values."""

@@ -30,9 +30,11 @@ class Target(Context, frozen=True, omit_defaults=True):
     """What messages call it: the file's own name, such as `libssl.so.3`."""
     path: str
     site: str
-    """Where its probes are, for a person: `inner` or `entry`."""
+    """Where its probes are, for a person: `inner`, `entry`, or `socket` where only calls that encrypt have any."""
     since: int = 0
     """Where each connection has a process of its own: the boot time since which its probes have been there."""
+    role: str | None = None
+    """`server` where all its connections are a server's."""
     watched: bool = True
     """False takes back what was said of it: it could not be attached to, so it has no records."""
 
@@ -65,7 +67,7 @@ class Drops(Context, frozen=True):
 
     seen_bytes: int
     lost: dict[str, int]
-    """Bytes by reason (`LOSS_REASONS`)."""
+    """Bytes by reason (`LOSS_REASONS`), of shells records by reason with `RECORDS_LOST` behind it."""
     untracked_calls: int = 0
     """Calls that began while the kernel's map of threads was full: their bytes are not known."""
     unfollowed_forks: int = 0

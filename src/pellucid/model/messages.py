@@ -62,7 +62,9 @@ class RawData(OnConnection, tag="data", kw_only=True):
 
 
 class ConnectionEvent(OnConnection, tag="connection", kw_only=True):
-    """A connection was opened or closed."""
+    """A connection was opened or closed. `opened` is told when its first bytes have told who is the client; `ts` is
+    when it was opened.
+    """
 
     event: str
     """`opened` or `closed`."""
@@ -112,8 +114,10 @@ class Summary(Message, kw_only=True):
     lost: dict[str, int]
     """Bytes by reason as in `lost`, or `unknown_connection`: those of connections whose opening was itself lost;
     `undecided`: those of connections whose addresses were not known in time for `--port` and `--host`;
-    `untracked_calls` in calls, `unfollowed_forks` in forks; `unended_commands`: commands of shells that there was
-    no room to wait for, `unknown` for that. Empty when nothing was lost."""
+    what does not count bytes is called by its unit. Of shells `ring_full_records`, `unreadable_records` and
+    `over_limit_records`: each a line, a list of words, a part of either that is long, or an end; `unended_commands`: commands
+    that there was no room to wait for, `unknown` for that. Of all `untracked_calls` and `unfollowed_forks`. Empty when nothing
+    was lost."""
     targets: int
     """Files that were watched."""
     seconds: float

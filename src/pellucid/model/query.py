@@ -61,7 +61,7 @@ class QueryShape(Message, tag="shape", kw_only=True):
     total_ms: float
     """Their durations together."""
     p50_ms: float | None
-    """Half of them took no longer, to 4.4 %; null where no duration is known."""
+    """Half of them took no longer: of up to 100 the duration of one of them, of more to 4.4 %; null where no duration is known."""
     p99_ms: float | None
     """The same of 99 of 100."""
     rows: int

@@ -319,3 +319,6 @@ ROLES = (None, "client", "server")
 
 LOSS_REASONS = ("ring_full", "map_full", "unreadable", "over_limit", "sendfile")
 """Why the kernel could not hand over bytes: the order of `enum loss` in bpf/record.h."""
+
+RECORDS_LOST = "_records"
+"""How a reason ends that counts records: of what shells have no room for, the size is not known."""

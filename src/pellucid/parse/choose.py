@@ -78,8 +78,7 @@ class Parse:
             case Gap():
                 return [*self._gap(self._stream(flow.connection), flow), lost(flow)]
             case Open():
-                self._stream(flow.connection)
-                return [connection_event(flow.connection, flow.time, "opened")]
+                return self._open(flow)
             case Close():
                 return self._close(flow)
             case Command() | Logged():
@@ -88,6 +87,11 @@ class Parse:
                 return self._totals(flow)
             case _:
                 assert_never(flow)
+
+    def _open(self, flow: Open) -> Sequence[Message]:
+        stream = self._stream(flow.connection)
+        stream.opened = flow.time
+        return stream.introduce() if flow.connection.role else []
 
     def _stream(self, connection: Connection) -> Stream:
         stream = self._streams.get(connection.id)
@@ -122,10 +126,10 @@ class Parse:
                 stream.parser = parser(stream.connection, self._limits, self._budget, chunk.direction, head)
             except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
                 self._failures.add(parser, error)
-            return self._replay(stream)
+            return [*stream.introduce(), *self._replay(stream)]
         if Verdict.MORE in verdicts and stream.waiting < self._limits.max_sniff:
             return []
-        return self._unclaimed(stream)
+        return [*stream.introduce(), *self._unclaimed(stream)]
 
     def _verdict(self, parser: type[Protocol], head: bytes, stream: Stream) -> Verdict:
         try:
@@ -173,18 +177,18 @@ class Parse:
             except Exception as error:  # noqa: BLE001  # a bug of any parser, told by `Failures`
                 return stream.fail(error, gap.time)
         stream.seeking = stream.seeking or not stream.decided
-        return raw_all(stream.release())
+        return [*stream.introduce(), *raw_all(stream.release())]
 
     def _close(self, close: Close) -> Sequence[Message]:
         stream = self._streams.pop(close.connection.id, None)
-        pending = stream.end(close.time, Ending.CLOSED) if stream else []
+        pending = [*stream.introduce(), *stream.end(close.time, Ending.CLOSED)] if stream else []
         return [*pending, connection_event(close.connection, close.time, "closed")]
 
     def _totals(self, totals: Totals) -> Sequence[Message]:
         pending = [
             message
             for stream in self._streams.values()
-            for message in stream.end(totals.time, Ending.CAPTURE)
+            for message in [*stream.introduce(), *stream.end(totals.time, Ending.CAPTURE)]
         ]
         self._streams.clear()
         self._failures.summarize()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pellucid.model import Chunk, Connection, Direction
 from pellucid.parse.budget import CHUNK_COST, CONNECTION_COST
 from pellucid.parse.protocol import Ending, Held
-from pellucid.parse.raw import raw_all
+from pellucid.parse.raw import connection_event, raw_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Undecided:
 class Stream:
     """A connection, and who understands it."""
 
-    __slots__ = ("_failures", "connection", "decided", "held", "parser", "seeking")
+    __slots__ = ("_failures", "connection", "decided", "held", "opened", "parser", "seeking")
 
     def __init__(self, connection: Connection, failures: Failures) -> None:
         self.connection = connection
@@ -59,6 +59,15 @@ class Stream:
         """A parser was found, or all of them have refused."""
         self.seeking = connection.mid
         """The beginning was not seen, so a NO holds for these bytes only."""
+        self.opened: int | None = None
+        """When it was opened, until that is told (nanoseconds since 1970, UTC): the first bytes tell who is the client."""
+
+    def introduce(self) -> list[Message]:
+        """Say that it was opened, before anything else is said of it."""
+        if self.opened is None:
+            return []
+        opened, self.opened = self.opened, None
+        return [connection_event(self.connection, opened, "opened")]
 
     def hold(self, chunk: Chunk) -> bytes:
         """Keep a chunk that nobody claims yet; return all that its direction has sent so far."""
@@ -127,7 +136,7 @@ class Stream:
     def give_up(self, time: int, ending: Ending) -> Sequence[Message]:
         """Return everything that is pending, hold nothing, and seek a new beginning in what follows."""
         undecided = self.parser is not None or not self.decided
-        messages = self.end(time, ending)
+        messages = [*self.introduce(), *self.end(time, ending)]
         self.parser = None
         if undecided:
             self.seeking = True

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pellucid.settings.setting import setting
 from pellucid.settings.show import Show
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pellucid.settings.setting import Mode
+
 _LAST_UID = (1 << 32) - 2  # the one above means "no user" (chown(2))
+
+_ONE_PLACE: Mapping[Mode, str] = {
+    "keylog": "a secret is seen in one place only",
+    "pcap": "a secret is seen in one place only",
+    "shell": "what shells call is probed where it begins, always",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,10 @@ class Capture(Show):
     pid: int | None = setting(
         "-p", "--pid", default=None, metavar="PID", least=1, help="Watch this process only."
     )
-    follow: bool = setting("--follow", default=False, help="With --pid: watch its descendants too.")
+    follow: bool = setting(
+        "--follow", default=False, needs=("pid", "whose descendants are meant?"),
+        help="With --pid: watch its descendants too.",
+    )  # fmt: skip
     uid: int | None = setting(
         "-u",
         "--uid",
@@ -51,7 +65,7 @@ class Capture(Show):
         "--duration", default=None, metavar="SECONDS", least=0.001, help="End after this time."
     )
     record: Path | None = setting(
-        "--record", default=None, metavar="FILE",
+        "--record", default=None, metavar="FILE", not_with={"pcap": "the file of -w is the recording"},
         help="Record everything for `pellucid replay`; without -o or --count only the summary is shown.",
     )  # fmt: skip
     record_limit: int = setting(
@@ -59,6 +73,7 @@ class Capture(Show):
         default=1024,
         metavar="MIB",
         least=1,
+        needs=("record", "it is about the recording"),
         help="Size at which the recording ends; the capture goes on.",
     )
     ready_file: Path | None = setting(
@@ -69,7 +84,7 @@ class Capture(Show):
         help="Ring size for each CPU; in all between 32 and 256 MiB.",
     )  # fmt: skip
     sites: str = setting(
-        "--sites", default="auto", choices=("auto", "entry"),
+        "--sites", default="auto", choices=("auto", "entry"), not_with=_ONE_PLACE,
         help="`entry`: probe the public functions only. It costs more and may see less.",
     )  # fmt: skip
     btf: str = setting(
@@ -82,6 +97,11 @@ class Capture(Show):
     eventaddr: str | None = setting(
         "--eventaddr", default=None, metavar="PLACE", help="The same as -o text:PLACE."
     )
+
+    @property
+    def how(self) -> str:
+        """The name of the command."""
+        return self.probe
 
     @property
     def files(self) -> tuple[Path, ...]:

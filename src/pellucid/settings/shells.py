@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.settings.capture import Capture
 from pellucid.settings.setting import setting
+
+if TYPE_CHECKING:
+    from pellucid.settings.setting import Mode
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,11 @@ class Shell(Capture):
         "--commands", default=False,
         help="Show each command that a shell runs too, in scripts, pipes and -c as well: its words after expansion.",
     )  # fmt: skip
+
+    @property
+    def mode(self) -> Mode:
+        """Shells."""
+        return "shell"
 
 
 @dataclass(frozen=True)

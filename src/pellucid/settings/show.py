@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.settings.setting import setting
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pellucid.settings.setting import Mode
+
 _MIB = 1 << 20
+
+_NO_PAYLOAD: Mapping[Mode, str] = {
+    "keylog": "a secret is one line, without headers and payload",
+    "pcap": "packets are written as they are, and not shown",
+}
+_NO_CONNECTION: Mapping[Mode, str] = {
+    "keylog": "a secret has no address; --pid, --uid, --comm, --cgroup_path and --container say whose are meant",
+    "pcap": "say a filter, as in: tcp port 443 and host 10.0.0.1",
+    "shell": "what is typed into a shell has no connection",
+}
+_NO_GRPC: Mapping[Mode, str] = {
+    **_NO_PAYLOAD, "shell": "shells do not speak gRPC", "sql": "databases do not speak gRPC",
+}  # fmt: skip
+_NOT_MASKED: Mapping[Mode, str] = {
+    "keylog": "it masks credentials, and nothing else is captured",
+    "pcap": "packets keep every byte as it was, which nothing can mask",
+}
 
 
 @dataclass(frozen=True)
@@ -33,12 +56,16 @@ class Show:
         metavar="N",
         help="Keep only the N newest of the older files. [default: all]",
     )
-    hex: bool = setting("--hex", default=False, help="Show payloads as hex dumps.")
+    hex: bool = setting(
+        "--hex", default=False, not_with=_NO_PAYLOAD, for_text=True, help="Show payloads as hex dumps."
+    )
     tsize: int = setting(
         "-t",
         "--tsize",
         default=0,
         metavar="BYTES",
+        not_with=_NO_PAYLOAD,
+        for_text=True,
         help="Cut each payload shown in text to this size.  [default: show all]",
     )
     max_body: int = setting(
@@ -51,42 +78,51 @@ class Show:
         "[default: 120, or what --max-body needs]",
     )  # fmt: skip
     proto: tuple[Path, ...] = setting(
-        "--proto", default=(), multiple=True, metavar="FILE",
+        "--proto", default=(), multiple=True, metavar="FILE", not_with=_NO_GRPC,
         help="Show gRPC messages by the names in this .proto file or descriptor set. Repeatable.",
     )  # fmt: skip
     quiet: bool = setting(
-        "--quiet", default=False, help="Text: one line a message, without headers and bodies."
-    )
-    headers: bool = setting("--headers", default=False, help="Text: no bodies, only what they are.")
-    body: bool = setting("--body", default=False, help="Text: bodies alone, as they were sent.")
+        "--quiet", default=False, not_with=_NO_PAYLOAD, for_text=True,
+        help="Text: one line a message, without headers and bodies.",
+    )  # fmt: skip
+    headers: bool = setting(
+        "--headers", default=False, not_with=_NO_PAYLOAD, for_text=True,
+        help="Text: no bodies, only what they are.",
+    )  # fmt: skip
+    body: bool = setting(
+        "--body", default=False, not_with=_NO_PAYLOAD, for_text=True,
+        help="Text: bodies alone, as they were sent.",
+    )  # fmt: skip
     connections: bool = setting(
-        "--connections", default=False, help="Show in text when connections open and close."
-    )
+        "--connections", default=False, not_with={**_NO_PAYLOAD, "shell": _NO_CONNECTION["shell"]}, for_text=True,
+        help="Show in text when connections open and close.",
+    )  # fmt: skip
     count: int | None = setting(
         "--count",
         default=None,
         metavar="N",
         least=1,
+        not_with={"pcap": "packets are no messages; --duration ends a capture of them"},
         help="End after N messages: HTTP exchanges, or pieces of other data.",
     )
     port: tuple[int, ...] = setting(
-        "--port", default=(), multiple=True, metavar="PORT", least=1, most=65535,
+        "--port", default=(), multiple=True, metavar="PORT", least=1, most=65535, not_with=_NO_CONNECTION,
         help="Show connections with this port at either end only. Repeatable.",
     )  # fmt: skip
     host: tuple[str, ...] = setting(
-        "--host", default=(), multiple=True, metavar="HOST",
+        "--host", default=(), multiple=True, metavar="HOST", not_with=_NO_CONNECTION,
         help="Show connections with this address, network (10.0.0.0/8) or host at either end only. Repeatable.",
     )  # fmt: skip
     redact: bool = setting(
-        "--redact", default=False,
+        "--redact", default=False, not_with=_NOT_MASKED,
         help="Mask credentials in every output: passwords, tokens, cookies, keys.",
     )  # fmt: skip
     redact_sql: bool = setting(
-        "--redact-sql", default=False,
+        "--redact-sql", default=False, not_with=_NOT_MASKED,
         help="Mask the values in SQL as well: parameters and string literals. Implies --redact.",
     )  # fmt: skip
     redact_rules: Path | None = setting(
-        "--redact-rules", default=None, metavar="FILE",
+        "--redact-rules", default=None, metavar="FILE", not_with=_NOT_MASKED,
         help="Mask as well what this TOML file lists: headers, keys, patterns. Implies --redact.",
     )  # fmt: skip
     debug: bool = setting("-d", "--debug", default=False, help="Log more.")
@@ -94,6 +130,16 @@ class Show:
         "-l", "--logaddr", default=None, metavar="PLACE",
         help="The log goes to this file and not to stderr, or to tcp:// or ws:// as well. Without -o messages go there too.",
     )  # fmt: skip
+
+    @property
+    def mode(self) -> Mode:
+        """What messages are made of."""
+        return "replay"
+
+    @property
+    def how(self) -> str:
+        """How the command line says that."""
+        return "replay"
 
     @property
     def masks(self) -> bool:

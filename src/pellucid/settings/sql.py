@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from pellucid.parse.sql.kinds import MYSQL, POSTGRES
 from pellucid.settings.capture import Capture
 from pellucid.settings.setting import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pellucid.settings.setting import Mode
+
+
+def _kind(kinds: Sequence[str]) -> Any:
+    """`--kind` of a server whose commands are of these kinds."""
+    return setting(
+        "--kind", default=(), multiple=True, metavar="KIND", choices=kinds,
+        help="Show commands of this kind only: query, execute, prepare, connect ... (docs/sql.md has all). Repeatable.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,10 +36,7 @@ class Sql(Capture):
         "--database", default=(), multiple=True, metavar="NAME",
         help="Show commands in this database only. Repeatable.",
     )  # fmt: skip
-    kind: tuple[str, ...] = setting(
-        "--kind", default=(), multiple=True, metavar="KIND",
-        help="Show commands of this kind only: query, execute, prepare, connect ... Repeatable.",
-    )  # fmt: skip
+    kind: tuple[str, ...] = ()
     slower_than: float | None = setting(
         "--slower-than", default=None, metavar="MS", help="Show commands that took at least so long only."
     )
@@ -42,6 +54,11 @@ class Sql(Capture):
     )  # fmt: skip
 
     @property
+    def mode(self) -> Mode:
+        """Databases."""
+        return "sql"
+
+    @property
     def addresses(self) -> tuple[str, str] | None:
         """What `--offset` says."""
         return None if self.offset is None else ("--offset", self.offset)
@@ -55,6 +72,7 @@ class Postgres(Sql):
     file_flag = "--postgres"
     parsers = frozenset({"postgres"})
 
+    kind: tuple[str, ...] = _kind(POSTGRES)
     postgres: tuple[Path, ...] = setting(
         "-m", "--postgres", default=(), multiple=True, metavar="FILE",
         help="Watch this server program. Repeatable. [default: all that run]",
@@ -74,6 +92,7 @@ class Mysqld(Sql):
     file_flag = "--mysqld"
     parsers = frozenset({"mysql"})
 
+    kind: tuple[str, ...] = _kind(MYSQL)
     mysqld: tuple[Path, ...] = setting(
         "-m", "--mysqld", default=(), multiple=True, metavar="FILE",
         help="Watch this server program. Repeatable. [default: all that run]",

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from pellucid.settings.capture import Capture
 from pellucid.settings.setting import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pellucid.settings.setting import Mode
+
+_MODES: Mapping[str, Mode] = {"key": "keylog", "pcapng": "pcap"}
+"""Other names of two."""
+
+_PACKETS: Mapping[Mode, str] = {"text": "say -m pcap", "keylog": "say -m pcap, which has secrets as well"}
+
+DEFAULT_ESTABLISHED = 60.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +44,26 @@ class Tls(Capture):
         "packets with these secrets.",
     )  # fmt: skip
     keylogfile: str | None = setting(
-        "-k", "--keylogfile", default=None, metavar="FILE",
+        "-k", "--keylogfile", default=None, metavar="FILE", not_with={"text": "say -m keylog"},
         help="The same as -o keylog:FILE, with -m keylog.  [default, without -o: pellucid_openssl_key.log]",
     )  # fmt: skip
-    established: float = setting(
-        "--established", default=60.0, metavar="SECONDS", most=1 << 20,
+    established: float | None = setting(
+        "--established", default=None, metavar="SECONDS", most=1 << 20,
+        not_with={
+            "text": "connections that are there already are shown anyway",
+            "pcap": "what was sent before the capture cannot be decrypted",
+        },
         help="With -m keylog: read the secrets of connections that are there already, as these are used in this time. "
-        "0: not at all.",
+        f"0: not at all.  [default: {DEFAULT_ESTABLISHED:g}]",
     )  # fmt: skip
     pcapfile: str | None = setting(
         "-w", "--pcapfile", default=None, metavar="FILE",
+        not_with={**_PACKETS, "text": "say -m pcap, or -o pcapng:FILE for plaintext"},
         help="With -m pcap: write packets, and the secrets that decrypt them, to this file, or - for stdout.  "
         "[default: save.pcapng]",
     )  # fmt: skip
     ifname: tuple[str, ...] = setting(
-        "-i", "--ifname", default=(), multiple=True, metavar="NAME,...",
+        "-i", "--ifname", default=(), multiple=True, metavar="NAME,...", not_with=_PACKETS,
         help="With -m pcap: watch this network interface only. Repeatable. [default: all that are up]",
     )  # fmt: skip
     ssl_version: str | None = setting(
@@ -58,14 +77,24 @@ class Tls(Capture):
         return tuple(dict.fromkeys(filter(None, names)))
 
     @property
+    def mode(self) -> Mode:
+        """What `-m` says."""
+        return _MODES.get(self.model) or cast("Mode", self.model)
+
+    @property
+    def how(self) -> str:
+        """The flag."""
+        return f"-m {self.model}"
+
+    @property
     def packets(self) -> bool:
         """Whether packets are what is captured."""
-        return self.model in {"pcap", "pcapng"}
+        return self.mode == "pcap"
 
     @property
     def keys(self) -> bool:
         """Whether secrets of handshakes are what is captured."""
-        return self.model in {"key", "keylog"}
+        return self.mode == "keylog"
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pellucid.model import Lost
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pellucid.model import Flow, Message
+    from pellucid.settings import Mode
     from pellucid.sink.output import Output
 
 View = Literal["all", "headers", "body", "quiet"]
@@ -42,6 +45,12 @@ class Sink(ABC):
     """The name in `-o FORMAT:PLACE`."""
     binary: ClassVar[bool] = False
     """Whether it is no text: for outputs that tell them apart (WebSocket)."""
+    not_with: ClassVar[Mapping[Mode, str]] = {}
+    """Where nothing of what is captured is in this format: the reason, or what to say instead."""
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    """The types of messages (`type` in JSON) without which nothing is in it; empty: it shows all."""
+    content: ClassVar[str] = ""
+    """What people call these."""
     needs_file: ClassVar[bool] = False
     """Whether only a regular file will do: the format changes what it has written."""
     has_head: ClassVar[bool] = False
@@ -49,6 +58,11 @@ class Sink(ABC):
 
     appends: ClassVar[bool] = False
     """Whether a file keeps what it holds, and goes on behind it: such a file neither rotates nor is compressed."""
+
+    @classmethod
+    def continues(cls, beginning: bytes) -> bool:  # noqa: ARG003 - most formats replace what a file holds
+        """Whether a file that begins with these bytes may be appended to. Asked of formats that do."""
+        return True
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         self._output = output

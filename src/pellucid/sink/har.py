@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -20,11 +20,15 @@ from pellucid.sink.har_file import SEPARATOR, HarFile
 from pellucid.sink.har_model import Creator
 from pellucid.sink.har_open import OpenEntries
 from pellucid.sink.json import encode_into
+from pellucid.sink.totals import lost_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from msgspec import Struct
 
     from pellucid.model import Message
+    from pellucid.settings import Mode
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
 
@@ -40,6 +44,10 @@ class HarSink(Sink):
     """Exchanges and WebSocket messages; of the rest, what was lost is told in the log's comment."""
 
     format = "har"
+    kinds, content = frozenset({"http"}), "HTTP exchanges"
+    not_with: ClassVar[Mapping[Mode, str]] = dict.fromkeys(
+        ("keylog", "pcap", "shell", "sql"), "it holds HTTP, of which none is captured; say -o json:FILE"
+    )
     needs_file = True
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
@@ -136,7 +144,7 @@ class HarSink(Sink):
         """The end of the document: what is missing is said there, since no entry can."""
         comments = []
         if self._lost:
-            comments.append("lost: " + ", ".join(f"{size} ({reason})" for reason, size in self._lost.items()))
+            comments.append(f"lost: {lost_sizes(self._lost)}")
         if self._open.left_out:
             comments.append(f"{self._open.left_out} WebSocket messages left out: their entries were too long")
         if self._open.handshakes_left_out:

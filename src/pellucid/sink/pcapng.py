@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pellucid.model import Chunk, Close, Gap, Totals
 from pellucid.pcapng import (
@@ -22,9 +22,10 @@ from pellucid.sink.synthetic import Conversation, documentation_ends, real_ends,
 from pellucid.sink.totals import lost_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pellucid.model import Connection, Flow
+    from pellucid.settings import Mode
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
     from pellucid.sink.synthetic import Ends, Synthetic
@@ -56,6 +57,11 @@ class PcapngSink(BlockSink, Tap):
     """A packet for each piece of plaintext; who it is of stands at the first packet of each connection."""
 
     format = "pcapng"
+    not_with: ClassVar[Mapping[Mode, str]] = {
+        "keylog": "it holds plaintext, of which none is captured; say -m text, or -m pcap for packets",
+        "pcap": "it holds plaintext, of which none is captured; say -m text, or -w FILE for packets",
+        "shell": "what is typed into a shell has no connection",
+    }
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)

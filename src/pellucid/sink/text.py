@@ -7,7 +7,7 @@ with `--body` payloads stand alone, as they were sent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from msgspec import UNSET
 
@@ -39,9 +39,10 @@ from pellucid.sink.shells import quiet_command, shell_lines
 from pellucid.sink.totals import lost_size, summary_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pellucid.model import Message
+    from pellucid.settings import Mode
     from pellucid.sink.base import SinkOptions
     from pellucid.sink.output import Output
 
@@ -58,6 +59,10 @@ class TextSink(Sink):
     """Shows each message as a heading and its payload; connections only when `verbose`."""
 
     format = "text"
+    not_with: ClassVar[Mapping[Mode, str]] = {
+        "pcap": "of packets it would show nothing but the secrets that decrypt them; -k FILE keeps these, "
+        "-o json:FILE says whose they are"
+    }
 
     def __init__(self, output: Output, options: SinkOptions) -> None:
         super().__init__(output, options)

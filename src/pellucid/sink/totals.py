@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.escape import escape
+from pellucid.model import RECORDS_LOST
 from pellucid.sink.payload import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pellucid.model import Summary
     from pellucid.sink.page import Page
@@ -26,7 +27,7 @@ _ASIDES = {"connection", "lost"}
 """Not what people count: connections are not shown unless asked for, and what is lost has its own line."""
 
 _UNITS = {"untracked_calls": "call", "unfollowed_forks": "fork", "unended_commands": "command"}
-"""Reasons of a loss that do not count bytes, since these are not known (`model.Totals`)."""
+"""Reasons of a loss that do not count bytes, since these are not known (`model.Totals`), beside those of `RECORDS_LOST`."""
 _INCOMPLETE = "INCOMPLETE: the stream ends here, what follows was not recorded"
 
 
@@ -34,7 +35,7 @@ def summary_lines(page: Page, message: Summary) -> Iterator[str]:
     """Say what was captured, what was lost, and what else is to be known."""
     time = page.time(message)
     yield f"{time} {page.paint('who', escape(_captured(message)))}"
-    sizes = ", ".join(f"{lost_size(reason, size)} ({reason})" for reason, size in message.lost.items())
+    sizes = lost_sizes(message.lost)
     yield f"{time} {page.paint('warning', escape(f'LOST {sizes}')) if sizes else 'nothing lost'}"
     if message.undecided:
         undecided = f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
@@ -57,6 +58,11 @@ def _older(numbers: dict[str, int]) -> str:
     return ", ".join([f"secrets of {numbers.get('read', 0)} read", *rest])
 
 
+def lost_sizes(lost: Mapping[str, int]) -> str:
+    """Say how much was lost why; empty where nothing was."""
+    return ", ".join(f"{lost_size(reason, size)} ({reason})" for reason, size in lost.items())
+
+
 def left_out_words(numbers: dict[str, int]) -> str:
     """Say of how many packets it is not known whose they are, and why."""
     told = {
@@ -69,7 +75,11 @@ def left_out_words(numbers: dict[str, int]) -> str:
 
 def lost_size(reason: str, number: int) -> str:
     """Say how much was lost, in the unit of its reason."""
-    return count(number, _UNITS.get(reason, "byte"))
+    return count(number, _unit(reason))
+
+
+def _unit(reason: str) -> str:
+    return "record" if reason.endswith(RECORDS_LOST) else _UNITS.get(reason, "byte")
 
 
 def kinds(captured: dict[str, int]) -> str:
@@ -81,7 +91,7 @@ def kinds(captured: dict[str, int]) -> str:
 def _captured(message: Summary) -> str:
     """Say what was captured: messages, or the bytes that were kept where no message was made of them."""
     messages = kinds(message.captured)
-    lost = sum(size for reason, size in message.lost.items() if reason not in _UNITS)
+    lost = sum(size for reason, size in message.lost.items() if _unit(reason) == "byte")
     seconds, targets = f"{message.seconds:.1f} s", count(message.targets, "target")
     if not messages and message.bytes > lost:
         return f"captured {count(message.bytes - lost, 'byte')} in {seconds} from {targets}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from pellucid.attach.attacher import Attacher
 from pellucid.attach.cgroups import cgroup, cgroup_of, root
 from pellucid.attach.loader import Tracing
+from pellucid.attach.plain import check_kernel
+from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError
 from pellucid.log import log
 from pellucid.probes.plaintext import OBJECT
@@ -23,19 +25,36 @@ if TYPE_CHECKING:
 class Plaintext(Watch[Tracing]):
     """plaintext.bpf.o on every target."""
 
+    _plain = False
+
     def load(self, ring: int, who: Filter) -> Tracing:
         """As `Watch` says; a kernel that lacks a tracepoint tells fewer addresses."""
-        tracing = Tracing(OBJECT, ring, who)
+        self._plain = self._sees_sockets()
+        tracing = Tracing(OBJECT, ring, who, plain=self._plain)
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))
         return tracing
 
-    def attacher(self, loaded: Tracing, images: Images) -> Attacher:  # noqa: ARG002
+    def attacher(self, loaded: Tracing, images: Images) -> Attacher:
         """As `Watch` says."""
         if self._library.handshakes:
             self._attach_hello(loaded)
-        return Attacher(loaded, self._library, entry_only=self._settings.sites == "entry")
+        if self._plain:
+            loaded.expect_servers(images)
+        entry_only = self._settings.sites == "entry"
+        return Attacher(loaded, self._library, entry_only=entry_only, plain=self._plain)
+
+    def _sees_sockets(self) -> bool:
+        """Whether plaintext is looked for at sockets, where the library has such servers."""
+        if self._library.plain is None or self._settings.sites == "entry":
+            return False
+        try:
+            check_kernel()
+        except PellucidError as error:
+            log.debug("each call of the server is probed: %s", error)
+            return False
+        return True
 
     def said(self) -> Iterable[Logins]:
         """Who has logged in where this cannot be seen any more."""

@@ -134,7 +134,7 @@ def test_a_long_list(executable: Path, start: Callable[..., Capture]) -> None:
     assert second["argv"] == [":", "x" * 100_000, "y"]
     assert cut["argv"][:100_000] == [":", *map(str, range(1, 100_000))]
     assert [each["truncated"] for each in (first, second, cut, after)] == [False, False, True, False]
-    assert messages[-1]["lost"] == {"over_limit": 1}
+    assert messages[-1]["lost"] == {"over_limit_records": 1}
 
 
 def test_long_names(executable: Path, start: Callable[..., Capture], tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_replay_is_the_same(
         (["bash", "--bash", "/bin/true"], "/bin/true does not export readline, "),
         (["zsh", "--zsh", "/bin/bash"], "it is no zsh"),
         (["bash", "--bash", "/no/such"], "cannot open /no/such: No such file or directory"),
-        (["bash", "--port", "22"], "--port and --host are about connections"),
+        (["bash", "--port", "22"], "--port does not go with bash"),
         (["bash", "-e", "256"], "256 is too large"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

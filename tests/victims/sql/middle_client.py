@@ -1,5 +1,6 @@
 """A session that prepares a statement, waits for a line on stdin, and goes on with that statement and a plain query."""
 
+import os
 import sys
 
 port, user, password, database, driver = sys.argv[1:6]
@@ -30,7 +31,9 @@ if driver == "mysql":
 else:
     import psycopg
 
-    with psycopg.connect(dbname="postgres", sslmode="require", **where) as session:
+    with psycopg.connect(
+        dbname="postgres", sslmode=os.environ.get("PGSSLMODE", "require"), **where
+    ) as session:
         session.execute(STATEMENT, (1,), prepare=True).fetchall()
         wait()
         session.execute(STATEMENT, (2,), prepare=True).fetchall()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pellucid.attach.loaded import KEY, Attached, Loaded
 from pellucid.attach.values import MapValue
@@ -12,7 +12,7 @@ from pellucid.libbpf import (
     Site,
     attach_uprobes,
 )
-from pellucid.model import SHELLS
+from pellucid.model import RECORDS_LOST, SHELLS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,6 +32,8 @@ _UPROBES = (
 
 class ShellTracing(Loaded):
     """shell.bpf.o."""
+
+    lost_in: ClassVar[str] = RECORDS_LOST
 
     def __init__(self, path: Path, ring_size: int, who: Filter, probe: ShellProbe) -> None:
         super().__init__(path, ring_size, who, _UPROBES)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pellucid.parse.mysql.answer import Style
 
-STREAMS = {0x12: "binlog_dump", 0x13: "table_dump", 0x1E: "binlog_dump_gtid", 0x20: "clone"}
+if TYPE_CHECKING:
+    from pellucid.parse.sql.kinds import MySqlKind
+
+STREAMS: dict[int, MySqlKind] = {
+    0x12: "binlog_dump",
+    0x13: "table_dump",
+    0x1E: "binlog_dump_gtid",
+    0x20: "clone",
+}
 """Commands that are followed by a stream of something else."""
 
 
 class Plain(NamedTuple):
     """A command whose bytes are text, or not shown."""
 
-    kind: str
+    kind: MySqlKind
     style: Style
     text: bool = False
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pellucid.parse.mysql.packets import Login
     from pellucid.parse.mysql.values import MySqlStatement
     from pellucid.parse.sql.frames import Frame, Header
+    from pellucid.parse.sql.kinds import MySqlKind
 
 _MAX_LOGIN = 0x3FFF
 """Bytes of a packet before the login, and of the login."""
@@ -256,7 +257,7 @@ class MySql(SqlProtocol):
         self._show(self._made(STREAMS[packet.payload[0]], packet))
         self._streams = True
 
-    def _made(self, kind: str, packet: Frame, text: SqlText | None = None) -> Command:
+    def _made(self, kind: MySqlKind, packet: Frame, text: SqlText | None = None) -> Command:
         command = self._begin(Command(kind, packet.began, text))
         if packet.lost and text is None:
             command.problems.append(f"{packet.lost} bytes of the command were lost")

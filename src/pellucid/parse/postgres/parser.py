@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
     from pellucid.parse.sql.frames import Frame
+    from pellucid.parse.sql.kinds import PostgresKind
 
 _IDLE = re.compile(rb"Z\x00\x00\x00\x05[ITE]\Z")
 """ReadyForQuery as the last thing that was sent."""
@@ -154,10 +155,10 @@ class Postgres(SqlProtocol):
     def _terminate(self, frame: Frame) -> None:
         self._show(self._command("terminate", frame))
 
-    def _step(self, letter: str, frame: Frame, kind: str, text: SqlText | None = None) -> Step:
+    def _step(self, letter: str, frame: Frame, kind: PostgresKind, text: SqlText | None = None) -> Step:
         return Step(letter, frame.began, self._command(kind, frame, text))
 
-    def _command(self, kind: str, frame: Frame, text: SqlText | None = None) -> Command:
+    def _command(self, kind: PostgresKind, frame: Frame, text: SqlText | None = None) -> Command:
         command = self._begin(Command(kind, frame.began, text))
         if frame.lost and text is None:
             command.problems.append(f"{frame.lost} bytes of the command were lost")

@@ -21,6 +21,7 @@ from pellucid.parse.sql.frames import BrokenError
 if TYPE_CHECKING:
     from pellucid.parse.limits import Limits
     from pellucid.parse.postgres.messages import Bind, Named, Parse
+    from pellucid.parse.sql.kinds import PostgresKind
 
 STEP_COST = 160
 """Bytes of a step, its command left out (145 measured)."""
@@ -33,7 +34,7 @@ _DROPS_ONE = re.compile(
 )
 _DROPS_MORE = re.compile(rb"\b(?:deallocate|discard|prepare)\b", re.IGNORECASE)
 
-_WORDS = {"B": "bind", "C": "close", "D": "describe", "S": "sync"}
+_WORDS: dict[str, PostgresKind] = {"B": "bind", "C": "close", "D": "describe", "S": "sync"}
 """What a step is called that is shown only because it failed."""
 
 

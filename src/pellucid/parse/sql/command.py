@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pellucid.model import Connection
+    from pellucid.parse.sql.kinds import Kind
 
 COMMAND_COST = 640
 """Bytes of the objects that stand for one command that waits for its answer (MySQL: 600 measured)."""
@@ -143,8 +144,8 @@ class Command:
         "began", "bound", "database", "ended", "failure", "kind", "problems", "rows", "statement", "text", "user",
     )  # fmt: skip
 
-    def __init__(self, kind: str, began: int, text: SqlText | None = None) -> None:
-        self.kind = kind
+    def __init__(self, kind: Kind, began: int, text: SqlText | None = None) -> None:
+        self.kind: Kind = kind
         self.began = began
         self.ended: int | None = None
         """None while, or where, there is no answer."""

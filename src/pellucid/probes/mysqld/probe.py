@@ -10,7 +10,7 @@ functions by their mangled names (Itanium C++ ABI section 5.1).
 
 from __future__ import annotations
 
-from pellucid.attach.library import Library
+from pellucid.attach.library import Library, Plain, Seal
 from pellucid.attach.sites import Call, Function
 from pellucid.model import Direction
 
@@ -30,7 +30,15 @@ PROBE = Library(
         "_Z13vio_ssl_writeP3VioPKhm": "vio_ssl_write",
         "_Z20mysql_socket_vio_new12MYSQL_SOCKET13enum_vio_typej": "mysql_socket_vio_new",
         "_Z10vio_deleteP3Vio": "vio_delete",
+        "_Z9sslacceptP11st_VioSSLFdP3ViolPm": "sslaccept",
     },
     handshakes=False,
+    plain=Plain(
+        calls=(
+            Call(Direction.READ, (Function("vio_ssl_read"),)),
+            Call(Direction.WRITE, (Function("vio_ssl_write"),)),
+        ),
+        seals=(Seal("sslaccept", handle=1),),
+    ),
     advice="; if it calls them otherwise, say how with --funcname, or where they are with --offset",
 )

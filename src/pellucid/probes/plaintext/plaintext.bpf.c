@@ -15,6 +15,9 @@ enum kind {
 	FREE,	    /* gives one back */
 	RESET,	    /* makes it ready for another connection */
 	DESCRIPTOR, /* tells it its file descriptor */
+	MADE,	    /* returns a new one for the file descriptor among its arguments: both */
+	SEAL,	    /* turns its connection to TLS: both */
+	START,	    /* where a server's program begins */
 };
 
 /* One attach point; attach/loader.py writes it. */
@@ -23,7 +26,7 @@ struct point {
 	u8 kind;
 	u8 direction; /* enum direction */
 	u8 handle;    /* position of the connection object among the arguments */
-	u8 value;     /* position of the buffer; of the file descriptor in a setter */
+	u8 value;     /* position of the buffer; of the file descriptor, where there is one */
 	u8 size;      /* position of the number of bytes asked for */
 	u8 count;     /* position of the pointer to the count; NO_ARGUMENT: the return value is it */
 	u8 absent;    /* the bytes are nowhere in the program's memory: the kernel sends a file */
@@ -80,41 +83,63 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 	return count;
 }
 
-/* So many bytes have been read or written: send them, where their connection is wanted. */
-static __always_inline void transfer(const struct point *point, const struct frame *frame, u64 size)
+/* What was read or written at once. */
+struct span {
+	u64 time; /* of a write its beginning, of a read its return */
+	u64 address;
+	u64 size;
+	u8 direction; /* enum direction */
+	u8 absent;    /* it is nowhere in the program's memory */
+};
+
+/* Send it, where its connection is wanted. */
+static __always_inline void pass_on(struct connection *c, u64 handle, const struct span *span)
 {
-	struct connection *c =
-	    find_connection(frame->handle) ?: open_connection(frame->handle, point->target, 1);
-	u64 time = point->direction == WRITE ? frame->time : bpf_ktime_get_boot_ns();
 	struct rest rest;
 
-	if (c && !c->ends.family)
-		find_addresses(c, frame);
 	if (c && c->unwanted) {
 		if (c->announced) /* while its addresses were not known */
-			announce(c, frame->handle, time);
+			announce(c, handle, span->time);
 		return;
 	}
-	see(size);
+	see(span->size);
 	if (!c) {
-		lose(MAP_FULL, size);
+		lose(MAP_FULL, span->size);
 		return;
 	}
 	rest = (struct rest){
 	    .connection = c->id,
-	    .time = time,
-	    .offset = c->offset[point->direction & 1],
-	    .address = frame->buffer,
-	    .end = frame->buffer + size,
-	    .direction = point->direction & 1,
+	    .time = span->time,
+	    .offset = c->offset[span->direction & 1],
+	    .address = span->address,
+	    .end = span->address + span->size,
+	    .direction = span->direction & 1,
 	};
-	c->offset[rest.direction] += size;
-	if (!announce(c, frame->handle, time))
-		lose(RING_FULL, size);
-	else if (point->absent)
-		miss(&rest, size, SENDFILE);
+	c->offset[rest.direction] += span->size;
+	if (!announce(c, handle, span->time))
+		lose(RING_FULL, span->size);
+	else if (span->absent)
+		miss(&rest, span->size, SENDFILE);
 	else
 		send(&rest);
+}
+
+/* A call has read or written so many bytes. */
+static __always_inline void transfer(const struct point *point, const struct frame *frame, u64 size)
+{
+	u64 handle = handle_of(frame->handle);
+	struct connection *c = find_connection(handle) ?: open_connection(handle, point->target, 1);
+	struct span span = {
+	    .time = point->direction == WRITE ? frame->time : bpf_ktime_get_boot_ns(),
+	    .address = frame->buffer,
+	    .size = size,
+	    .direction = point->direction,
+	    .absent = point->absent,
+	};
+
+	if (c && !c->ends.family)
+		find_addresses(c, frame);
+	pass_on(c, handle, &span);
 }
 
 static __always_inline void call_ends(struct pt_regs *ctx, const struct point *point)
@@ -125,8 +150,16 @@ static __always_inline void call_ends(struct pt_regs *ctx, const struct point *p
 	if (!frame)
 		return;
 	frame->sp = 0;
+	if (stopped)
+		return;
+	if (point->kind == SEAL || is_unsealed(frame))
+		seal(frame, point->target);
+	if (point->kind == MADE)
+		made_for(PT_REGS_RC(ctx), frame->buffer, point->target);
+	if (point->kind != CALL)
+		return;
 	size = count_of(ctx, frame);
-	if (size && !stopped)
+	if (size)
 		transfer(point, frame, size);
 }
 
@@ -144,9 +177,13 @@ int entered(struct pt_regs *ctx)
 
 	if (!point)
 		return 0;
-	if (point->kind == CALL) {
+	if (point->kind == CALL || point->kind == MADE || point->kind == SEAL) {
 		if (wanted())
 			call_begins(ctx, point, cookie);
+		return 0;
+	}
+	if (point->kind == START) {
+		serve(bpf_get_current_pid_tgid() >> 32, point->target);
 		return 0;
 	}
 	handle = argument(ctx, point->handle);
@@ -175,30 +212,82 @@ int returned(struct pt_regs *ctx)
 
 	if (!point)
 		return 0;
-	if (point->kind == CALL)
+	if (point->kind != NEW)
 		call_ends(ctx, point);
 	else if (!stopped && PT_REGS_RC(ctx))
 		created(PT_REGS_RC(ctx), point->target);
 	return 0;
 }
 
-/* sock_send_length and sock_recv_length: the socket that a thread uses inside a library call is the
- * connection's. Linux kernel commit 6e6eda44b939 "sock: add tracepoint for send recv length" (in v6.3) */
-SEC("raw_tp")
-int socket_used(struct bpf_raw_tracepoint_args *ctx)
+/* The socket that a thread uses inside a library call is the connection's. */
+static __always_inline void find_socket(struct sock *sk, s32 size)
 {
-	struct sock *sk = (void *)ctx->args[0];
 	struct thread *thread;
 
-	if ((s32)ctx->args[1] <= 0 || !is_ours())
-		return 0; /* at once: every process on the machine comes by here */
+	if (size <= 0 || !is_ours())
+		return; /* at once: every process on the machine comes by here */
 	thread = this_thread();
 	if (!thread)
-		return 0;
+		return;
 #pragma unroll
 	for (int i = 0; i < NESTING; i++)
 		if (thread->frames[i].sp && !thread->frames[i].sk && is_internet(sk))
 			thread->frames[i].sk = (u64)sk;
+}
+
+/* A server has sent or received through a socket; of what it has not, `size` says why: 0 is the end. */
+static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction)
+{
+	u32 *target = is_ours() && !stopped ? server_of(bpf_get_current_pid_tgid() >> 32) : NULL;
+	struct span span = {.size = size, .direction = direction};
+	struct connection *c;
+	struct pt_regs *regs;
+
+	if (!target)
+		return;
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	if (is_inside(sk, PT_REGS_SP(regs)))
+		return;
+	c = find_connection((u64)sk);
+	if (size <= 0) {
+		if (!size && direction == READ && c && !c->object) /* else its object ends it */
+			close_connection((u64)sk);
+		return;
+	}
+	span.address = buffer_of(regs);
+	if (!c) {
+		if (!is_accepted(sk) || !wanted())
+			return;
+		if (!span.address) { /* no client's: those that servers have among themselves, as Galera's */
+			untracked();
+			return;
+		}
+		c = open_socket(sk, *target, 1);
+	}
+	if (c && c->sealed)
+		return;
+	span.time = bpf_ktime_get_boot_ns();
+	pass_on(c, (u64)sk, &span);
+}
+
+/* Linux kernel commit 6e6eda44b939 "sock: add tracepoint for send recv length" (in v6.3) */
+SEC("raw_tp")
+int socket_sent(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (plain_sockets)
+		socket_moved((void *)ctx->args[0], ctx->args[1], WRITE);
+	else
+		find_socket((void *)ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+SEC("raw_tp")
+int socket_received(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (!plain_sockets)
+		find_socket((void *)ctx->args[0], ctx->args[1]);
+	else if (!(ctx->args[2] & MSG_PEEK))
+		socket_moved((void *)ctx->args[0], ctx->args[1], READ);
 	return 0;
 }
 
@@ -221,6 +310,7 @@ int thread_exit(void *ctx)
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	unfollow(id >> 32);
+	serve_no_more(id >> 32);
 	if (!stopped)
 		close_all_of(id >> 32);
 	return 0;
@@ -230,6 +320,8 @@ SEC("raw_tp")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	follow_child((void *)ctx->args[0], (void *)ctx->args[1]);
+	if (plain_sockets)
+		serve_child((void *)ctx->args[0], (void *)ctx->args[1]);
 	return 0;
 }
 
@@ -240,6 +332,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	u64 thread = process << 32 | (u32)ctx->args[1]; /* as it was called before: now it is the first one */
 
 	bpf_map_delete_elem(&threads, &thread);
+	serve_no_more(process);
 	if (!stopped)
 		close_all_of(process);
 	return 0;

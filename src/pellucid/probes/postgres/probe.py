@@ -7,7 +7,7 @@ fork in which the `Port` often has the same address as in others; with that proc
 
 from __future__ import annotations
 
-from pellucid.attach.library import Library
+from pellucid.attach.library import Library, Plain, Seal
 from pellucid.attach.logins import logins
 from pellucid.attach.sites import Call, Function
 from pellucid.model import Direction
@@ -20,7 +20,22 @@ PROBE = Library(
         Call(Direction.WRITE, (Function("secure_write"),)),
     ),
     own_process=True,
+    role="server",
     handshakes=False,
+    plain=Plain(
+        calls=(
+            Call(Direction.READ, (Function("be_tls_read"), Function("be_gssapi_read"))),
+            Call(Direction.WRITE, (Function("be_tls_write"), Function("be_gssapi_write"))),
+        ),
+        seals=(Seal("be_tls_open_server"), Seal("secure_open_gssapi")),
+        callers={
+            "be_tls_read": "secure_read",
+            "be_gssapi_read": "secure_read",
+            "be_tls_write": "secure_write",
+            "be_gssapi_write": "secure_write",
+            "be_tls_open_server": "secure_open_server",
+        },
+    ),
     logins=logins,
     advice="; if it calls them otherwise, say how with --funcname, or where they are with --offset",
 )

@@ -1,0 +1,169 @@
+"""What a database server's sockets tell of connections without TLS, and what they must not tell."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pellucid.attach import plain
+from pellucid.attach.plain import check_kernel
+from pellucid.errors import PellucidError
+from tests.kernel.audits import PSYCOPG, PYMYSQL, check_mysql, check_postgresql
+from tests.kernel.databases import (
+    PASSWORD,
+    USER,
+    MariaDb,
+    Place,
+    PostgreSql,
+    queries,
+    run_around,
+    run_client,
+    workplace,
+)
+from tests.kernel.running import Capture, Programs, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+WAYS = pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])
+
+
+@pytest.fixture(scope="module")
+def place(certificate: tuple[Path, Path]) -> Iterator[tuple[Place, Path]]:
+    """Where PostgreSQL runs, and the folder of its own copy."""
+    with workplace(certificate) as (tls, folder):
+        binaries = tls.libssl.parent
+        for name in ("initdb", "postgres"):
+            shutil.copy(PostgreSql.binaries() / name, binaries / name)
+        programs = Programs(tls)
+        try:
+            yield Place(programs, folder), binaries
+        finally:
+            programs.end_all()
+
+
+@pytest.fixture(scope="module")
+def postgres(place: tuple[Place, Path]) -> tuple[Programs, PostgreSql, Path]:
+    """Programs, the server among them, and its program."""
+    where, binaries = place
+    return where.programs, PostgreSql(where, binaries, plain=True), binaries / "postgres"
+
+
+@pytest.fixture(scope="module")
+def mariadb(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb, Path, Path]]:
+    """Programs, a MariaDB among them from a copy of its own, that copy, and its Unix socket."""
+    with workplace(certificate) as (tls, folder):
+        found = shutil.which("mariadbd")
+        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
+        program = shutil.copy(found, tls.libssl.parent / "mariadbd")
+        programs = Programs(tls)
+        try:
+            yield programs, MariaDb(Place(programs, folder), program, plain=True), program, folder / "socket"
+        finally:
+            programs.end_all()
+
+
+def test_a_server_that_begins_later(place: tuple[Place, Path], audit: Callable[..., Capture]) -> None:
+    """From its first session on nothing is missing."""
+    where, binaries = place
+    folder = binaries.parent / "later"
+    folder.mkdir()
+    for path in where.folder.glob("*.pem"):
+        shutil.copy2(path, folder)
+    for path in (folder, *folder.iterdir()):
+        shutil.chown(path, 65534, 65534)
+    run = audit("postgres", binaries / "postgres")
+    server = PostgreSql(where._replace(folder=folder), binaries, plain=True)
+    check_postgresql(where.programs, server, binaries / "postgres", lambda *_: run, ("plain",))
+
+
+@WAYS
+def test_each_call_of_postgresql(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture], words: tuple[str, ...]
+) -> None:
+    """With `--sites entry`, as on kernels before 6.3, the same is seen by probes on each call."""
+    check_postgresql(*postgres, each_call(audit), words)
+
+
+@WAYS
+def test_each_call_of_mariadb(
+    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture], words: tuple[str, ...]
+) -> None:
+    """With `--sites entry`, as on kernels before 6.3, the same is seen by probes on each call."""
+    programs, server, program, _ = mariadb
+    check_mysql(programs, server, program, each_call(audit), words)
+
+
+def each_call(audit: Callable[..., Capture]) -> Callable[..., Capture]:
+    """A capture that does not look at sockets."""
+    return lambda command, program, *flags: audit(command, program, "--sites", "entry", *flags)
+
+
+def test_the_call_that_a_server_waits_in(
+    postgres: tuple[Programs, PostgreSql, Path],
+    audit: Callable[..., Capture],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A session without TLS is seen from the first bytes that come: no call has to begin after the capture."""
+    programs, server, program = postgres
+    monkeypatch.setitem(programs.env, "PGSSLMODE", "disable")
+    runs: list[Capture] = []
+    since = server.size
+    run_around(
+        programs, server.port, "postgres", *PSYCOPG, begin=lambda: runs.append(audit("postgres", program))
+    )
+    server.asked(since)
+    messages = runs[0].stop()
+    shown = [(each["kind"], each["user"], each["query"]) for each in queries(messages, "server")]
+    assert shown[:3] == [
+        ("execute", USER, None),
+        ("query", USER, "SELECT 'plain'"),
+        ("query", USER, "COMMIT"),
+    ]
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
+
+
+def test_what_a_server_asks_another_one(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """A connection that it makes itself is shown at the end that has accepted it, and only there."""
+    programs, server, program = postgres
+    run = audit("postgres", program)
+    env = {**programs.env, "PGPASSWORD": PASSWORD, "PSQLRC": "/dev/null", "PGSSLMODE": "disable"}
+    where = ("-h", "127.0.0.1", "-p", str(server.port), "-U", USER, "-d", "postgres")
+    other = f"host=127.0.0.1 port={server.port} user={USER} password=''{PASSWORD}'' dbname=postgres sslmode=disable"
+    asking = f"CREATE EXTENSION dblink; SELECT * FROM dblink('{other}', 'SELECT 12321') AS answer(number int)"
+    since = server.size
+    done = programs.run("psql", *where, "-c", asking, env=env)
+    assert b"12321" in done.stdout
+    server.asked(since)
+    wait_for(
+        lambda: len([each for each in run.messages("connection") if each["event"] == "closed"]) > 1,
+        "both ends",
+    )
+    messages = run.stop()
+    shown = [each for each in messages if each["type"] == "query" and each["query"] == "SELECT 12321"]
+    assert [each["role"] for each in shown] == ["server"]
+    assert {each["role"] for each in messages if each["type"] == "query"} == {"server"}
+
+
+def test_the_end_of_a_session_that_says_nothing(
+    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
+) -> None:
+    """A server that gives an idle client of its Unix socket up ends the connection, though nothing passes the socket."""
+    programs, server, program, socket = mariadb
+    run = audit("mysqld", program)
+    run_client(programs, "idle_client", server.port, PYMYSQL, words=(str(socket),))
+    wait_for(lambda: [each for each in run.messages("connection") if each["event"] == "closed"], "its end")
+    shown = [(each["kind"], each["query"]) for each in queries(run.stop(), "server")]
+    assert shown[-1] == ("query", "SET wait_timeout = 1")
+
+
+def test_a_kernel_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is the tracepoint that is missing, as in Linux 6.2."""
+    monkeypatch.setattr(plain, "_TRACEPOINTS", ("no_such_tracepoint",))
+    with pytest.raises(PellucidError, match="no_such_tracepoint: No such file or directory"):
+        check_kernel()
