@@ -231,7 +231,9 @@ def test_a_network_that_turns_up(pcap, guest, group, tmp_path):
 
 
 def test_names_are_of_that_network(pcap, guest, tls, tmp_path):
-    """`-i` names an interface of the process's network; one that only we have is refused, with the way to see theirs."""
+    """`-i` names an interface of the process's network; one that only we have is refused, with the way to see theirs,
+    before any file is made.
+    """
     ours = tmp_path / "ours.pcapng"
     with joined() as (here, _):
         process = guest(here)
@@ -249,6 +251,7 @@ def test_names_are_of_that_network(pcap, guest, tls, tmp_path):
     assert only_line(refused, 1) == (
         f"there is no network interface {own}: see `nsenter -t {process.pid} -n ip link`"
     )
+    assert not (tmp_path / "none").exists()
 
 
 def bound_by_nobody(name: str) -> socket.socket:
