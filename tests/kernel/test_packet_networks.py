@@ -328,3 +328,13 @@ def test_a_network_that_is_gone(pcap, guest, group, tmp_path):
         said = f"packets of process {short.pid} in network namespace {number}, of which nothing was known, are missing"
         wait_for(lambda: said in run.log.read_text(), "the log to say so")
         end(run)
+
+
+def test_nothing_is_left_of_a_killed_capture(pcap, guest, tmp_path):
+    """After `kill -9` nothing is attached in the process's network any more."""
+    with joined() as (here, _):
+        run = pcap(tmp_path / "ours.pcapng", "--pid", str(guest(here).pid))
+        with here.entered():
+            assert programs_at(here.interface) == [1, 1]
+            run.kill()
+            wait_for(lambda: programs_at(here.interface) == [0, 0], "the programs to be gone")
