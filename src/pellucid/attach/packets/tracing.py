@@ -58,7 +58,10 @@ class PacketTracing(KeyTracing):
                 self._links += attach(self._object)
             except BpfError as error:
                 if self._who.of_some:
-                    raise PellucidError(f"packets cannot be chosen by their processes: {error}") from error
+                    raise PellucidError(
+                        f"packets cannot be chosen by their processes, for this kernel does not tell {what}: {error}: "
+                        "leave out --pid, --uid, --comm, --cgroup_path and --container"
+                    ) from error
                 log.warning(
                     "fewer packets will say whose they are, for this kernel does not tell %s: %s", what, error
                 )
