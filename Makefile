@@ -79,6 +79,7 @@ bench: setup $(STAMPS)/test-packages $(STAMPS)/compiled
 	@$(BIN)/python bench/replay.py --beside $(COMPILED)/bin/python
 	@$(BIN)/python bench/others.py
 	@$(BIN)/python bench/sql.py
+	@$(BIN)/python bench/shells.py
 
 # Run the most telling tests under other kernels, in QEMU (about ten minutes a kernel without KVM).
 kernels: setup $(STAMPS)/kernel-packages
