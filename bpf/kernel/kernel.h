@@ -56,6 +56,10 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct net_device {
 	possible_net_t nd_net;
 };
@@ -203,6 +207,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	u64 start_boottime, self_exec_id;
 };
 

@@ -338,3 +338,18 @@ def test_nothing_is_left_of_a_killed_capture(pcap, guest, tmp_path):
             assert programs_at(here.interface) == [1, 1]
             run.kill()
             wait_for(lambda: programs_at(here.interface) == [0, 0], "the programs to be gone")
+
+
+def test_a_program_that_begins(pcap, guest, group, tmp_path):
+    """A network is watched as soon as a program of the group begins there, so that the first packet is in the file already."""
+    ours = tmp_path / "ours.pcapng"
+    with alone() as one, alone("late") as late:
+        guest(one)
+        run = pcap(ours, "--cgroup_path", str(group))
+        words = ["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec ip netns exec {late.name} cat"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE) as program:
+            wait_for(lambda: "are captured from now on" in run.log.read_text(), "the network to be watched")
+            guest(late).send(42)
+            program.terminate()
+        end(run)
+    assert {size for _, _, size in seen(ours)} == {42}
