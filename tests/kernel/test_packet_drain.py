@@ -41,7 +41,7 @@ def take() -> Iterator[Callable[[], list[Envelope]]]:
     set_constants(bpf, types, {"hold_time": HOLD_NS})
     bpf.load()
     described = MapValue(types, "interface").write(id=0, link=14, inbound_only=1)
-    bpf.map("interfaces").update(struct.pack("<I", LOOPBACK), described)
+    bpf.map("interfaces").update(struct.pack("<II", 0, LOOPBACK), described)
     ring = bpf.map("ring")
     with alone() as here, here.entered():
         links = [
