@@ -19,6 +19,7 @@
 
 /* Linux 6.3 and newer; attach/loader.py sets it */
 const volatile u32 plain_sockets = 0;
+const volatile u32 own_process = 0; /* 1: each connection ends with its process */
 
 /* The processes of watched servers, to their targets: those that begin enter themselves, attach/servers.py
  * the others. */

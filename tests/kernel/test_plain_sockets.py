@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -148,6 +148,26 @@ def test_what_a_server_asks_another_one(
     shown = [each for each in messages if each["type"] == "query" and each["query"] == "SELECT 12321"]
     assert [each["role"] for each in shown] == ["server"]
     assert {each["role"] for each in messages if each["type"] == "query"} == {"server"}
+
+
+def test_a_client_that_sends_no_more(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """What PostgreSQL answers after the end of all that it receives belongs to the same connection."""
+    programs, server, program = postgres
+    run = audit("postgres", program)
+    told = run_client(programs, "half_client", server.port, *PSYCOPG)
+    wait_for(lambda: closed(run.messages("connection")), "its end")
+    messages = run.stop()
+    copy = queries(messages, "server")[-1]
+    assert ("copy", told[-1]) == (copy["kind"], copy["failure"]["code"])
+    assert len(closed(messages)) == 1
+    assert not [each for each in messages if each["type"] == "data"]
+
+
+def closed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is told of ends of connections."""
+    return [each for each in messages if each["type"] == "connection" and each["event"] == "closed"]
 
 
 def test_the_end_of_a_session_that_says_nothing(

@@ -49,14 +49,19 @@ SOCKET_TRACEPOINTS = (
 class Tracing(Loaded):
     """plaintext.bpf.o."""
 
-    def __init__(self, path: Path, ring_size: int, who: Filter, *, plain: bool = False) -> None:
-        """`plain` for servers whose plaintext is seen at their sockets, where `attach.plain.check_kernel` agrees."""
+    def __init__(
+        self, path: Path, ring_size: int, who: Filter, *, plain: bool = False, own_process: bool = False
+    ) -> None:
+        """`plain` for servers whose plaintext is seen at their sockets, where `attach.plain.check_kernel` agrees;
+        `own_process` as `Library` has it.
+        """
         self.sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
         self._plain = plain
         constants = {
             "wake_mark": min(1 << 20, ring_size // 4),
             "sender_known": int(self.sender_known),
             "plain_sockets": int(plain),
+            "own_process": int(own_process),
         }
         unused = () if plain else ("servers", "objects")
         super().__init__(path, ring_size, who, PROGRAMS, constants, unused)

@@ -250,7 +250,7 @@ static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction
 		return;
 	c = find_connection((u64)sk);
 	if (size <= 0) {
-		if (!size && direction == READ && c && !c->object) /* else its object ends it */
+		if (!size && direction == READ && c && !c->object && !own_process) /* else these end it */
 			close_connection((u64)sk);
 		return;
 	}
