@@ -81,13 +81,14 @@ static __always_inline bool is_accepted(struct sock *sk)
 	       BPF_CORE_READ((struct unix_sock *)sk, addr);
 }
 
+/* What the server asks others is not wanted; the library may have an object for it that is to be known. */
 static __always_inline struct connection *open_socket(struct sock *sk, u32 target, u8 mid)
 {
 	struct connection *c = open_connection((u64)sk, target, mid);
 
 	if (c) {
 		read_endpoints(sk, &c->ends);
-		c->unwanted = c->ends.family && !wanted_ends(&c->ends);
+		c->unwanted = !is_accepted(sk) || (c->ends.family && !wanted_ends(&c->ends));
 	}
 	return c;
 }

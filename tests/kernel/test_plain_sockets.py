@@ -150,6 +150,22 @@ def test_what_a_server_asks_another_one(
     assert {each["role"] for each in messages if each["type"] == "query"} == {"server"}
 
 
+@pytest.mark.parametrize("tls", ["0", "1"], ids=["plain", "tls"])
+def test_what_a_replica_asks(
+    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture], tls: str
+) -> None:
+    """A connection that MariaDB makes itself is shown at the end that has accepted it, in TLS and without."""
+    programs, server, program, _ = mariadb
+    run = audit("mysqld", program)
+    run_client(programs, "replica_client", server.port, PYMYSQL, words=(str(server.pooled_port), tls))
+    wait_for(lambda: len(closed(run.messages("connection"))) > 1, "both ends")
+    messages = run.stop()
+    assert {each["role"] for each in messages if "role" in each} == {"server"}
+    assert len(closed(messages)) == 2
+    assert "SHOW VARIABLES LIKE 'SERVER_ID'" in {each["query"] for each in queries(messages, "server")}
+    assert not [each for each in messages if each["type"] == "data"]
+
+
 def test_a_client_that_sends_no_more(
     postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
 ) -> None:

@@ -137,7 +137,7 @@ static __always_inline void transfer(const struct point *point, const struct fra
 	    .absent = point->absent,
 	};
 
-	if (c && !c->ends.family)
+	if (c && !c->ends.family && !c->unwanted)
 		find_addresses(c, frame);
 	pass_on(c, handle, &span);
 }
