@@ -93,6 +93,25 @@ static __always_inline struct connection *open_socket(struct sock *sk, u32 targe
 	return c;
 }
 
+/*
+ * Whether a session that is older than the capture is in TLS: its thread may be in a call that no probe has
+ * seen begin. Then a record comes or goes first (RFC 8446 section 5.1), and libraries receive its head alone.
+ */
+static __always_inline bool is_record(u64 address, u32 size, u8 direction)
+{
+	u8 head[5];
+	u32 type, minor, length;
+
+	if (size < sizeof(head) || bpf_probe_read_user(head, sizeof(head), (void *)address))
+		return false;
+	type = head[0];
+	minor = head[2];
+	length = head[3] << 8 | head[4];
+	if (type < 20 || type > 23 || head[1] != 3 || minor < 1 || minor > 3)
+		return false;
+	return direction == READ ? size == sizeof(head) : size >= sizeof(head) + length;
+}
+
 /* This object's connection is that of this socket. */
 static __always_inline void join_object(struct connection *c, u64 object, u64 sk)
 {

@@ -10,7 +10,7 @@ import pytest
 from pellucid.attach import plain
 from pellucid.attach.plain import check_kernel
 from pellucid.errors import PellucidError
-from tests.kernel.audits import PSYCOPG, PYMYSQL, check_mysql, check_postgresql
+from tests.kernel.audits import CONNECTOR, PSYCOPG, PYMYSQL, check_mysql, check_postgresql
 from tests.kernel.databases import (
     PASSWORD,
     USER,
@@ -184,6 +184,26 @@ def test_a_client_that_sends_no_more(
 def closed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is told of ends of connections."""
     return [each for each in messages if each["type"] == "connection" and each["event"] == "closed"]
+
+
+def test_a_call_of_tls_that_a_server_waits_in(
+    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
+) -> None:
+    """What MariaDB receives in a call that is older than the capture is not taken for plaintext: it is a record of TLS."""
+    programs, server, program, _ = mariadb
+    since = server.size
+    runs: list[Capture] = []
+    run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(audit("mysqld", program)))
+    server.logged(since)
+    wait_for(lambda: closed(runs[0].messages("connection")), "its end")
+    messages = runs[0].stop()
+    assert [each["query"] for each in queries(messages, "server") if each["kind"] == "query"] == [
+        "SELECT 'plain'"
+    ]
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
+    assert not [
+        each for each in messages if each["type"] == "data" and each["data"].startswith("\x17\x03\x03")
+    ]
 
 
 def test_the_end_of_a_session_that_says_nothing(

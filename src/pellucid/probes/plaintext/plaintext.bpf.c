@@ -263,6 +263,8 @@ static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction
 			return;
 		}
 		c = open_socket(sk, *target, 1);
+		if (c)
+			c->sealed = is_record(span.address, size, direction);
 	}
 	if (c && c->sealed)
 		return;
