@@ -112,7 +112,7 @@ class Tracing(Loaded):
         except BpfError:
             self.detach_targets([target_id])
             raise
-        if self._servers:
+        if self._servers and any(point.kind == "start" for point in points):  # else its calls are probed
             self._servers.begin(target.key, target_id)
 
     def describe(self, target_id: int, fields: Fields) -> None:
