@@ -16,8 +16,9 @@
 #define AF_UNIX 1
 #define SOCK_STREAM 1
 #define MSG_PEEK 2
+#define IPPROTO_MPTCP 262
 
-/* Linux 6.3 and newer; attach/loader.py sets it */
+/* Linux 6.3 and newer; attach/loader.py sets both */
 const volatile u32 plain_sockets = 0;
 const volatile u32 own_process = 0; /* 1: each connection ends with its process */
 
@@ -70,13 +71,22 @@ static __always_inline u64 handle_of(u64 object)
 	return socket ? *socket : object;
 }
 
+/* MPTCP listens with its first socket of TCP, and the one that is accepted is made from that. */
+static __always_inline struct sock *transport_of(struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP &&
+	    bpf_core_field_exists(((struct mptcp_sock *)0)->first)) /* CONFIG_MPTCP */
+		return BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	return sk;
+}
+
 /* Whether a socket has come to its process through accept(2): a server's others lead to other servers. */
 static __always_inline bool is_accepted(struct sock *sk)
 {
 	if (BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
 		return false;
 	if (is_internet(sk)) /* made from the one that listens, with what listen(2) has set */
-		return BPF_CORE_READ(sk, sk_max_ack_backlog);
+		return BPF_CORE_READ(transport_of(sk), sk_max_ack_backlog);
 	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX &&
 	       BPF_CORE_READ((struct unix_sock *)sk, addr);
 }

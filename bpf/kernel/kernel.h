@@ -78,7 +78,12 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	u16 sk_type;
+	u16 sk_protocol;
 	u32 sk_max_ack_backlog;
+};
+
+struct mptcp_sock {
+	struct sock *first; /* of the TCP sockets that it has */
 };
 
 struct unix_sock {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +25,10 @@ from tests.kernel.databases import (
     workplace,
 )
 from tests.kernel.running import Capture, Programs, wait_for
+from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 WAYS = pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])
 
@@ -109,7 +111,7 @@ def test_the_call_that_a_server_waits_in(
 ) -> None:
     """A session without TLS is seen from the first bytes that come: no call has to begin after the capture."""
     programs, server, program = postgres
-    monkeypatch.setitem(programs.env, "PGSSLMODE", "disable")
+    monkeypatch.setenv("PGSSLMODE", "disable")  # which libpq of the client heeds
     runs: list[Capture] = []
     since = server.size
     run_around(
@@ -204,6 +206,29 @@ def test_a_call_of_tls_that_a_server_waits_in(
     assert not [
         each for each in messages if each["type"] == "data" and each["data"].startswith("\x17\x03\x03")
     ]
+
+
+def test_a_server_of_mptcp(
+    certificate: tuple[Path, Path], audit: Callable[..., Capture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose sockets are of Multipath TCP (mptcpize(8)) is seen as any other."""
+    if not Path("/proc/sys/net/mptcp/enabled").exists():
+        pytest.skip("this kernel has no MPTCP")
+    with workplace(certificate) as (tls, folder):
+        source = SOURCES / "sql" / "mptcp.c"
+        library = tls.libssl.parent / "mptcp.so"
+        subprocess.run(["cc", "-Wall", "-Werror", "-fPIC", "-shared", "-o", library, source], check=True)
+        found = shutil.which("mariadbd")
+        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
+        program = Path(shutil.copy(found, tls.libssl.parent / "mariadbd"))
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        programs = Programs(tls)
+        try:
+            check_mysql(
+                programs, MariaDb(Place(programs, folder), program, plain=True), program, audit, ("plain",)
+            )
+        finally:
+            programs.end_all()
 
 
 def test_the_end_of_a_session_that_says_nothing(
