@@ -17,6 +17,8 @@
 #define SOCK_STREAM 1
 #define MSG_PEEK 2
 #define IPPROTO_MPTCP 262
+#define FIN_WAIT1 4 /* net/tcp_states.h */
+#define LAST_ACK 9
 
 /* Linux 6.3 and newer; attach/loader.py sets both */
 const volatile u32 plain_sockets = 0;

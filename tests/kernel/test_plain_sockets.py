@@ -188,6 +188,22 @@ def closed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in messages if each["type"] == "connection" and each["event"] == "closed"]
 
 
+def test_the_end_of_an_older_session(
+    mariadb: tuple[Programs, MariaDb, Path, Path],
+    audit: Callable[..., Capture],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """MariaDB closes the socket of a session whose object nobody has seen it make: that is its end."""
+    programs, server, program, _ = mariadb
+    monkeypatch.setenv("WITHOUT_TLS", "1")
+    runs: list[Capture] = []
+    run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(audit("mysqld", program)))
+    wait_for(lambda: closed(runs[0].messages("connection")), "its end")
+    messages = runs[0].stop()
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
+    assert [each["query"] for each in queries(messages, "server")][-2:] == ["SELECT 'plain'", None]
+
+
 def test_a_call_of_tls_that_a_server_waits_in(
     mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
 ) -> None:

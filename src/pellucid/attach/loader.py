@@ -40,6 +40,7 @@ TRACEPOINTS = (
     ("process_exec", "sched_process_exec"),
 )
 FORKS = ("process_fork", "sched_process_fork")
+CLOSES = ("socket_closed", "inet_sock_set_state")
 SOCKET_TRACEPOINTS = (
     ("socket_sent", "sock_send_length"),
     ("socket_received", "sock_recv_length"),
@@ -57,6 +58,7 @@ class Tracing(Loaded):
         """
         self.sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
         self._plain = plain
+        self._sockets_end = plain and not own_process
         constants = {
             "wake_mark": min(1 << 20, ring_size // 4),
             "sender_known": int(self.sender_known),
@@ -82,6 +84,8 @@ class Tracing(Loaded):
             self._attach_tracepoint(program, tracepoint)
         if self._who.follow or self._plain:
             self._attach_tracepoint(*FORKS)
+        if self._sockets_end:
+            self._attach_tracepoint(*CLOSES)
         for program, tracepoint in SOCKET_TRACEPOINTS:
             try:
                 self._attach_tracepoint(program, tracepoint)

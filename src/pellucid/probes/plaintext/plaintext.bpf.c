@@ -293,6 +293,25 @@ int socket_received(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/*
+ * Linux kernel commit 563e0bb0dc74 "net: tracepoint: replace tcp_set_state tracepoint with
+ * inet_sock_set_state tracepoint" (in v4.16). A socket gets into these two states in the process that closes
+ * it, and nowhere else.
+ */
+SEC("raw_tp")
+int socket_closed(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 state = ctx->args[2];
+	struct connection *c;
+
+	if ((state != FIN_WAIT1 && state != LAST_ACK) || stopped)
+		return 0;
+	c = find_connection(ctx->args[0]);
+	if (c && !c->object)
+		close_connection(ctx->args[0]);
+	return 0;
+}
+
 /* Every packet that leaves a socket of the cgroup passes here, and goes on. */
 SEC("cgroup_skb/egress")
 int hello_sent(struct __sk_buff *skb)
