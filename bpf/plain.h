@@ -193,7 +193,7 @@ static __always_inline bool is_inside(struct sock *sk, u64 sp)
 		if (thread->frames[i].sp <= sp)
 			continue;
 		inside = true;
-		if (!thread->frames[i].sk)
+		if (!thread->frames[i].sk && (is_internet(sk) || is_accepted(sk))) /* not the log's */
 			thread->frames[i].sk = (u64)sk;
 	}
 	return inside;

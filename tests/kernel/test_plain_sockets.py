@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from tests.kernel.databases import (
     run_client,
     workplace,
 )
-from tests.kernel.running import Capture, Programs, wait_for
+from tests.kernel.running import Capture, Programs, free_port, wait_for, wait_for_port
 from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
@@ -245,6 +246,45 @@ def test_a_server_of_mptcp(
             )
         finally:
             programs.end_all()
+
+
+def test_a_server_whose_log_is_a_socket(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """What it logs by a socket while it turns to TLS (systemd's journal) does not make that one its client's."""
+    programs, server, program = postgres
+    where, port, data = Place(programs, server.socket), free_port(), server.socket / "data-of-another"
+    password = server.socket / "password"
+    where.run(
+        program.with_name("initdb"),
+        "-D",
+        data,
+        "-N",
+        "-A",
+        "scram-sha-256",
+        "-U",
+        USER,
+        f"--pwfile={password}",
+    )
+    settings = {
+        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": data, "fsync": "off", "ssl": "on",
+        "ssl_cert_file": server.socket / "cert.pem", "ssl_key_file": server.socket / "key.pem", "log_min_messages": "debug4",
+    }  # fmt: skip
+    flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    ours, its = socket.socketpair()
+    with ours, its:
+        programs.start(*where.command(program, "-D", data, *flags), stderr=its)
+        programs.start("cat", stdin=ours, stdout=subprocess.DEVNULL)
+        wait_for_port(port)
+        run = audit("postgres", program)
+        env = {**programs.env, "PGPASSWORD": PASSWORD, "PSQLRC": "/dev/null", "PGSSLMODE": "require"}
+        there = ("-h", "127.0.0.1", "-p", str(port), "-U", USER, "-d", "postgres")
+        programs.run("psql", *there, "-c", "SELECT 12321", env=env)
+        wait_for(lambda: closed(run.messages("connection")), "its end")
+        messages = run.stop()
+    shown = [each for each in queries(messages, "server") if each["query"] == "SELECT 12321"]
+    assert [each["dst"] for each in shown] == [f"127.0.0.1:{port}"]
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
 
 
 def test_the_end_of_a_session_that_says_nothing(
