@@ -85,7 +85,7 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 
 /* What was read or written at once. */
 struct span {
-	u64 time; /* of a write its beginning, of a read its return */
+	u64 time; /* of a read its return, and of a write to a socket; of a call that writes its beginning */
 	u64 address;
 	u64 size;
 	u8 direction; /* enum direction */
