@@ -127,8 +127,8 @@ static __always_inline u32 place_now(struct flow *flow, u64 now, u32 size)
 /* A packet that is FIRST was written down. One that is lost says nothing, so the next one has to. */
 static __always_inline void told_first(struct flow *flow)
 {
-	__sync_val_compare_and_swap(&flow->waits, NO_LONGER,
-				    NOTHING); /* there may be another hello already */
+	/* else there is another hello already */
+	__sync_val_compare_and_swap(&flow->waits, NO_LONGER, NOTHING);
 }
 
 /* The secrets of a hello have come so far. */

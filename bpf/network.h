@@ -18,13 +18,19 @@ struct {
 	__type(value, u8);
 } known_networks SEC(".maps");
 
-/* Those that it has still to look at. One that finds no room comes again with its next socket. */
+/* Those that it has still to look at. One that finds no room comes again with the next socket there. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u32);
-	__type(value, u32); /* a process with a socket there */
+	__type(value, u32); /* a process that is there */
 } new_networks SEC(".maps");
+
+/* Readable when something has come there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} network_bell SEC(".maps");
 
 /* Where a packet is; 0 where nobody asks. */
 static __always_inline u32 network_of(struct __sk_buff *skb)
@@ -32,14 +38,13 @@ static __always_inline u32 network_of(struct __sk_buff *skb)
 	return by_network ? BPF_CORE_READ((struct sk_buff *)skb, dev, nd_net.net, ns.inum) : 0;
 }
 
-/* A process that is meant has a socket. */
-static __always_inline void note_network(u64 sock, u32 pid)
+/* A process that is meant is there. */
+static __always_inline void note_network(struct net *net, u32 pid)
 {
-	u32 network;
+	u32 network = BPF_CORE_READ(net, ns.inum);
 
-	if (!by_network)
+	if (bpf_map_lookup_elem(&known_networks, &network))
 		return;
-	network = BPF_CORE_READ((struct sock *)sock, __sk_common.skc_net.net, ns.inum);
-	if (!bpf_map_lookup_elem(&known_networks, &network))
-		bpf_map_update_elem(&new_networks, &network, &pid, BPF_ANY);
+	if (!bpf_map_update_elem(&new_networks, &network, &pid, BPF_ANY))
+		bpf_ringbuf_output(&network_bell, &pid, sizeof(pid), 0); /* a full one is heard as well */
 }

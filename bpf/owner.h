@@ -164,8 +164,8 @@ static __noinline int own(u64 sock, struct task_struct *task)
 
 	owner.pid = BPF_CORE_READ(task, tgid);
 	owner.wanted = is_wanted(task);
-	if (owner.wanted)
-		note_network(sock, owner.pid);
+	if (by_network && owner.wanted)
+		note_network(BPF_CORE_READ((struct sock *)sock, __sk_common.skc_net.net), owner.pid);
 	owner.program = BPF_CORE_READ(task, self_exec_id);
 	write_comment(&owner.options, task, owner.pid);
 	bpf_map_update_elem(&owners, &sock, &owner, BPF_ANY);

@@ -45,6 +45,7 @@ struct runner {
 	u64 sp;	    /* from here down commands have been told, and not their end; ~0: none */
 	u32 target; /* zsh: of the map `shells` */
 	u8 replaced;
+	u8 tried; /* the words of a program have been told that it is to become */
 };
 
 struct {
@@ -195,10 +196,12 @@ static __always_inline void say_may_run(struct pt_regs *ctx)
 	u32 pid = this_process();
 	struct runner runner = {.sp = ~0ULL, .target = bpf_get_attach_cookie(ctx)};
 	struct variables *shell = this_shell(ctx);
+	struct runner *known;
 
 	if (!shell || !wanted())
 		return;
-	if (!bpf_map_lookup_elem(&runners, &pid) && bpf_map_update_elem(&runners, &pid, &runner, BPF_ANY))
+	known = bpf_map_lookup_elem(&runners, &pid);
+	if ((!known || known->replaced) && bpf_map_update_elem(&runners, &pid, &runner, BPF_ANY))
 		untracked();
 	say_ran(shell, PT_REGS_SP(ctx), (void *)bpf_get_current_task(), 1);
 }
@@ -219,6 +222,20 @@ static __always_inline void child_may_run(struct task_struct *child)
 	if (bpf_map_update_elem(&runners, &its, &runner, BPF_ANY))
 		untracked();
 	say_ran(shell, ~0ULL, child, 1);
+}
+
+/* zsh: this process becomes a program with these words, or ends. It tries one directory of the path after the
+ * other. */
+static __always_inline void say_tried(u64 first)
+{
+	u32 pid = this_process();
+	struct runner *runner = bpf_map_lookup_elem(&runners, &pid);
+	struct list words = {.node = first, .pid = pid, .text = TRIED, .array = 1};
+
+	if (stopped || !runner || runner->replaced || runner->tried)
+		return;
+	runner->tried = 1;
+	say_list(&words);
 }
 
 /* Whether a process that has become another program was a shell; zsh: that program is a command of it. */

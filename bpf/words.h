@@ -15,11 +15,11 @@
 #define WORDS_WITHOUT_LOOP 128		      /* before kernel 5.17 */
 
 /* The order is TEXTS in model/records.py. */
-enum text { SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED };
+enum text { SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED, TRIED };
 
 struct words {
 	struct head head;
-	u64 sp; /* as in `struct ran`, so that no other command is given them; 0: EXPANDED, PROGRAM */
+	u64 sp; /* as in `struct ran`, so that no other command is given them; 0: EXPANDED, PROGRAM, TRIED */
 	u32 pid;
 	u8 text; /* of `enum text` */
 	u8 open; /* the last word goes on in the next record */
@@ -38,6 +38,7 @@ struct list {
 	u32 pid;
 	u32 word_at;   /* in a node */
 	u64 limit;     /* where the text ends, if not by NUL */
+	u32 array;     /* 1: nodes are pointers to words, one after the other, the last is 0 */
 	u32 described; /* 1: there is a pointer to a description that begins with the pointer to the word */
 	u32 text;
 	u32 said; /* bytes */
@@ -68,6 +69,11 @@ static __always_inline void next_word(struct list *list)
 	}
 	if (!list->node)
 		return;
+	if (list->array) {
+		list->word = pointer_at(list->node);
+		list->node = list->word ? list->node + sizeof(u64) : 0;
+		return;
+	}
 	if (list->word_at == name_at && !(pointer_at(list->node + flags_at) & array))
 		list->value = pointer_at(list->node + value_at);
 	list->word = pointer_at(list->node + list->word_at);

@@ -435,16 +435,6 @@ def test_where_pcapng_cannot_be(words: list[str], expected: str, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("status", ["126", "127"])
-def test_zsh_does_not_tell_what_it_cannot_start(status: str) -> None:
-    """Commands with the status of a program that is not there would be none, whatever was run: wrong usage."""
-    line = only_line(pellucid("zsh", "--commands", "-e", status), 2)
-    assert line == (
-        f"-e {status} --commands: zsh does not tell of programs that it cannot start; "
-        "without --commands the lines that were typed are shown"
-    )
-
-
 def test_pcapng_of_a_shell() -> None:
     """What is typed into a shell has no connection that could be shown as one: wrong usage."""
     line = only_line(pellucid("bash", "-o", "pcapng"), 2)

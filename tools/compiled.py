@@ -23,6 +23,8 @@ MODULES = (
     "parse/http1/fields",
     "parse/http1/framing",
     "parse/http1/head",
+    "parse/http1/length",
+    "parse/http1/pairing",
     "parse/http1/parser",
     "parse/http1/side",
     "parse/http2/control",

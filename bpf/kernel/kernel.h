@@ -56,6 +56,10 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct net_device {
 	possible_net_t nd_net;
 };
@@ -70,6 +74,7 @@ struct sock_common {
 	__be16 skc_dport;
 	u16 skc_num;
 	unsigned short skc_family;
+	unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -77,8 +82,7 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
-	u16 sk_type;
-	u16 sk_protocol;
+	u16 sk_protocol, sk_type;
 	u32 sk_max_ack_backlog;
 };
 
@@ -207,6 +211,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	u64 start_boottime, self_exec_id;
 };
 

@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Capture)
 
-_NOT_STARTED = (126, 127)
-"""The statuses of what is no program, and of what is not there (POSIX, 2.8.2 Exit Status for Commands)."""
-
 
 def capture(settings: Capture) -> None:
     """Watch the library that the settings name, until the end that they name."""
@@ -93,11 +90,6 @@ def capture_shell(settings: Shell) -> None:
     prepared = _prepared(settings)
     probe: ShellProbe = plugins.load(plugins.SHELLS)[settings.probe]
     wanted = probe.with_commands() if settings.commands else probe
-    if wanted.forks_tell and settings.errnumber in _NOT_STARTED:
-        raise UsageError(
-            f"-e {settings.errnumber} --commands: {probe.name} does not tell of programs that it cannot start; "
-            "without --commands the lines that were typed are shown"
-        )
     _require_root()
     settings = _resolved(settings)
     if settings.pid is not None:

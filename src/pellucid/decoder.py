@@ -212,7 +212,7 @@ def _say_packets(packets: PacketSink) -> None:
     level = logging.WARNING if lost else logging.INFO
     log.log(level, "%d packets are written; lost: %s", seen - lost, f"{lost} packets" if lost else "nothing")
     if packets.left_out and any(packets.left_out.values()):
-        log.info("packets left out, of nobody who is known: %s", left_out_words(packets.left_out))
+        log.info("left out, of nobody who is known: %s", left_out_words(packets.left_out))
     if packets.late:
         log.warning("connections whose keys came after packets that need them: %d", packets.late)
     if packets.keyless:

@@ -1,5 +1,6 @@
 """ELF files that were made to cost memory or time: sparse ones of a few KiB on the disk, as anybody can map."""
 
+import os
 import struct
 import tracemalloc
 
@@ -112,3 +113,13 @@ def test_tables_of_another_kind_are_refused(made):
     path = made(NAMES, (1, 0, 1 << 40, b"SSL_read\0"), (SHT_SYMTAB, 1, 24, symbol(0, 32)))
     with Elf(path) as elf, pytest.raises(PellucidError, match="section 1 is of type 1"):
         elf.symbols(["SSL_read"])
+
+
+def test_a_file_system_that_hands_out_less(monkeypatch):
+    """What read(2) gives in pieces, as 9p does, is as whole as what it gives at once."""
+    with Elf("/bin/sh") as elf:
+        whole = elf.imports(["execve", "read", "write"])
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, 100), at))
+    with Elf("/bin/sh") as elf:
+        assert elf.imports(["execve", "read", "write"]) == whole != set()

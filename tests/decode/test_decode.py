@@ -41,6 +41,7 @@ CONTEXTS = [
     Offsets(boot=1, connections=[(1, 2, 3)]),
     Interface(id=0, name="eth0", link_type=1, index=2),
     Interfaces(boot=3, counts=[(0, 100, 1)]),
+    Interfaces(boot=3, counts=[], left_out={"unowned": 1, "without_first": 0}),
     End(boot=4),
 ]
 

@@ -20,6 +20,7 @@ from pellucid.model import (
     End,
     Gap,
     Gone,
+    Interfaces,
     Missed,
     Offsets,
     Open,
@@ -212,6 +213,15 @@ def test_totals_name_only_what_was_lost():
 
     assert totals.lost == {"ring_full": 5, "untracked_calls": 2}
     assert (totals.seconds, totals.targets, totals.seen_bytes) == (1.0, 1, 50)
+
+
+def test_packets_that_were_left_out():
+    """The totals have the last word of how many packets nobody is known to own, and none where nobody has asked."""
+    first, last = (Interfaces(2_000, [], {"unowned": number, "without_first": 0}) for number in (1, 4))
+    (totals,) = played(first, last, End(1_000_001_000))
+    assert totals.left_out == {"unowned": 4, "without_first": 0}
+    (totals,) = played(Interfaces(2_000, []), End(1_000_001_000))
+    assert totals.left_out is None
 
 
 @pytest.mark.parametrize(

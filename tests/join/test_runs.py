@@ -16,7 +16,7 @@ from pellucid.memory import SHOWN
 from pellucid.model import Clock, Command, End, Finished, Left, Ran, Users, Words
 from pellucid.parse.commands import shell_message
 
-SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED = range(5)
+SOURCE, SCRIPT, WORDS, PROGRAM, EXPANDED, TRIED = range(6)
 BASH, ZSH = range(2)
 WALL = 1_000_000_000_000
 
@@ -155,6 +155,21 @@ def test_no_words() -> None:
     """An assignment alone has none."""
     (found,) = commands(ran(1, 50), words(b"x=5", kind=SOURCE), words(), Finished(2, 90, 7, 0))
     assert (found.text, found.argv, found.truncated) == (b"x=5", (), False)
+
+
+def test_programs_that_zsh_cannot_start() -> None:
+    """Words that were tried are a command if the process ends, its own; those of the program if it becomes one."""
+    place, tried = ran(1, (1 << 64) - 1, shell=ZSH, waits=1), words(b"no", b"a b", kind=TRIED, sp=0)
+    handler = (ran(3, 30, shell=ZSH), words(b"handler", sp=30), Finished(4, 31, 7, 5))
+    ended = Left(9, 7, 127 << 8, 0)
+    (failed,) = commands(place, tried, ended)
+    assert (failed.argv, failed.status, failed.how) == ((b"no", b"a b"), 127, "exit")
+    assert [each.argv for each in commands(place, tried, *handler, ended)] == [(b"handler",), (b"no", b"a b")]
+    (program,) = commands(
+        place, tried, words(b"/bin/sh", b"./no", kind=PROGRAM, sp=0), Left(5, 7, 0, 1), ended
+    )
+    assert (program.argv, program.how) == ((b"/bin/sh", b"./no"), "exec")
+    assert commands(tried, ended) == []
 
 
 def test_programs_of_zsh() -> None:

@@ -174,7 +174,7 @@ def test_extension_headers(pcap: Pcap, tmp_path: Path) -> None:
             log = end(run)
     assert hashes(ours, "frame") == wanted
     assert left_out(ours) == {"unowned": 2, "without_first": 0}
-    assert "packets left out, of nobody who is known: 2 without a socket here" in log
+    assert "left out, of nobody who is known: 2 packets without a socket here" in log
 
 
 def test_fragments_without_the_first(pcap: Pcap, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_fragments_without_the_first(pcap: Pcap, tmp_path: Path) -> None:
         log = end(run)
     assert hashes(ours, "frame") == wanted
     assert left_out(ours) == {"unowned": 0, "without_first": 2}
-    assert "packets left out, of nobody who is known: 2 fragments without the first of their datagram" in log
+    assert "left out, of nobody who is known: 2 fragments behind no first one of its datagram" in log
 
 
 def test_errors_about_a_process(pcap: Pcap, programs: Programs, tmp_path: Path) -> None:
@@ -231,6 +231,22 @@ def test_errors_about_a_process(pcap: Pcap, programs: Programs, tmp_path: Path) 
     rows = fields(ours, "udp.dstport", "tcp.srcport", "frame.comment", only=only)
     assert [row[:2] for row in rows] == [["9", ""], ["9", ""], ["", str(struct.unpack(">H", ports[:2])[0])]]
     assert all(comment.startswith(f"pid={os.getpid()} ") for _, _, comment in rows)
+
+
+def test_packets_without_ports(pcap: Pcap, tmp_path: Path) -> None:
+    """What a process sends by a socket without ports is its own; the answer is nobody's, and counted."""
+    ours = tmp_path / "ours"
+    with joined() as (here, there), here.entered():
+        run = pcap(ours, "-i", here.interface, "--pid", str(os.getpid()), "icmp")
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as echoes:
+            echoes.settimeout(5)
+            echoes.sendto(struct.pack(">BBHHH", 8, 0, 0xF7FC, 1, 2), (there.address, 0))
+            assert echoes.recv(100)[20:21] == b"\0"  # the reply
+        end(run)
+    [[kind, comment]] = fields(ours, "icmp.type", "frame.comment")
+    assert kind == "8"
+    assert comment.startswith(f"pid={os.getpid()} ")
+    assert left_out(ours) == {"unowned": 1, "without_first": 0}
 
 
 AFTER = """

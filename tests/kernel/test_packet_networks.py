@@ -231,7 +231,9 @@ def test_a_network_that_turns_up(pcap, guest, group, tmp_path):
 
 
 def test_names_are_of_that_network(pcap, guest, tls, tmp_path):
-    """`-i` names an interface of the process's network; one that only we have is refused, with the way to see theirs."""
+    """`-i` names an interface of the process's network; one that only we have is refused, with the way to see theirs,
+    before any file is made.
+    """
     ours = tmp_path / "ours.pcapng"
     with joined() as (here, _):
         process = guest(here)
@@ -249,6 +251,7 @@ def test_names_are_of_that_network(pcap, guest, tls, tmp_path):
     assert only_line(refused, 1) == (
         f"there is no network interface {own}: see `nsenter -t {process.pid} -n ip link`"
     )
+    assert not (tmp_path / "none").exists()
 
 
 def bound_by_nobody(name: str) -> socket.socket:
@@ -325,3 +328,28 @@ def test_a_network_that_is_gone(pcap, guest, group, tmp_path):
         said = f"packets of process {short.pid} in network namespace {number}, of which nothing was known, are missing"
         wait_for(lambda: said in run.log.read_text(), "the log to say so")
         end(run)
+
+
+def test_nothing_is_left_of_a_killed_capture(pcap, guest, tmp_path):
+    """After `kill -9` nothing is attached in the process's network any more."""
+    with joined() as (here, _):
+        run = pcap(tmp_path / "ours.pcapng", "--pid", str(guest(here).pid))
+        with here.entered():
+            assert programs_at(here.interface) == [1, 1]
+            run.kill()
+            wait_for(lambda: programs_at(here.interface) == [0, 0], "the programs to be gone")
+
+
+def test_a_program_that_begins(pcap, guest, group, tmp_path):
+    """A network is watched as soon as a program of the group begins there, so that the first packet is in the file already."""
+    ours = tmp_path / "ours.pcapng"
+    with alone() as one, alone("late") as late:
+        guest(one)
+        run = pcap(ours, "--cgroup_path", str(group))
+        words = ["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec ip netns exec {late.name} cat"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE) as program:
+            wait_for(lambda: "are captured from now on" in run.log.read_text(), "the network to be watched")
+            guest(late).send(42)
+            program.terminate()
+        end(run)
+    assert {size for _, _, size in seen(ours)} == {42}

@@ -59,7 +59,7 @@ def test_owners_that_cannot_be_known(tls, tmp_path):
         [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False
     )
     assert only_line(refused, 1).startswith(
-        "packets cannot be chosen by their processes: cannot attach to nor_this_one: "
+        "packets cannot be chosen by their processes, for this kernel does not tell who uses a socket: cannot attach to nor_this_one: "
     )
 
 

@@ -282,6 +282,14 @@ def test_older_connections(render: Render) -> None:
     assert "older" not in render(TextSink, summary(older={"unread": 0}))
 
 
+def test_packets_of_nobody(render: Render) -> None:
+    """The end of a capture of packets of some processes says how many packets nobody is known to own, and why."""
+    shown = render(TextSink, summary(left_out={"unowned": 3, "without_first": 1}))
+    expected = "3 packets without a socket here, 1 fragment behind no first one of its datagram\n"
+    assert shown.endswith(f"02:57:42.123 left out, of nobody who is known: {expected}")
+    assert "left out" not in render(TextSink, summary(left_out={"unowned": 0, "without_first": 0}))
+
+
 def test_summary_without_messages(render: Render) -> None:
     """A recording has the bytes that were kept, not those that were lost; else nothing was captured."""
     only_kept = summary(captured={}, targets=1)

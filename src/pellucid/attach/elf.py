@@ -162,6 +162,8 @@ class ElfFile:
         if time.thread_time() > self._end:
             raise PellucidError(f"{self.path} is left alone: to read it took more than {_LONGEST_S:g} s")
         data = os.pread(self._fd, size, offset)
+        while len(data) < size and (more := os.pread(self._fd, size - len(data), offset + len(data))):
+            data += more  # 9p and others hand out less at a time (read(2))
         if len(data) != size:
             raise self._malformed(f"it became shorter while it was read ({len(data)} of {size} bytes)")
         return data

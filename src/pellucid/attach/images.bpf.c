@@ -6,9 +6,7 @@
  * A file is what `vm_file` has for an inode, not what stat() says of a path: for a file of an overlay that is
  * the inode underneath, so a file below several overlays is one file here, as it is for a uprobe.
  */
-#include "kernel/kernel.h"
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
+#include "reader.h"
 
 #define VM_EXEC 4
 #define S_IFMT 0170000
@@ -35,24 +33,6 @@ volatile struct wanted wanted SEC(".data.wanted") = {};
  * keeps `prev_vm_end`).
  */
 const struct area end_of_areas = {}; /* keeps the struct in the object's BTF */
-
-/*
- * The number of a task in the reader's pid namespace. `numbers` is declared with one element or with none,
- * depending on the kernel, so it is indexed by hand.
- */
-static __always_inline u32 number_of(struct task_struct *task)
-{
-	struct task_struct *reader = (void *)bpf_get_current_task();
-	u32 level = BPF_CORE_READ(reader, thread_pid, level);
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	u32 number = 0;
-
-	bpf_probe_read_kernel(&number, sizeof(number),
-			      (void *)pid + bpf_core_field_offset(pid->numbers) +
-				  level * bpf_core_type_size(struct upid) +
-				  bpf_core_field_offset(struct upid, nr));
-	return number;
-}
 
 /*
  * The threads of a process share its areas: one of them speaks, the first, unless it has ended already.

@@ -35,13 +35,13 @@ _MOST_WORDS = MOST_SHOWN // 112
 _TEXT, _RAW = 132, 300
 """What a word takes then beside its bytes, twice: as text, and where it is none and becomes an object with base64."""
 
-_SCRIPT, _WORDS, _PROGRAM = map(TEXTS.index, ("script", "words", "program"))
+_SCRIPT, _WORDS, _PROGRAM, _TRIED = map(TEXTS.index, ("script", "words", "program", "tried"))
 
 
 class _Running:
     """A command that has not ended, or waits to begin."""
 
-    __slots__ = ("_most", "begun", "missing", "program", "ran", "replaced", "texts")
+    __slots__ = ("_most", "begun", "missing", "program", "ran", "replaced", "texts", "tried")
 
     def __init__(self, ran: Ran) -> None:
         directory, script = ran.directory, b""
@@ -55,6 +55,8 @@ class _Running:
         """The texts of which the end has not come; without words there would be none."""
         self.program = False
         """Its words are those of a program, as the kernel has them."""
+        self.tried = False
+        """It has the words of a program that the process was to become, and has not become so far."""
         self.replaced = False
         self._most = MOST_BYTES
 
@@ -67,6 +69,12 @@ class _Running:
             self.missing.discard(text)
         else:
             self.missing.add(text)
+
+    def forget_words(self) -> None:
+        """Others come."""
+        self.texts[_WORDS].clear()
+        self.missing.add(_WORDS)
+        self.tried = False
 
     def size(self) -> int:
         """As `Kept` says."""
@@ -142,7 +150,10 @@ class Runs:
         """A piece of a text of the process's last command; of a program, which begins with it."""
         last = self._last.get(record.pid)
         text = record.text
-        if text == _PROGRAM:
+        if text == _TRIED:
+            text = _WORDS
+            last = last if last and last.tried else self._try(record)
+        elif text == _PROGRAM:
             text = _WORDS
             last = last if last and last.program else self._program(record)
         elif last and last.ran.sp != record.sp:
@@ -161,10 +172,22 @@ class Runs:
             return None
         program = waiting.pop()
         self._forget(record.pid, None)
+        if program.tried:  # a script's words have those of its interpreter before them now
+            program.forget_words()
         program.begun, program.program = record.time, True
         self._running.setdefault(record.pid, []).append(program)
         self._last[record.pid] = program
         return program
+
+    def _try(self, record: Words) -> _Running | None:
+        """What begins if the process becomes a program, and what has failed if it ends; None where that was lost."""
+        waiting = self._waiting.get(record.pid)
+        if not waiting:
+            return None
+        tried = waiting[-1]
+        tried.begun, tried.program, tried.tried = record.time, True, True
+        self._last[record.pid] = tried
+        return tried
 
     def finished(self, record: Finished) -> Iterator[Command]:
         """What lies below has ended."""
@@ -186,8 +209,14 @@ class Runs:
             for each in self._running.get(record.pid, ()):
                 each.replaced = True
             return
+        failed = [each for each in self._waiting.get(record.pid, ()) if each.tried]
+        for each in failed:
+            self._waiting[record.pid].remove(each)
         self._forget(record.pid, None)
-        yield from self._end(record.pid, None, status_of(record.status), record.time, "exit")
+        status = status_of(record.status)
+        yield from self._end(record.pid, None, status, record.time, "exit")
+        for each in failed:
+            yield self._command(each, status, record.time, "exit")
 
     def finish(self) -> Iterator[Command]:
         """The capture ends."""

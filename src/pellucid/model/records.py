@@ -309,10 +309,10 @@ LINES = ("first", "more", "given up", "earlier")
 """The order of `enum kind` in bpf/typed.h: the first of a command, its continuation, one that Ctrl-C or
 the end of the input has ended, and the first line of a shell that asked for it before the capture began."""
 
-TEXTS = ("source", "script", "words", "program", "expanded")
+TEXTS = ("source", "script", "words", "program", "expanded", "tried")
 """The order of `enum text` in bpf/words.h: how the source has a command, what the shell runs ($0), and what became of it,
 which for a program that zsh runs is told when the process has become that; `expanded` is what a typed line is after
-history expansion, nothing where it does not run."""
+history expansion, nothing where it does not run; `tried` are the words of a program that zsh is about to become, if it can."""
 
 ROLES = (None, "client", "server")
 """The order of `enum role` in bpf/connection.h."""

@@ -41,7 +41,7 @@ def summary_lines(page: Page, message: Summary) -> Iterator[str]:
         undecided = f"undecided: {count(message.undecided, 'connection')} whose address was not known in time"
         yield f"{time} {page.paint('warning', undecided)}"
     if message.left_out and any(message.left_out.values()):
-        yield f"{time} packets left out, of nobody who is known: {left_out_words(message.left_out)}"
+        yield f"{time} left out, of nobody who is known: {left_out_words(message.left_out)}"
     if message.older and any(message.older.values()):
         yield f"{time} older connections: {_older(message.older)}"
     if not message.complete:
@@ -66,10 +66,11 @@ def lost_sizes(lost: Mapping[str, int]) -> str:
 def left_out_words(numbers: dict[str, int]) -> str:
     """Say of how many packets it is not known whose they are, and why."""
     told = {
-        "unowned": "{} without a socket here",
-        "without_first": "{} fragments without the first of their datagram",
+        "unowned": ("packet", "without a socket here"),
+        "without_first": ("fragment", "behind no first one of its datagram"),
     }
-    return ", ".join(text.format(numbers[name]) for name, text in told.items() if numbers.get(name))
+    parts = [f"{count(numbers[name], noun)} {why}" for name, (noun, why) in told.items() if numbers.get(name)]
+    return ", ".join(parts)
 
 
 def lost_size(reason: str, number: int) -> str:

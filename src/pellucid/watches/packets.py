@@ -36,19 +36,21 @@ class Packets(Watch[PacketTracing]):
     def __init__(
         self, about: About, interfaces: Sequence[str], filters: Mapping[int, Translated], words: str
     ) -> None:
+        """PellucidError where none of the processes' networks, or ours, has an interface of a name."""
         super().__init__(about)
         self._words = words
         self._names = interfaces
         self._filters = filters
         self._by_network = about.settings.pid is not None or about.settings.cgroup_path is not None
-        self._networks: list[Network] = []
         self._first: list[Interface] = []
         self._steps: ClockSteps | None = None
+        networks = self._networks()
+        check_names(networks, interfaces)  # before anything is opened for writing
+        for network in networks:
+            network.close()
 
     def load(self, ring: int, who: Filter) -> PacketTracing:
         """As `Watch` says."""
-        self._networks = networks_of(self._meant()) if self._by_network else [own_network()]
-        check_names(self._networks, self._names)
         meant = self._meant if self._by_network else None
         tracing = PacketTracing(ring, who, self._names, self._filters, meant)
         tracing.attach_processes()
@@ -58,6 +60,10 @@ class Packets(Watch[PacketTracing]):
         """The processes that --pid or --cgroup_path mean, as far as they are there now."""
         settings = self._settings
         return processes(settings.pid, settings.cgroup_path, descendants=settings.follow)
+
+    def _networks(self) -> list[Network]:
+        """Those that are watched at first."""
+        return networks_of(self._meant()) if self._by_network else [own_network()]
 
     def attacher(self, loaded: PacketTracing, images: Images) -> KeyAttacher:  # noqa: ARG002
         """As `Watch` says."""
@@ -69,7 +75,7 @@ class Packets(Watch[PacketTracing]):
         loaded.attach_owners()
         self._steps = ClockSteps()
         loaded.set_clock(wall_less_boot())
-        for network in self._networks:
+        for network in self._networks():
             loaded.networks.add(network, self._take)
         loaded.networks.meet(self._take)  # those of sockets that no process of its network has any more
         return loaded, known

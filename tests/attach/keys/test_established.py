@@ -72,7 +72,7 @@ class Machine:
         monkeypatch.setattr(established, "attach_uprobes", self._attach)
         monkeypatch.setattr(established.time, "monotonic", lambda: self.now)
 
-    def _sockets(self, pids: set[int]) -> set[int]:
+    def _sockets(self, _programs: object, pids: set[int]) -> set[int]:
         return set().union(*(self.sockets.get(pid, set()) for pid in pids))
 
     def _sites(self, _target: object, _library: object, *, entry_only: bool = False) -> list[Site]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pellucid.attach.packets import rtnetlink
-from pellucid.attach.packets.rtnetlink import attributes, dump, messages
+from pellucid.attach.packets.rtnetlink import RefusedError, attributes, dump, messages
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
@@ -76,5 +76,5 @@ def test_it_changes_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_request_that_nobody_knows() -> None:
     """The kernel's refusal is one line with its reason."""
-    with pytest.raises(PellucidError, match="does not answer netlink request 9999: Operation not supported"):
+    with pytest.raises(RefusedError, match="does not answer netlink request 9999: Operation not supported"):
         dump(9999, b"")

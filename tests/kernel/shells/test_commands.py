@@ -137,6 +137,36 @@ def test_a_long_list(executable: Path, start: Callable[..., Capture]) -> None:
     assert messages[-1]["lost"] == {"over_limit_records": 1}
 
 
+def test_programs_that_cannot_be_started(
+    executable: Path, start: Callable[..., Capture], tmp_path: Path
+) -> None:
+    """What is not found, or is no program, is shown with all its words and the status that the shell says, also with `-e`."""
+    script = tmp_path / "script.sh"
+    script.write_text(
+        "missing 'a b' Grüße\necho $?\n/etc/passwd {1..99}\necho $?\n(missing-2)\necho $?\nmissing-3 | cat\n"
+    )
+    run, found = start(executable, "--commands"), start(executable, "--commands", "-e", "127")
+    shell = subprocess.run([executable, script], check=False, capture_output=True)
+    failed = {tuple(each["argv"]): each["exit_code"] for each in commands(run.stop()) if each["exit_code"]}
+    unknown, refused, nested = map(int, shell.stdout.split())
+    numbers = map(str, range(1, 100))
+    assert failed == {
+        ("missing", "a b", "Grüße"): unknown,
+        ("/etc/passwd", *numbers): refused,
+        ("missing-2",): nested,
+        ("missing-3",): 127,
+    }
+    assert sorted(each["argv"][0] for each in commands(found.stop())) == ["missing", "missing-2", "missing-3"]
+
+
+def test_a_shell_that_became_a_shell(executable: Path, start: Callable[..., Capture]) -> None:
+    """What a shell runs at once that its own process has become is shown, as what that was started by."""
+    run = start(executable, "--commands")
+    subprocess.run([executable, "-c", f"{executable} -c 'ls -d /'"], check=True, stdout=subprocess.DEVNULL)
+    words = [each["argv"] for each in commands(run.stop())]
+    assert words == [["ls", "-d", "/"], [str(executable), "-c", "ls -d /"]]
+
+
 def test_long_names(executable: Path, start: Callable[..., Capture], tmp_path: Path) -> None:
     """A directory and a script with names of a thousand bytes are whole."""
     deep = tmp_path.joinpath(*["d" * 200] * 5)

@@ -61,6 +61,7 @@ class OlderConnections:
         pid: int | None,
         multi: bool,
     ) -> None:
+        self._programs = programs
         self._program = programs.program(PROGRAM)
         self._lefts = programs.map("ends_left")
         self._describe = describe
@@ -80,7 +81,7 @@ class OlderConnections:
         """
         sockets = 0
         try:
-            sockets = len(connected_sockets(self._users(target.key)))
+            sockets = len(connected_sockets(self._programs, self._users(target.key)))
             if not sockets:
                 return
             links = self._probe(target, number, sockets)

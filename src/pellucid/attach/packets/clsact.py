@@ -10,10 +10,11 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pellucid.attach.packets.rtnetlink import attributes, dump
+from pellucid.attach.packets.rtnetlink import RefusedError, attributes, dump
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError, Link
 from pellucid.libbpf.tc import add_clsact, add_filter, remove_clsact, remove_filter
+from pellucid.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,8 +96,15 @@ def _running(numbers: set[int]) -> set[int]:
         return set()
     names = {_name(number): number for number in numbers}
     request = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, 0, _SHOW_NAME_AND_UID, 0, 0)
+    try:
+        sockets = dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG)
+    except RefusedError as error:  # it lacks unix_diag
+        log.warning(
+            "filters of captures that were killed, if there are any, stay at the interfaces: %s", error
+        )
+        return numbers
     found = set()
-    for kind, payload in dump(_SOCK_DIAG_BY_FAMILY, request, _NETLINK_SOCK_DIAG):
+    for kind, payload in sockets:
         said = dict(attributes(payload, _UNIX_ANSWER)) if kind == _SOCK_DIAG_BY_FAMILY else {}
         number = names.get(said.get(_NAME, b""))
         if number is not None and _UID_VALUE.unpack(said[_UID]) == (0,):
@@ -123,7 +131,7 @@ def _handles(ifindex: int) -> set[int]:
     """Those of all filters at clsact there; of chains of filters there is one that is 0."""
     found = set()
     for parent in _PARENTS:
-        with suppress(PellucidError):  # there is no such qdisc
+        with suppress(RefusedError):  # there is no TC in this kernel, as `add_clsact` will say
             for kind, payload in dump(_GET_FILTER, _MESSAGE.pack(0, ifindex, 0, parent, 0)):
                 if kind == _NEW_FILTER:
                     found.add(_MESSAGE.unpack_from(payload)[2])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach.loaded import KEY
 from pellucid.attach.packets.clsact import Clsact
+from pellucid.attach.packets.interfaces import is_there
 from pellucid.libbpf import BpfError, Link, RawProgram, attach_tcx, close_links
 from pellucid.libbpf.programs import SCHED_CLS, SOCKET_FILTER
 from pellucid.log import log
@@ -71,7 +72,7 @@ class PacketHooks:
             try:
                 return way, self._attach[way](network, interface)
             except BpfError as error:
-                if interface.number not in dict(socket.if_nameindex()):
+                if not is_there(interface):
                     raise
                 self._say(way, error)
         return last, self._attach[last](network, interface)

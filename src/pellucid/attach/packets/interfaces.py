@@ -66,6 +66,11 @@ def all_interfaces() -> list[NetworkInterface]:
     return [interface_of(payload) for kind, payload in found if kind == _NEWLINK]
 
 
+def is_there(interface: NetworkInterface) -> bool:
+    """Whether it still is."""
+    return interface.number in dict(socket.if_nameindex())
+
+
 class Changes(NamedTuple):
     """What has become of interfaces."""
 

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pellucid.attach.loaded import KEY
+from pellucid.attach.packets.bell import Bell
 from pellucid.attach.packets.hooks import PacketHooks
 from pellucid.attach.packets.network import network_of, number_of
 from pellucid.attach.packets.table import InterfaceTable
@@ -27,7 +28,9 @@ _KNOWN = b"\1"
 
 
 class Networks:
-    """By their numbers. Which ones turn up, the kernel says, as soon as a process that is meant has a socket there."""
+    """By their numbers. Which ones turn up, the kernel says, as soon as a process that is meant begins a program or
+    makes a socket there.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Networks:
         self._owned = owned
         self._known = bpf.map("known_networks")
         self._new = bpf.map("new_networks")
+        self._bell = Bell(bpf.map("network_bell"))
         self._table = InterfaceTable(bpf, types, by_network=meant is not None)
         self._hooks = PacketHooks(bpf, filters)
         self._watched: dict[int, WatchedNetwork] = {}
@@ -55,8 +59,8 @@ class Networks:
         self.counts = self._table.counts
 
     def filenos(self) -> set[int]:
-        """What is readable when interfaces have come, gone or changed: `meet`."""
-        return {each.fileno() for each in self._watched.values()}
+        """What is readable when interfaces or namespaces have come, gone or changed: `meet`."""
+        return {self._bell.fileno(), *(each.fileno() for each in self._watched.values())}
 
     def add(self, network: Network, tell: Callable[[Interface], bool]) -> None:
         """Watch the interfaces of a namespace, which is this object's from now on. PellucidError where that cannot be."""
@@ -73,13 +77,14 @@ class Networks:
         """Watch what has come, each interface once it was told, and leave what has gone."""
         for watched in self._watched.values():
             watched.meet_news(tell)
+        self._bell.silence()
         for key, value in self._new.take():
             (number,), (pid,) = KEY.unpack(key), _PID.unpack(value)
             if number not in self._watched:
                 self._arrive(number, pid, tell)
 
     def _arrive(self, number: int, pid: int, tell: Callable[[Interface], bool]) -> None:
-        """Watch the namespace of this number, in which this process has a socket; the log says what becomes of it."""
+        """Watch the namespace of this number, in which this process is, or has a socket; the log says what becomes of it."""
         what = f"packets of process {pid} in network namespace {number}, of which nothing was known,"
         try:
             network = _network((pid, *self._meant()), number)
@@ -116,6 +121,7 @@ class Networks:
             watched.close()
         self._watched.clear()
         self._hooks.close()
+        self._bell.close()
 
 
 def _network(pids: Iterable[int], number: int) -> Network | None:

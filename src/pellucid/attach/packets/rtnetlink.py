@@ -24,6 +24,10 @@ ROOM = 1 << 17
 _MOST_TRIES = 100
 
 
+class RefusedError(PellucidError):
+    """The kernel does not know a request, or does not allow it."""
+
+
 class _InterruptedError(Exception):
     """What was asked for changed while the kernel told of it, so something may be missing, or there twice."""
 
@@ -31,7 +35,7 @@ class _InterruptedError(Exception):
 def dump(kind: int, request: bytes, protocol: int = socket.NETLINK_ROUTE) -> list[tuple[int, bytes]]:
     """Type and payload of each message with which the kernel answers a request for all of something.
 
-    PellucidError where it does not.
+    RefusedError where it does not want to, another PellucidError where it cannot.
     """
     for _ in range(_MOST_TRIES):
         try:
@@ -51,16 +55,16 @@ def _dump(kind: int, request: bytes, protocol: int) -> Iterator[tuple[int, bytes
                     if flags & _INTERRUPTED:
                         raise _InterruptedError
                     if answer == _ERROR:
-                        raise _refused(kind, -_ERRNO.unpack_from(payload)[0])
+                        raise RefusedError(_failed(kind, -_ERRNO.unpack_from(payload)[0]))
                     if answer == _DONE:
                         return
                     yield answer, payload
     except OSError as error:
-        raise _refused(kind, error.errno or 0) from error
+        raise PellucidError(_failed(kind, error.errno or 0)) from error
 
 
-def _refused(kind: int, number: int) -> PellucidError:
-    return PellucidError(f"the kernel does not answer netlink request {kind}: {os.strerror(number)}")
+def _failed(kind: int, number: int) -> str:
+    return f"the kernel does not answer netlink request {kind}: {os.strerror(number)}"
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -46,6 +46,7 @@ class PacketTracing(KeyTracing):
         }
         if who.cgroup_fd is not None:
             constants["filter_cgroup_id"] = os.fstat(who.cgroup_fd).st_ino
+        self._by_network = meant is not None
         super().__init__(OBJECT, ring_size, who, [HOOK], constants)
         self.networks = Networks(self._object, self._types, names, filters, meant, owned=who.of_some)
 
@@ -53,12 +54,17 @@ class PacketTracing(KeyTracing):
         """Learn whose sockets are, of those that are there as well. Where the kernel lacks something, fewer are known, as the
         log says; PellucidError where packets are meant by that.
         """
+        if self._by_network:
+            self._attach_tracepoint("program_begun", "sched_process_exec")
         for what, attach in OWNERS:
             try:
                 self._links += attach(self._object)
             except BpfError as error:
                 if self._who.of_some:
-                    raise PellucidError(f"packets cannot be chosen by their processes: {error}") from error
+                    raise PellucidError(
+                        f"packets cannot be chosen by their processes, for this kernel does not tell {what}: {error}: "
+                        "leave out --pid, --uid, --comm, --cgroup_path and --container"
+                    ) from error
                 log.warning(
                     "fewer packets will say whose they are, for this kernel does not tell %s: %s", what, error
                 )

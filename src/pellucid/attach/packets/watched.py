@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.attach.packets.hooks import Way
-from pellucid.attach.packets.interfaces import InterfaceNews, all_interfaces, wanted
+from pellucid.attach.packets.interfaces import InterfaceNews, all_interfaces, is_there, wanted
 from pellucid.attach.packets.network import inhabitant, number_of
 from pellucid.errors import PellucidError
 from pellucid.libbpf import BpfError, close_links, wait_for_programs
@@ -87,8 +87,11 @@ class WatchedNetwork:
                 self._untold = True
                 return
             way, links = self._hooks.attach(self.network, each)
-        except BpfError as error:  # it may be gone already
+        except BpfError as error:
             self._watched[each.number] = interface, []
+            if not is_there(each):  # so its end is among the news
+                log.debug("%s was gone before it could be watched", each.name)
+                return
             if self._names:
                 raise PellucidError(f"packets of {each.name} cannot be captured: {error}") from error
             log.warning("packets of %s are not captured: %s", each.name, error)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _UPROBES = (
     "readline_called", "line_came_back", "line_expanded_returned", "command_read", "parameter_set",
     "readline_entered", "zle_entered", "line_returned", "line_given_up", "line_taken",
-    "words_came_back", "command_returns", "builtin_entered", "function_entered", "it_returns", "code_entered",
+    "words_came_back", "command_returns", "builtin_entered", "function_entered", "it_returns", "code_entered", "program_tried",
 )  # fmt: skip
 
 

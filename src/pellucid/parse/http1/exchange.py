@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pellucid.model import Request, Response
+from pellucid.parse.bodies.carried import Carried
 from pellucid.parse.bodies.live import LiveBody, body_problems
 from pellucid.parse.http1.framing import Chunked, Framing
 from pellucid.parse.http1.head import RequestHead, ResponseHead
 from pellucid.parse.protocol import Ending, Held, Upgrade
+from pellucid.parse.readers import reader_of
 from pellucid.parse.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pellucid.model import Direction, Http
-    from pellucid.parse.bodies.carried import Live
+    from pellucid.model import Connection, Direction, Http
     from pellucid.parse.limits import Limits
     from pellucid.parse.template import Template
 
@@ -50,10 +51,18 @@ class Part(Generic[H]):
         """Milliseconds from its first byte to the last so far."""
         return milliseconds(self.ended - self.began) if self.ended > self.began else 0.0
 
-    def read_live(self, live: Live, limits: Limits) -> None:
-        """Have the body, of which nothing has come yet, read while it arrives."""
-        assert self.framing is not None
-        self.framing.body = self.live = LiveBody(limits, live, self.ended)
+    def read_live(
+        self, connection: Connection, direction: Direction, url: str | None, limits: Limits
+    ) -> None:
+        """Have the body, of which nothing has come yet, read while it arrives, where its media type asks for it and
+        nothing but chunks wraps it.
+        """
+        fields = self.head.fields
+        reader = reader_of(fields.media) if fields.media else None
+        if reader and fields.transfer in {None, "chunked"}:
+            assert self.framing is not None
+            live = reader(Carried(connection, direction, None, url, fields.fields), limits)
+            self.framing.body = self.live = LiveBody(limits, live, self.ended)
 
     def fill(self, half: Request | Response) -> bool:
         """Put the body into a half of a message, as far as it came; say whether some of it is not shown."""

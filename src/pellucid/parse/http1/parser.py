@@ -6,43 +6,26 @@ Each direction goes through
        ^                       |                        |
        +------- a gap ---------+-- that hides the end --+
 
-and shows what it meets while it seeks as raw data. Responses answer requests in order (section 9.3.2),
-so the pairing is a queue: a final response takes the oldest request that waits. Behind a gap that hides where messages
-begin, halves are shown apart rather than paired wrong:
-
-- A gap in the responses may hide those of all requests that wait. They are shown without one.
-- A gap in the requests may hide some, whose responses come before those of later ones. Requests that waited before it
-  get theirs; what follows those belongs to nobody.
-- Pairing begins anew with a request that is sent when nothing is outstanding, as far as can be seen: a client that waits for
-  each response has then got them all. Of one that does not (it pipelines, section 9.3.2), nobody can ever say so.
+and shows what it meets while it seeks as raw data. Which response answers which request is `pairing.py`'s to know.
 
 Interim responses (1xx) take no request and are not shown.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NoReturn
 
 from pellucid.model import Chunk, Connection, Direction, Gap, Message
-from pellucid.parse.bodies.body import Body
-from pellucid.parse.bodies.carried import Carried
 from pellucid.parse.budget import PARSER_COST
-from pellucid.parse.http1.exchange import AnyPart, Exchange, Part, switches
+from pellucid.parse.http1.exchange import AnyPart, Exchange, Part
 from pellucid.parse.http1.fields import HeadError
-from pellucid.parse.http1.framing import Chunked, ChunkError, Framing, Sized, UntilClose
-from pellucid.parse.http1.head import (
-    HEAD_END,
-    Head,
-    RequestHead,
-    ResponseHead,
-    judge_request,
-    judge_response,
-)
+from pellucid.parse.http1.framing import Chunked, ChunkError, UntilClose
+from pellucid.parse.http1.head import HEAD_END, RequestHead, ResponseHead, judge_request, judge_response
+from pellucid.parse.http1.length import request_framing, response_framing
+from pellucid.parse.http1.pairing import Pairing
 from pellucid.parse.http1.side import Side, after_empty_lines
 from pellucid.parse.protocol import Ending, Held, Protocol, ProtocolError, Upgrade, Verdict
 from pellucid.parse.raw import raw_all
-from pellucid.parse.readers import reader_of
 from pellucid.parse.template import Template, blank_http
 
 if TYPE_CHECKING:
@@ -77,18 +60,7 @@ class Http1(Protocol):
         connection.role = connection.role or ("client" if requests is Direction.WRITE else "server")
         self._requests = Side(requests, judge_request)
         self._responses = Side(responses, judge_response)
-        self._waiting: deque[Exchange] = deque()
-        """Requests in order whose final response has not begun."""
-        self._given_up = 0
-        """Requests older than those, shown when more than `max_pending` waited: their responses come first."""
-        self._torn = False
-        """Behind a gap: which of the waiting requests, or of those in the hole, a response answers is not known ..."""
-        self._sure = 0
-        """... but for so many of the oldest that wait, which come before it."""
-        self._owed = False
-        """A gap in the responses has hidden the ends of several exchanges, and none was seen since."""
-        self._pipelines = False
-        """The client has sent a request while another one was unanswered, beyond doubt."""
+        self._pairing = Pairing(limits.max_pending)
         self._out: list[Message] = []
 
     def feed(self, chunk: Chunk) -> Sequence[Message]:
@@ -126,7 +98,7 @@ class Http1(Protocol):
         for exchange in self._pending():
             exchange.unanswered(ending)
             self._show(exchange)
-        self._waiting.clear()
+        self._pairing.waiting.clear()
         return [*self._take(), *raw_all(self._held())]
 
     def holds(self) -> Held:
@@ -152,7 +124,7 @@ class Http1(Protocol):
 
     def _pending(self) -> list[Exchange]:
         """Exchanges that are not shown yet, in order."""
-        pending = dict.fromkeys((self._responses.exchange, *self._waiting, self._requests.exchange))
+        pending = dict.fromkeys((self._responses.exchange, *self._pairing.waiting, self._requests.exchange))
         return [exchange for exchange in pending if exchange]
 
     def _side(self, direction: Direction) -> Side:
@@ -201,24 +173,14 @@ class Http1(Protocol):
         side.hold(chunk, at)
         end = HEAD_END.search(side.held, max(0, held - _HEAD_END_SIZE))
         if not end:
-            self._check_held(side, held, chunk)
+            if problem := side.is_no_head(held, self._limits):
+                self._leave(problem, chunk, len(chunk.data))
             return len(chunk.data)
         after = at + end.end() - held
         head = bytes(side.held[: end.end()])
         del side.held[held:]
         self._begin(side, head, chunk, at, after)
         return after
-
-    def _check_held(self, side: Side, before: int, chunk: Chunk) -> None:
-        """Do not wait for the end of what is no head."""
-        if len(side.held) > self._limits.max_head:
-            self._leave("a head is too long", chunk, len(chunk.data))
-        if side.held.find(b"\n", 0, before) >= 0:
-            return  # the start line was whole before, and judged
-        verdict = side.judge(bytes(side.held[: self._limits.max_sniff]))
-        too_long = verdict is Verdict.MORE and len(side.held) >= self._limits.max_sniff
-        if too_long or verdict is Verdict.NO:
-            self._leave("no start line", chunk, len(chunk.data))
 
     def _begin(self, side: Side, head: bytes, chunk: Chunk, at: int, after: int) -> None:
         """Begin the message with this head; `chunk.data[at:after]` is what came of it last."""
@@ -235,7 +197,8 @@ class Http1(Protocol):
         if part is None:
             return
         if part.framing:
-            self._read_live(side, part)
+            url = exchange.request.head.url if exchange and exchange.request else None
+            part.read_live(self._connection, side.direction, url, self._limits)
             if not part.framing.done:
                 return
         self._finish(side, part)
@@ -244,64 +207,29 @@ class Http1(Protocol):
             self._leave("the connection switched protocols", chunk, after, upgrade)
 
     def _begin_request(self, head: RequestHead, began: int, now: int) -> None:
-        part = Part(head, self._request_framing(head), began, now)
+        part = Part(head, request_framing(head, self._limits), began, now)
         exchange = Exchange(part)
-        if self._torn and not (self._waiting or self._responses.part or self._owed or self._pipelines):
-            self._torn = False
-        elif self._waiting and self._waiting[-1].began == began:
-            self._pipelines = True  # one call has sent both
-        self._waiting.append(exchange)
+        late = self._pairing.asked(exchange, answering=self._responses.part is not None)
         if part.framing:
             self._requests.part = part
             self._requests.exchange = exchange
         else:
             part.complete = True
             self._budget.left -= head.cost
-        if len(self._waiting) > self._limits.max_pending:
-            self._give_up(self._waiting.popleft())
+        if late:
+            self._show(late)
 
     def _begin_response(self, head: ResponseHead, began: int, now: int) -> None:
         if head.status < 200 and head.status != 101:
             return
-        self._owed = False
-        exchange = self._answered()
-        exchange.response = Part(head, self._response_framing(head, exchange.method), began, now)
+        for unanswered in self._pairing.unanswerable():
+            self._show(unanswered)
+        exchange = self._pairing.answered()
+        exchange.response = Part(head, response_framing(head, exchange.method, self._limits), began, now)
         self._responses.part = exchange.response
         self._responses.exchange = exchange
 
-    # --- pairing -----------------------------------------------------------------------------------
-
-    def _answered(self) -> Exchange:
-        """Take the exchange that a final response belongs to."""
-        if self._given_up:
-            self._given_up -= 1
-            return Exchange(problem="its request was shown before: too many were waiting")
-        if self._torn and not self._sure:
-            self._show_unanswered()
-            return Exchange()
-        if not self._waiting:
-            return Exchange()
-        exchange = self._waiting.popleft()
-        self._sure = max(self._sure - 1, 0)
-        self._pipelines = self._pipelines or bool(self._waiting)
-        return exchange
-
-    def _give_up(self, exchange: Exchange) -> None:
-        if self._sure or not self._torn:
-            self._given_up += 1
-            self._sure = max(self._sure - 1, 0)
-        exchange.unanswered(f"{self._limits.max_pending} further requests")
-        self._show(exchange)
-
-    def _show_unanswered(self) -> int:
-        """Show the requests that wait, and are whole, without a response; return how many they are."""
-        number = 0
-        while self._waiting and self._waiting[0].sent:
-            exchange = self._waiting.popleft()
-            exchange.unanswered("bytes were lost")
-            self._show(exchange)
-            number += 1
-        return number
+    # --- where they end ----------------------------------------------------------------------------
 
     def _finish(self, side: Side, part: AnyPart) -> None:
         """Take note that a half is complete, or that no more of it will be seen."""
@@ -319,14 +247,11 @@ class Http1(Protocol):
         """Start over after a gap that may hide the beginnings and ends of messages."""
         self._out += raw_all(side.release(self._connection))
         side.seeking = True
-        if side is self._responses:
-            hidden = self._given_up + self._show_unanswered()
-            self._owed = hidden > 1
-            self._given_up = 0
-            self._sure = 0 if self._pipelines else len(self._waiting)
-        elif not self._torn:
-            self._sure = len(self._waiting)
-        self._torn = True
+        if side is self._requests:
+            self._pairing.lose_requests()
+            return
+        for unanswered in self._pairing.lose_responses():
+            self._show(unanswered)
 
     def _bridge(self, side: Side, part: AnyPart, size: int) -> bool:
         """Count missing bytes of a body; say whether its end is still known."""
@@ -364,38 +289,6 @@ class Http1(Protocol):
         if framing.done:
             self._finish(side, part)
         return at
-
-    def _read_live(self, side: Side, part: AnyPart) -> None:
-        """Have a body read while it arrives, where its media type asks for it and nothing but chunks wraps it."""
-        fields = part.head.fields
-        reader = reader_of(fields.media) if fields.media else None
-        if reader and fields.transfer in {None, "chunked"}:
-            request = side.exchange.request if side.exchange else None
-            url = request.head.url if request else None
-            carried = Carried(self._connection, side.direction, None, url, fields.fields)
-            part.read_live(reader(carried, self._limits), self._limits)
-
-    def _request_framing(self, head: RequestHead) -> Framing | None:
-        """Choose by RFC 9112 section 6.3, items 3 to 7."""
-        fields = head.fields
-        if fields.transfer is None and fields.length is None:
-            return None  # most requests
-        if fields.transfer is not None and not head.chunked:
-            raise HeadError("a request whose body has no end")
-        return self._framing(head)
-
-    def _response_framing(self, head: ResponseHead, method: str | None) -> Framing | None:
-        """Choose by RFC 9112 section 6.3, items 1, 2, 4 and 8."""
-        if method == "HEAD" or head.status in {204, 304} or switches(method, head.status):
-            return None
-        return self._framing(head) or UntilClose(Body(self._limits))
-
-    def _framing(self, head: Head) -> Framing | None:
-        if head.fields.transfer is not None:
-            return Chunked(Body(self._limits), self._limits.max_head) if head.chunked else None
-        if head.fields.length is not None:
-            return Sized(head.fields.length, Body(self._limits))
-        return None
 
     # --- the end of HTTP ---------------------------------------------------------------------------
 

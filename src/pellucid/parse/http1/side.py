@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from pellucid.model import Chunk, Connection, Direction
+from pellucid.parse.protocol import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pellucid.parse.http1.exchange import AnyPart, Exchange
-    from pellucid.parse.protocol import Verdict
+    from pellucid.parse.limits import Limits
 
 _NO_LINE_END = re.compile(rb"[^\r\n]")
 
@@ -56,3 +57,13 @@ class Side:
         chunk = Chunk(connection, self.direction, self.offset, self.began, bytes(self.held))
         self.held.clear()
         return [chunk]
+
+    def is_no_head(self, before: int, limits: Limits) -> str | None:
+        """Say why what is held cannot become a head, of which the first bytes, so many, were looked at before."""
+        if len(self.held) > limits.max_head:
+            return "a head is too long"
+        if self.held.find(b"\n", 0, before) >= 0:
+            return None  # the start line was whole before, and judged
+        verdict = self.judge(bytes(self.held[: limits.max_sniff]))
+        too_long = verdict is Verdict.MORE and len(self.held) >= limits.max_sniff
+        return "no start line" if too_long or verdict is Verdict.NO else None

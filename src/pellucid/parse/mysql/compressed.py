@@ -7,18 +7,37 @@ where the payload is not compressed. zstd (MySQL 8.0.18) is not read.
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
+from pellucid.model import Direction
 from pellucid.parse.sql.frames import BrokenError
+
+if TYPE_CHECKING:
+    from pellucid.model import Chunk
 
 _HEADER = 7
 _ZSTD = b"\x28\xb5\x2f\xfd"
 """The magic number of a zstd frame (RFC 8878 section 3.1.1)."""
 
-COMPRESSION_COST = 48 * 1024
-"""Bytes of a decompressor while a packet is under way: a window of 32 KiB and tables."""
+COMPRESSION_COST = 2 * 48 * 1024
+"""Bytes of the decompressors of a connection while packets are under way: windows of 32 KiB and tables."""
 
 
-class Inflate:
+class Compression:
+    """A connection that speaks it."""
+
+    def __init__(self) -> None:
+        self._inflate = {Direction.READ: _Inflate(), Direction.WRITE: _Inflate()}
+        self.chunk: Chunk | None = None
+        """What is being read."""
+
+    def plain(self, chunk: Chunk) -> Chunk:
+        """Return the chunk as it was before compression, in the same place. Raises `BrokenError`."""
+        self.chunk = chunk
+        return chunk._replace(data=self._inflate[chunk.direction].feed(chunk.data))
+
+
+class _Inflate:
     """One direction."""
 
     __slots__ = ("_decoder", "_head", "_left", "_size")

@@ -12,44 +12,30 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from pellucid.model import Direction
+from pellucid.parse.mysql import packets
 from pellucid.parse.mysql.answer import Answer, Style
 from pellucid.parse.mysql.claims import judge_command, judge_greeting, judge_login, judge_password
-from pellucid.parse.mysql.commands import PLAIN, STREAMS
-from pellucid.parse.mysql.compressed import COMPRESSION_COST, Inflate
+from pellucid.parse.mysql.commands import CHANGE_USER, LONG_DATA, Asked, made, read_command
+from pellucid.parse.mysql.compressed import COMPRESSION_COST, Compression
 from pellucid.parse.mysql.database import database_after
-from pellucid.parse.mysql.packets import (
-    EOF,
-    ERR,
-    MORE_AUTH,
-    OK,
-    Assembly,
-    Can,
-    read_error,
-    read_header,
-    read_login,
-    read_ok,
-    read_user,
-)
 from pellucid.parse.mysql.session import Session
 from pellucid.parse.mysql.values import AHEAD_COST
 from pellucid.parse.protocol import ProtocolError, Verdict
-from pellucid.parse.sql.command import MAX_PENDING, STATEMENT_COST, Command, SqlText
+from pellucid.parse.sql.command import MAX_PENDING, STATEMENT_COST, Command
 from pellucid.parse.sql.frames import BrokenError
 from pellucid.parse.sql.protocol import KEEP_ANSWER, Beginning, SqlProtocol, best
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from pellucid.model import Chunk, Connection, Gap, Message
+    from pellucid.model import Chunk, Connection, Direction, Gap, Message
     from pellucid.parse.budget import Budget
     from pellucid.parse.limits import Limits
     from pellucid.parse.mysql.packets import Login
     from pellucid.parse.mysql.values import MySqlStatement
     from pellucid.parse.sql.frames import Frame, Header
-    from pellucid.parse.sql.kinds import MySqlKind
 
 _MAX_LOGIN = 0x3FFF
 """Bytes of a packet before the login, and of the login."""
@@ -61,7 +47,7 @@ _NEXT_AUTH = 0x02
 """AuthNextFactor, of logins with several proofs."""
 
 
-_COMPRESSED = Can.COMPRESS | Can.ZSTD_COMPRESSION
+_COMPRESSED = packets.Can.COMPRESS | packets.Can.ZSTD_COMPRESSION
 
 
 class Phase(enum.Enum):
@@ -94,7 +80,7 @@ class MySql(SqlProtocol):
         self._secret = not self._seeking
         if judge_greeting(head) is Verdict.YES:
             self._phase = Phase.GREETING
-        self._can = Can.SECURE_CONNECTION
+        self._can = packets.Can.SECURE_CONNECTION
         """What the client has told; all clients since 4.1 can do this."""
         self._session = Session(limits)
         self._waiting: deque[Answer] = deque()
@@ -102,14 +88,12 @@ class MySql(SqlProtocol):
         """The login, or change of user, that is under way."""
         self._last: Answer | None = None
         """The last answer, where it was one to a preparation: an EOF may follow."""
-        self._inflate: dict[Direction, Inflate] | None = None
+        self._compression: Compression | None = None
         """How the compressed protocol is read, where it is spoken."""
-        self._chunk: Chunk | None = None
-        """What of it is being read."""
         self._streams = False
         """A command was sent that turns the connection into a stream of something else."""
-        self._sent_packets = Assembly(self._keep)
-        self._answered_packets = Assembly(KEEP_ANSWER)
+        self._sent_packets = packets.Assembly(self._keep)
+        self._answered_packets = packets.Assembly(KEEP_ANSWER)
 
     @staticmethod
     def _begins_with(head: bytes) -> Beginning:
@@ -117,42 +101,41 @@ class MySql(SqlProtocol):
         return Beginning(from_client=not greets, known=greets or judge_login(head) is Verdict.YES)
 
     def _client_header(self, data: bytes | bytearray, at: int) -> Header | None:
-        header = read_header(data, at, self._keep)
+        header = packets.read_header(data, at, self._keep)
         if header and header.size > _MAX_LOGIN and self._phase in {Phase.GREETING, Phase.LOGIN}:
             raise BrokenError("no login")
         return header
 
     def _server_header(self, data: bytes | bytearray, at: int) -> Header | None:
-        return read_header(data, at, KEEP_ANSWER)
+        return packets.read_header(data, at, KEEP_ANSWER)
 
     # --- the compressed protocol ---------------------------------------------------------------------
 
     def feed(self, chunk: Chunk) -> Sequence[Message]:
         """Take the next bytes of one direction; return the commands that they complete."""
-        plain = self._decompressed(chunk, self._inflate) if self._inflate else chunk
+        plain = self._decompressed(chunk, self._compression) if self._compression else chunk
         messages = super().feed(plain)
         if self._streams:
             raise ProtocolError("what follows is no answer, but a stream", messages)
         return messages
 
-    def _decompressed(self, chunk: Chunk, inflate: dict[Direction, Inflate]) -> Chunk:
-        self._chunk = chunk
+    def _decompressed(self, chunk: Chunk, compression: Compression) -> Chunk:
         try:
-            data = inflate[chunk.direction].feed(chunk.data)
+            plain = compression.plain(chunk)
         except BrokenError as error:
             self._leave(str(error), chunk)
-        self._budget.charge(len(data))
-        return chunk._replace(data=data)
+        self._budget.charge(len(plain.data))
+        return plain
 
     def gap(self, gap: Gap) -> Sequence[Message]:
         """Go on where the hole lies within one packet; what is compressed cannot be read any more."""
-        if self._inflate is not None:
+        if self._compression is not None:
             self._leave("bytes of the compressed protocol were lost", None)
         return super().gap(gap)
 
     def _lose(self, reason: str, direction: Direction, chunk: Chunk | None) -> None:
-        if self._inflate is not None:
-            self._leave(reason, self._chunk)
+        if self._compression is not None:
+            self._leave(reason, self._compression.chunk)
         super()._lose(reason, direction, chunk)
 
     def _leave(self, reason: str, chunk: Chunk | None) -> NoReturn:
@@ -162,7 +145,7 @@ class MySql(SqlProtocol):
 
     def _raw(self, chunks: Iterable[Chunk]) -> list[Message]:
         """Show no bytes that were decompressed: they are not those of the stream."""
-        return [] if self._inflate else super()._raw(chunks)
+        return [] if self._compression else super()._raw(chunks)
 
     # --- what the client sends -----------------------------------------------------------------------
 
@@ -178,7 +161,7 @@ class MySql(SqlProtocol):
             self._command(packet)
 
     def _log_in(self, packet: Frame) -> None:
-        login = read_login(packet.payload) if packet.size > _TLS_REQUEST else None
+        login = packets.read_login(packet.payload) if packet.size > _TLS_REQUEST else None
         if login is None:
             return  # SSLRequest: the login follows, within TLS or where TLS was removed
         self._can = login.can
@@ -195,77 +178,32 @@ class MySql(SqlProtocol):
         if packet.type or not packet.payload:
             raise BrokenError("a command out of order")
         code = packet.payload[0]
-        plain, special = PLAIN.get(code), self._SPECIAL.get(code)
-        if special:
-            special(self, packet)
-        elif plain:
-            text = SqlText(packet.payload[1:], packet.size - 1, packet.lost) if plain.text else None
-            self._wait(plain.style, packet, self._made(plain.kind, packet, text))
+        if code == CHANGE_USER:
+            self._change_user(packet)
+        elif code == LONG_DATA:
+            self._budget.charge(AHEAD_COST)
+            self._session.long_data(packet)
         else:
-            raise BrokenError("an unknown command")
+            self._ask(read_command(self._session, packet), packet)
 
-    def _query(self, packet: Frame) -> None:
-        text = self._session.text(packet)
-        self._wait(Style.RESULT, packet, self._made("query", packet, text))
-
-    def _prepare(self, packet: Frame) -> None:
-        text = SqlText(packet.payload[1:], packet.size - 1, packet.lost).cut(self._limits.max_body)
-        self._budget.charge(STATEMENT_COST)
-        statement = self._session.prepare(text)
-        self._wait(Style.PREPARED, packet, self._made("prepare", packet, text), statement)
-
-    def _execute(self, packet: Frame) -> None:
-        command = self._made("execute", packet)
-        self._session.execute(command, packet)
-        self._wait(Style.RESULT, packet, command)
-
-    def _bulk(self, packet: Frame) -> None:
-        command = self._made("execute", packet)
-        self._session.execute_bulk(command, packet)
-        self._wait(Style.RESULT, packet, command)
-
-    def _fetch(self, packet: Frame) -> None:
-        command = self._made("stmt_fetch", packet)
-        command.statement = self._session.statement(packet)
-        self._wait(Style.ROWS, packet, command)
-
-    def _reset(self, packet: Frame) -> None:
-        command = self._made("stmt_reset", packet)
-        command.statement = self._session.reset(packet)
-        self._wait(Style.OK, packet, command)
-
-    def _close(self, packet: Frame) -> None:
-        command = self._made("stmt_close", packet)
-        command.statement = self._session.close(packet)
-        self._show(command)
-
-    def _long_data(self, packet: Frame) -> None:
-        self._budget.charge(AHEAD_COST)
-        self._session.long_data(packet)
+    def _ask(self, asked: Asked, packet: Frame) -> None:
+        command = self._begin(asked.command)
+        if asked.style is None:
+            self._show(command)
+            self._streams = self._streams or asked.streams
+            return
+        if asked.prepares:
+            self._budget.charge(STATEMENT_COST)
+        self._wait(asked.style, packet, command, asked.prepares)
 
     def _change_user(self, packet: Frame) -> None:
         self._secret = True
         if self._waiting:
             raise BrokenError("a change of user before all commands are answered")
-        self._authenticate(self._made("change_user", packet), read_user(packet.payload[1:], self._can))
+        command = self._begin(made("change_user", packet))
+        self._authenticate(command, packets.read_user(packet.payload[1:], self._can))
 
-    def _quit(self, packet: Frame) -> None:
-        self._show(self._made("quit", packet))
-
-    def _stream(self, packet: Frame) -> None:
-        """Show a command that turns the connection into a stream of something else."""
-        self._show(self._made(STREAMS[packet.payload[0]], packet))
-        self._streams = True
-
-    def _made(self, kind: MySqlKind, packet: Frame, text: SqlText | None = None) -> Command:
-        command = self._begin(Command(kind, packet.began, text))
-        if packet.lost and text is None:
-            command.problems.append(f"{packet.lost} bytes of the command were lost")
-        return command
-
-    def _wait(
-        self, style: Style, packet: Frame, command: Command, statement: MySqlStatement | None = None
-    ) -> None:
+    def _wait(self, style: Style, packet: Frame, command: Command, statement: MySqlStatement | None) -> None:
         expected = (packet.last + 1) % 256
         self._waiting.append(Answer(command, style, self._session.dialect, expected, statement))
         if len(self._waiting) > MAX_PENDING:
@@ -290,28 +228,30 @@ class MySql(SqlProtocol):
 
     def _authenticated(self, packet: Frame) -> None:
         first = packet.payload[0] if packet.payload else None
-        if first in {EOF, MORE_AUTH, _NEXT_AUTH}:
+        if first in {packets.EOF, packets.MORE_AUTH, _NEXT_AUTH}:
             return
         command = self._login
-        if first not in {OK, ERR} or command is None:
+        if first not in {packets.OK, packets.ERR} or command is None:
             raise BrokenError("no answer to a login")
-        if first == OK:
-            schema = read_ok(packet).schema
+        if first == packets.OK:
+            schema = packets.read_ok(packet).schema
             self._database = self._database if schema is None else schema or None
         else:
-            command.failure = read_error(packet)
+            command.failure = packets.read_error(packet)
         self._phase = Phase.READY
         self._secret = False
         self._login = None
         command.ended = packet.ended
         self._show(command)
         if command.kind == "connect" and self._can & _COMPRESSED:
-            self._budget.charge(2 * COMPRESSION_COST)
-            self._inflate = {Direction.READ: Inflate(), Direction.WRITE: Inflate()}
+            self._budget.charge(COMPRESSION_COST)
+            self._compression = Compression()
         self._session.forget()
 
     def _answer(self, answer: Answer, packet: Frame) -> None:
-        if packet.type != answer.expected and not self._inflate:  # compressed packets have their own count
+        if (
+            packet.type != answer.expected and not self._compression
+        ):  # compressed packets have their own count
             raise BrokenError("an answer out of order")
         answer.expected = (packet.last + 1) % 256
         if not answer.take(packet):
@@ -331,7 +271,7 @@ class MySql(SqlProtocol):
         if not packet.payload.startswith(b"\xff"):
             raise BrokenError("an answer to nothing that was sent")
         command = self._begin(Command("error", packet.began))
-        command.failure = read_error(packet)
+        command.failure = packets.read_error(packet)
         command.ended = packet.ended
         self._show(command)
 
@@ -350,24 +290,7 @@ class MySql(SqlProtocol):
         self._login = self._last = self._user = self._database = None
 
     def _remembered(self) -> int:
-        packets = self._sent_packets.held + self._answered_packets.held
+        parts = self._sent_packets.held + self._answered_packets.held
         answers = [*self._waiting, self._last] if self._last else self._waiting
         used = [known for answer in answers for known in (answer.statement, answer.command.statement)]
-        return self._session.size(used) + packets + (2 * COMPRESSION_COST if self._inflate else 0)
-
-    _SPECIAL: ClassVar[dict[int, Callable[[MySql, Frame], None]]] = {
-        0x01: _quit,
-        0x03: _query,
-        0x11: _change_user,
-        0x12: _stream,
-        0x13: _stream,
-        0x16: _prepare,
-        0x17: _execute,
-        0x18: _long_data,
-        0x19: _close,
-        0x1A: _reset,
-        0x1C: _fetch,
-        0x1E: _stream,
-        0x20: _stream,
-        0xFA: _bulk,
-    }
+        return self._session.size(used) + parts + (COMPRESSION_COST if self._compression else 0)

@@ -55,8 +55,8 @@ class Session:
         return SqlText(payload[start:], packet.size - 1 - start, packet.lost).cut(self._most)
 
     def prepare(self, text: SqlText) -> MySqlStatement:
-        """Begin to prepare a statement."""
-        self._prepared = MySqlStatement(text)
+        """Begin to prepare a statement; of its text so much is kept as may be."""
+        self._prepared = MySqlStatement(text.cut(self._most))
         return self._prepared
 
     def prepared(self, number: int, statement: MySqlStatement | None) -> None:

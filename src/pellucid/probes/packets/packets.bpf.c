@@ -203,6 +203,17 @@ int socket_changed(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* A program begins: its network is known before it has a socket there. */
+SEC("raw_tp")
+int program_begun(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (by_network && is_wanted(task))
+		note_network(BPF_CORE_READ(task, nsproxy, net_ns), BPF_CORE_READ(task, tgid));
+	return 0;
+}
+
 /* A socket is made: the first datagram leaves before anybody has told that it was sent. */
 SEC("cgroup/sock_create")
 int socket_created(struct bpf_sock *sock)

@@ -16,8 +16,8 @@ class Calls(NamedTuple):
 
     called: str
     """For the call instruction."""
-    back: str
-    """For the instruction behind it."""
+    back: str = ""
+    """For the instruction behind it, where that tells something."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,14 @@ ZSH = ShellProbe(
         "history_end": "hptr",
         "expanded": "histdone",
     },
+    elsewhere={"execve": Calls("program_tried")},
     command_probes=(
         ("it_returns", "execbuiltin"),
         ("it_returns", "doshfunc"),
         ("builtin_entered", "execbuiltin"),
         ("function_entered", "doshfunc"),
         ("code_entered", "execode"),
+        ("program_tried", "execve"),
     ),
     command_variables={
         "script": "argzero",

@@ -105,3 +105,11 @@ int code_entered(struct pt_regs *ctx)
 	say_may_run(ctx);
 	return 0;
 }
+
+/* zsh: a call of execve(path, words, environment) */
+SEC("uprobe")
+int program_tried(struct pt_regs *ctx)
+{
+	say_tried(PT_REGS_PARM2(ctx));
+	return 0;
+}
