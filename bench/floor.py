@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pellucid.attach.cgroups import cgroup, root
 from pellucid.attach.images import Images
 from pellucid.attach.loader import (
+    CLOSES,
     FORKS,
     SOCKET_TRACEPOINTS,
     TRACEPOINTS,
@@ -55,7 +56,9 @@ def load(folder: Path) -> BpfObject:
 
 def attach(programs: BpfObject, library: Library, file: Path) -> list[Link]:
     """Everything that `pellucid tls --libssl FILE` and its like attach, in their order."""
-    everywhere = (*TRACEPOINTS, *((FORKS,) if library.plain else ()), *SOCKET_TRACEPOINTS)
+    everywhere = [*TRACEPOINTS, *SOCKET_TRACEPOINTS]
+    if library.plain:
+        everywhere += [FORKS] if library.own_process else [FORKS, CLOSES]
     links = [attach_raw_tracepoint(programs.program(name), where) for name, where in everywhere]
     with cgroup(root() if library.handshakes else None) as fd:
         if fd is not None:

@@ -16,9 +16,13 @@
 #define AF_UNIX 1
 #define SOCK_STREAM 1
 #define MSG_PEEK 2
+#define IPPROTO_MPTCP 262
+#define FIN_WAIT1 4 /* net/tcp_states.h */
+#define LAST_ACK 9
 
-/* Linux 6.3 and newer; attach/loader.py sets it */
+/* Linux 6.3 and newer; attach/loader.py sets both */
 const volatile u32 plain_sockets = 0;
+const volatile u32 own_process = 0; /* 1: each connection ends with its process */
 
 /* The processes of watched servers, to their targets: those that begin enter themselves, attach/servers.py
  * the others. */
@@ -69,26 +73,55 @@ static __always_inline u64 handle_of(u64 object)
 	return socket ? *socket : object;
 }
 
+/* MPTCP listens with its first socket of TCP, and the one that is accepted is made from that. */
+static __always_inline struct sock *transport_of(struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP &&
+	    bpf_core_field_exists(((struct mptcp_sock *)0)->first)) /* CONFIG_MPTCP */
+		return BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	return sk;
+}
+
 /* Whether a socket has come to its process through accept(2): a server's others lead to other servers. */
 static __always_inline bool is_accepted(struct sock *sk)
 {
 	if (BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
 		return false;
 	if (is_internet(sk)) /* made from the one that listens, with what listen(2) has set */
-		return BPF_CORE_READ(sk, sk_max_ack_backlog);
+		return BPF_CORE_READ(transport_of(sk), sk_max_ack_backlog);
 	return BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX &&
 	       BPF_CORE_READ((struct unix_sock *)sk, addr);
 }
 
+/* What the server asks others is not wanted; the library may have an object for it that is to be known. */
 static __always_inline struct connection *open_socket(struct sock *sk, u32 target, u8 mid)
 {
 	struct connection *c = open_connection((u64)sk, target, mid);
 
 	if (c) {
 		read_endpoints(sk, &c->ends);
-		c->unwanted = c->ends.family && !wanted_ends(&c->ends);
+		c->unwanted = !is_accepted(sk) || (c->ends.family && !wanted_ends(&c->ends));
 	}
 	return c;
+}
+
+/*
+ * Whether a session that is older than the capture is in TLS: its thread may be in a call that no probe has
+ * seen begin. Then a record comes or goes first (RFC 8446 section 5.1), and libraries receive its head alone.
+ */
+static __always_inline bool is_record(u64 address, u32 size, u8 direction)
+{
+	u8 head[5];
+	u32 type, minor, length;
+
+	if (size < sizeof(head) || bpf_probe_read_user(head, sizeof(head), (void *)address))
+		return false;
+	type = head[0];
+	minor = head[2];
+	length = head[3] << 8 | head[4];
+	if (type < 20 || type > 23 || head[1] != 3 || minor < 1 || minor > 3)
+		return false;
+	return direction == READ ? size == sizeof(head) : size >= sizeof(head) + length;
 }
 
 /* This object's connection is that of this socket. */
@@ -160,7 +193,7 @@ static __always_inline bool is_inside(struct sock *sk, u64 sp)
 		if (thread->frames[i].sp <= sp)
 			continue;
 		inside = true;
-		if (!thread->frames[i].sk)
+		if (!thread->frames[i].sk && (is_internet(sk) || is_accepted(sk))) /* not the log's */
 			thread->frames[i].sk = (u64)sk;
 	}
 	return inside;

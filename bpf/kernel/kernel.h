@@ -86,6 +86,10 @@ struct sock {
 	u32 sk_max_ack_backlog;
 };
 
+struct mptcp_sock {
+	struct sock *first; /* of the TCP sockets that it has */
+};
+
 struct unix_sock {
 	void *addr; /* struct unix_address: what it, or the socket that it was accepted from, is bound to */
 };

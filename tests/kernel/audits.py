@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.kernel.running import Capture, Programs
 
 PYMYSQL = "PyMySQL==1.1.1"
+CONNECTOR = "mysql-connector-python==9.1.0"
 RSA = ("cryptography==43.0.3", "cffi==1.17.1")
 """Without TLS, PyMySQL sends MySQL 8 and newer its password encrypted by these."""
 PSYCOPG = ("psycopg==3.2.3", "typing_extensions==4.12.2")

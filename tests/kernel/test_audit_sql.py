@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.audits import PSYCOPG, PYMYSQL, check_mysql, check_postgresql, sessions
+from tests.kernel.audits import CONNECTOR, PSYCOPG, PYMYSQL, check_mysql, check_postgresql, sessions
 from tests.kernel.databases import (
     DATABASE,
     PASSWORD,
@@ -27,8 +27,6 @@ from tests.kernel.running import Capture, Programs, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-CONNECTOR = "mysql-connector-python==9.1.0"
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pellucid.attach import plain
 from pellucid.attach.plain import check_kernel
 from pellucid.errors import PellucidError
-from tests.kernel.audits import PSYCOPG, PYMYSQL, check_mysql, check_postgresql
+from tests.kernel.audits import CONNECTOR, PSYCOPG, PYMYSQL, check_mysql, check_postgresql
 from tests.kernel.databases import (
     PASSWORD,
     USER,
@@ -22,11 +25,11 @@ from tests.kernel.databases import (
     run_client,
     workplace,
 )
-from tests.kernel.running import Capture, Programs, wait_for
+from tests.kernel.running import Capture, Programs, free_port, wait_for, wait_for_port
+from tests.kernel.victims import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 WAYS = pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])
 
@@ -109,7 +112,7 @@ def test_the_call_that_a_server_waits_in(
 ) -> None:
     """A session without TLS is seen from the first bytes that come: no call has to begin after the capture."""
     programs, server, program = postgres
-    monkeypatch.setitem(programs.env, "PGSSLMODE", "disable")
+    monkeypatch.setenv("PGSSLMODE", "disable")  # which libpq of the client heeds
     runs: list[Capture] = []
     since = server.size
     run_around(
@@ -148,6 +151,140 @@ def test_what_a_server_asks_another_one(
     shown = [each for each in messages if each["type"] == "query" and each["query"] == "SELECT 12321"]
     assert [each["role"] for each in shown] == ["server"]
     assert {each["role"] for each in messages if each["type"] == "query"} == {"server"}
+
+
+@pytest.mark.parametrize("tls", ["0", "1"], ids=["plain", "tls"])
+def test_what_a_replica_asks(
+    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture], tls: str
+) -> None:
+    """A connection that MariaDB makes itself is shown at the end that has accepted it, in TLS and without."""
+    programs, server, program, _ = mariadb
+    run = audit("mysqld", program)
+    run_client(programs, "replica_client", server.port, PYMYSQL, words=(str(server.pooled_port), tls))
+    wait_for(lambda: len(closed(run.messages("connection"))) > 1, "both ends")
+    messages = run.stop()
+    assert {each["role"] for each in messages if "role" in each} == {"server"}
+    assert len(closed(messages)) == 2
+    assert "SHOW VARIABLES LIKE 'SERVER_ID'" in {each["query"] for each in queries(messages, "server")}
+    assert not [each for each in messages if each["type"] == "data"]
+
+
+def test_a_client_that_sends_no_more(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """What PostgreSQL answers after the end of all that it receives belongs to the same connection."""
+    programs, server, program = postgres
+    run = audit("postgres", program)
+    told = run_client(programs, "half_client", server.port, *PSYCOPG)
+    wait_for(lambda: closed(run.messages("connection")), "its end")
+    messages = run.stop()
+    copy = queries(messages, "server")[-1]
+    assert ("copy", told[-1]) == (copy["kind"], copy["failure"]["code"])
+    assert len(closed(messages)) == 1
+    assert not [each for each in messages if each["type"] == "data"]
+
+
+def closed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is told of ends of connections."""
+    return [each for each in messages if each["type"] == "connection" and each["event"] == "closed"]
+
+
+def test_the_end_of_an_older_session(
+    mariadb: tuple[Programs, MariaDb, Path, Path],
+    audit: Callable[..., Capture],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """MariaDB closes the socket of a session whose object nobody has seen it make: that is its end."""
+    programs, server, program, _ = mariadb
+    monkeypatch.setenv("WITHOUT_TLS", "1")
+    runs: list[Capture] = []
+    run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(audit("mysqld", program)))
+    wait_for(lambda: closed(runs[0].messages("connection")), "its end")
+    messages = runs[0].stop()
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
+    assert [each["query"] for each in queries(messages, "server")][-2:] == ["SELECT 'plain'", None]
+
+
+def test_a_call_of_tls_that_a_server_waits_in(
+    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
+) -> None:
+    """What MariaDB receives in a call that is older than the capture is not taken for plaintext: it is a record of TLS."""
+    programs, server, program, _ = mariadb
+    since = server.size
+    runs: list[Capture] = []
+    run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(audit("mysqld", program)))
+    server.logged(since)
+    wait_for(lambda: closed(runs[0].messages("connection")), "its end")
+    messages = runs[0].stop()
+    assert [each["query"] for each in queries(messages, "server") if each["kind"] == "query"] == [
+        "SELECT 'plain'"
+    ]
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
+    assert not [
+        each for each in messages if each["type"] == "data" and each["data"].startswith("\x17\x03\x03")
+    ]
+
+
+def test_a_server_of_mptcp(
+    certificate: tuple[Path, Path], audit: Callable[..., Capture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose sockets are of Multipath TCP (mptcpize(8)) is seen as any other."""
+    if not Path("/proc/sys/net/mptcp/enabled").exists():
+        pytest.skip("this kernel has no MPTCP")
+    with workplace(certificate) as (tls, folder):
+        source = SOURCES / "sql" / "mptcp.c"
+        library = tls.libssl.parent / "mptcp.so"
+        subprocess.run(["cc", "-Wall", "-Werror", "-fPIC", "-shared", "-o", library, source], check=True)
+        found = shutil.which("mariadbd")
+        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
+        program = Path(shutil.copy(found, tls.libssl.parent / "mariadbd"))
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        programs = Programs(tls)
+        try:
+            check_mysql(
+                programs, MariaDb(Place(programs, folder), program, plain=True), program, audit, ("plain",)
+            )
+        finally:
+            programs.end_all()
+
+
+def test_a_server_whose_log_is_a_socket(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """What it logs by a socket while it turns to TLS (systemd's journal) does not make that one its client's."""
+    programs, server, program = postgres
+    where, port, data = Place(programs, server.socket), free_port(), server.socket / "data-of-another"
+    password = server.socket / "password"
+    where.run(
+        program.with_name("initdb"),
+        "-D",
+        data,
+        "-N",
+        "-A",
+        "scram-sha-256",
+        "-U",
+        USER,
+        f"--pwfile={password}",
+    )
+    settings = {
+        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": data, "fsync": "off", "ssl": "on",
+        "ssl_cert_file": server.socket / "cert.pem", "ssl_key_file": server.socket / "key.pem", "log_min_messages": "debug4",
+    }  # fmt: skip
+    flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    ours, its = socket.socketpair()
+    with ours, its:
+        programs.start(*where.command(program, "-D", data, *flags), stderr=its)
+        programs.start("cat", stdin=ours, stdout=subprocess.DEVNULL)
+        wait_for_port(port)
+        run = audit("postgres", program)
+        env = {**programs.env, "PGPASSWORD": PASSWORD, "PSQLRC": "/dev/null", "PGSSLMODE": "require"}
+        there = ("-h", "127.0.0.1", "-p", str(port), "-U", USER, "-d", "postgres")
+        programs.run("psql", *there, "-c", "SELECT 12321", env=env)
+        wait_for(lambda: closed(run.messages("connection")), "its end")
+        messages = run.stop()
+    shown = [each for each in queries(messages, "server") if each["query"] == "SELECT 12321"]
+    assert [each["dst"] for each in shown] == [f"127.0.0.1:{port}"]
+    assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
 
 
 def test_the_end_of_a_session_that_says_nothing(

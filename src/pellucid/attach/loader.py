@@ -40,6 +40,7 @@ TRACEPOINTS = (
     ("process_exec", "sched_process_exec"),
 )
 FORKS = ("process_fork", "sched_process_fork")
+CLOSES = ("socket_closed", "inet_sock_set_state")
 SOCKET_TRACEPOINTS = (
     ("socket_sent", "sock_send_length"),
     ("socket_received", "sock_recv_length"),
@@ -49,14 +50,20 @@ SOCKET_TRACEPOINTS = (
 class Tracing(Loaded):
     """plaintext.bpf.o."""
 
-    def __init__(self, path: Path, ring_size: int, who: Filter, *, plain: bool = False) -> None:
-        """`plain` for servers whose plaintext is seen at their sockets, where `attach.plain.check_kernel` agrees."""
+    def __init__(
+        self, path: Path, ring_size: int, who: Filter, *, plain: bool = False, own_process: bool = False
+    ) -> None:
+        """`plain` for servers whose plaintext is seen at their sockets, where `attach.plain.check_kernel` agrees;
+        `own_process` as `Library` has it.
+        """
         self.sender_known = trial.has_helper(trial.GET_CURRENT_PID_TGID, trial.CGROUP_SKB)
         self._plain = plain
+        self._sockets_end = plain and not own_process
         constants = {
             "wake_mark": min(1 << 20, ring_size // 4),
             "sender_known": int(self.sender_known),
             "plain_sockets": int(plain),
+            "own_process": int(own_process),
         }
         unused = () if plain else ("servers", "objects")
         super().__init__(path, ring_size, who, PROGRAMS, constants, unused)
@@ -77,6 +84,8 @@ class Tracing(Loaded):
             self._attach_tracepoint(program, tracepoint)
         if self._who.follow or self._plain:
             self._attach_tracepoint(*FORKS)
+        if self._sockets_end:
+            self._attach_tracepoint(*CLOSES)
         for program, tracepoint in SOCKET_TRACEPOINTS:
             try:
                 self._attach_tracepoint(program, tracepoint)
@@ -107,7 +116,7 @@ class Tracing(Loaded):
         except BpfError:
             self.detach_targets([target_id])
             raise
-        if self._servers:
+        if self._servers and any(point.kind == "start" for point in points):  # else its calls are probed
             self._servers.begin(target.key, target_id)
 
     def describe(self, target_id: int, fields: Fields) -> None:

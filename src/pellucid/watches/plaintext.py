@@ -30,7 +30,7 @@ class Plaintext(Watch[Tracing]):
     def load(self, ring: int, who: Filter) -> Tracing:
         """As `Watch` says; a kernel that lacks a tracepoint tells fewer addresses."""
         self._plain = self._sees_sockets()
-        tracing = Tracing(OBJECT, ring, who, plain=self._plain)
+        tracing = Tracing(OBJECT, ring, who, plain=self._plain, own_process=self._library.own_process)
         missing = tracing.attach_tracepoints()
         if missing:
             log.debug("this kernel lacks %s: fewer addresses will be known", " and ".join(missing))

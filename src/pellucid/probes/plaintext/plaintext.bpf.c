@@ -85,7 +85,7 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 
 /* What was read or written at once. */
 struct span {
-	u64 time; /* of a write its beginning, of a read its return */
+	u64 time; /* of a read its return, and of a write to a socket; of a call that writes its beginning */
 	u64 address;
 	u64 size;
 	u8 direction; /* enum direction */
@@ -137,7 +137,7 @@ static __always_inline void transfer(const struct point *point, const struct fra
 	    .absent = point->absent,
 	};
 
-	if (c && !c->ends.family)
+	if (c && !c->ends.family && !c->unwanted)
 		find_addresses(c, frame);
 	pass_on(c, handle, &span);
 }
@@ -250,7 +250,7 @@ static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction
 		return;
 	c = find_connection((u64)sk);
 	if (size <= 0) {
-		if (!size && direction == READ && c && !c->object) /* else its object ends it */
+		if (!size && direction == READ && c && !c->object && !own_process) /* else these end it */
 			close_connection((u64)sk);
 		return;
 	}
@@ -263,6 +263,8 @@ static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction
 			return;
 		}
 		c = open_socket(sk, *target, 1);
+		if (c)
+			c->sealed = is_record(span.address, size, direction);
 	}
 	if (c && c->sealed)
 		return;
@@ -288,6 +290,25 @@ int socket_received(struct bpf_raw_tracepoint_args *ctx)
 		find_socket((void *)ctx->args[0], ctx->args[1]);
 	else if (!(ctx->args[2] & MSG_PEEK))
 		socket_moved((void *)ctx->args[0], ctx->args[1], READ);
+	return 0;
+}
+
+/*
+ * Linux kernel commit 563e0bb0dc74 "net: tracepoint: replace tcp_set_state tracepoint with
+ * inet_sock_set_state tracepoint" (in v4.16). A socket gets into these two states in the process that closes
+ * it, and nowhere else.
+ */
+SEC("raw_tp")
+int socket_closed(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 state = ctx->args[2];
+	struct connection *c;
+
+	if ((state != FIN_WAIT1 && state != LAST_ACK) || stopped)
+		return 0;
+	c = find_connection(ctx->args[0]);
+	if (c && !c->object)
+		close_connection(ctx->args[0]);
 	return 0;
 }
 
