@@ -12,6 +12,7 @@
 #include "call.h"
 #include "connection.h"
 #include "filter.h"
+#include "span.h"
 
 #define AF_UNIX 1
 #define SOCK_STREAM 1
@@ -197,4 +198,41 @@ static __always_inline bool is_inside(struct sock *sk, u64 sp)
 			thread->frames[i].sk = (u64)sk;
 	}
 	return inside;
+}
+
+/* A server has sent or received through a socket; of what it has not, `size` says why: 0 is the end. */
+static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction)
+{
+	u32 *target = is_ours() ? server_of(bpf_get_current_pid_tgid() >> 32) : NULL;
+	struct span span = {.size = size, .direction = direction};
+	struct connection *c;
+	struct pt_regs *regs;
+
+	if (!target)
+		return;
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	if (is_inside(sk, PT_REGS_SP(regs)))
+		return;
+	c = find_connection((u64)sk);
+	if (size <= 0) {
+		if (!size && direction == READ && c && !c->object && !own_process) /* else these end it */
+			close_connection((u64)sk);
+		return;
+	}
+	span.address = buffer_of(regs);
+	if (!c) {
+		if (!is_accepted(sk) || !wanted())
+			return;
+		if (!span.address) { /* no client's: those that servers have among themselves, as Galera's */
+			untracked();
+			return;
+		}
+		c = open_socket(sk, *target, 1);
+		if (c)
+			c->sealed = is_record(span.address, size, direction);
+	}
+	if (c && c->sealed)
+		return;
+	span.time = bpf_ktime_get_boot_ns();
+	pass_on(c, (u64)sk, &span);
 }

@@ -4,8 +4,8 @@
  * does, which argument is what) lies in `points`, chosen by the attach cookie.
  */
 #include "addresses.h"
-#include "data.h"
 #include "object.h"
+#include "span.h"
 
 /* What a function does that is probed: at its entry, its return, or both. The order is KINDS in points.py. */
 enum kind {
@@ -81,47 +81,6 @@ static __always_inline u64 count_of(struct pt_regs *ctx, const struct frame *fra
 		return 0;
 	}
 	return count;
-}
-
-/* What was read or written at once. */
-struct span {
-	u64 time; /* of a read its return, and of a write to a socket; of a call that writes its beginning */
-	u64 address;
-	u64 size;
-	u8 direction; /* enum direction */
-	u8 absent;    /* it is nowhere in the program's memory */
-};
-
-/* Send it, where its connection is wanted. */
-static __always_inline void pass_on(struct connection *c, u64 handle, const struct span *span)
-{
-	struct rest rest;
-
-	if (c && c->unwanted) {
-		if (c->announced) /* while its addresses were not known */
-			announce(c, handle, span->time);
-		return;
-	}
-	see(span->size);
-	if (!c) {
-		lose(MAP_FULL, span->size);
-		return;
-	}
-	rest = (struct rest){
-	    .connection = c->id,
-	    .time = span->time,
-	    .offset = c->offset[span->direction & 1],
-	    .address = span->address,
-	    .end = span->address + span->size,
-	    .direction = span->direction & 1,
-	};
-	c->offset[rest.direction] += span->size;
-	if (!announce(c, handle, span->time))
-		lose(RING_FULL, span->size);
-	else if (span->absent)
-		miss(&rest, span->size, SENDFILE);
-	else
-		send(&rest);
 }
 
 /* A call has read or written so many bytes. */
@@ -235,51 +194,14 @@ static __always_inline void find_socket(struct sock *sk, s32 size)
 			thread->frames[i].sk = (u64)sk;
 }
 
-/* A server has sent or received through a socket; of what it has not, `size` says why: 0 is the end. */
-static __always_inline void socket_moved(struct sock *sk, s32 size, u8 direction)
-{
-	u32 *target = is_ours() && !stopped ? server_of(bpf_get_current_pid_tgid() >> 32) : NULL;
-	struct span span = {.size = size, .direction = direction};
-	struct connection *c;
-	struct pt_regs *regs;
-
-	if (!target)
-		return;
-	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	if (is_inside(sk, PT_REGS_SP(regs)))
-		return;
-	c = find_connection((u64)sk);
-	if (size <= 0) {
-		if (!size && direction == READ && c && !c->object && !own_process) /* else these end it */
-			close_connection((u64)sk);
-		return;
-	}
-	span.address = buffer_of(regs);
-	if (!c) {
-		if (!is_accepted(sk) || !wanted())
-			return;
-		if (!span.address) { /* no client's: those that servers have among themselves, as Galera's */
-			untracked();
-			return;
-		}
-		c = open_socket(sk, *target, 1);
-		if (c)
-			c->sealed = is_record(span.address, size, direction);
-	}
-	if (c && c->sealed)
-		return;
-	span.time = bpf_ktime_get_boot_ns();
-	pass_on(c, (u64)sk, &span);
-}
-
 /* Linux kernel commit 6e6eda44b939 "sock: add tracepoint for send recv length" (in v6.3) */
 SEC("raw_tp")
 int socket_sent(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (plain_sockets)
-		socket_moved((void *)ctx->args[0], ctx->args[1], WRITE);
-	else
+	if (!plain_sockets)
 		find_socket((void *)ctx->args[0], ctx->args[1]);
+	else if (!stopped)
+		socket_moved((void *)ctx->args[0], ctx->args[1], WRITE);
 	return 0;
 }
 
@@ -288,7 +210,7 @@ int socket_received(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (!plain_sockets)
 		find_socket((void *)ctx->args[0], ctx->args[1]);
-	else if (!(ctx->args[2] & MSG_PEEK))
+	else if (!stopped && !(ctx->args[2] & MSG_PEEK))
 		socket_moved((void *)ctx->args[0], ctx->args[1], READ);
 	return 0;
 }
