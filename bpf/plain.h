@@ -94,6 +94,14 @@ static __always_inline bool is_accepted(struct sock *sk)
 	       BPF_CORE_READ((struct unix_sock *)sk, addr);
 }
 
+/* One that is connected no more may have had any; a Unix socket has none. */
+static __always_inline bool has_wanted_ends(struct sock *sk, const struct endpoints *ends)
+{
+	if (ends->family)
+		return wanted_ends(ends);
+	return is_internet(sk) || (!filter_port && !filter_host);
+}
+
 /* What the server asks others is not wanted; the library may have an object for it that is to be known. */
 static __always_inline struct connection *open_socket(struct sock *sk, u32 target, u8 mid)
 {
@@ -101,7 +109,7 @@ static __always_inline struct connection *open_socket(struct sock *sk, u32 targe
 
 	if (c) {
 		read_endpoints(sk, &c->ends);
-		c->unwanted = !is_accepted(sk) || (c->ends.family && !wanted_ends(&c->ends));
+		c->unwanted = !is_accepted(sk) || !has_wanted_ends(sk, &c->ends);
 	}
 	return c;
 }

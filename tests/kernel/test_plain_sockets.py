@@ -287,6 +287,23 @@ def test_a_server_whose_log_is_a_socket(
     assert [each["event"] for each in messages if each["type"] == "connection"] == ["opened", "closed"]
 
 
+def test_a_unix_socket_has_no_port(
+    postgres: tuple[Programs, PostgreSql, Path], audit: Callable[..., Capture]
+) -> None:
+    """With `--port` what comes by a Unix socket is not wanted; nothing of it is missing, or undecided."""
+    programs, server, program = postgres
+    run = audit("postgres", program, "--port", str(server.port))
+    env = {**programs.env, "PGPASSWORD": PASSWORD, "PSQLRC": "/dev/null", "PGSSLMODE": "disable"}
+    for host in (str(server.socket), "127.0.0.1"):
+        where = ("-h", host, "-p", str(server.port), "-U", USER, "-d", "postgres")
+        programs.run("psql", *where, "-c", f"SELECT '{host}'", env=env)
+    wait_for(lambda: [each for each in run.messages("connection") if each["event"] == "closed"], "its end")
+    messages = run.stop()
+    shown = [each["query"] for each in messages if each["type"] == "query" and each["kind"] == "query"]
+    assert shown == ["SELECT '127.0.0.1'"]
+    assert messages[-1]["lost"] == {}
+
+
 def test_the_end_of_a_session_that_says_nothing(
     mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
 ) -> None:
