@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.attach.follow import Stat, descendants, parents, seed, stat
+from pellucid.attach.follow import Stat, children_of, descendants, parents, seed, stat
 from pellucid.errors import PellucidError
 
 
@@ -42,6 +42,15 @@ def test_descendants_are_those_whose_ancestors_lead_there(parent_of, ancestors):
 def test_parents_of_this_machine():
     """Every process has the parent that it names itself."""
     assert parents()[os.getpid()] == os.getppid()
+
+
+def test_children_of_this_process():
+    """A child is there as long as it runs; a process that has ended has none."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in children_of(os.getpid())
+        assert children_of(child.pid) == []
+        child.communicate(b"\n")
+    assert children_of(child.pid) == []
 
 
 def test_a_name_with_blanks_and_brackets(tmp_path):

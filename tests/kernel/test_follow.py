@@ -102,6 +102,18 @@ def test_descendants_that_exist_and_orphans(puppet, watch):
     assert "all its descendants have ended" in run.log.read_text()
 
 
+def test_children_that_are_not_watched(puppet, watch):
+    """Without `--follow` the log says at the start that there are children, for servers often work in these."""
+    parent = puppet(OLD)
+    parent.go_on()
+    assert {parent.said(), parent.said()} == {"parent", "made"}
+    run = watch("--pid", str(parent.pid))
+    parent.end()
+    run.ended()
+
+    assert f"process {parent.pid} has 1 child, which is not watched: add --follow" in run.log.read_text()
+
+
 def test_threads_are_no_processes(puppet, watch):
     """Threads of a followed process are followed, and their ends are not the end of the process."""
     program = puppet("""

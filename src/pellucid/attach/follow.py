@@ -9,6 +9,7 @@ child of init, and a stranger.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,6 +59,15 @@ def descendants(parent_of: dict[int, int], ancestors: set[int]) -> set[int]:
             if child not in found:
                 found.add(child)
                 look_at.append(child)
+    return found
+
+
+def children_of(pid: int, proc: Path = PROC) -> list[int]:
+    """The children of a process that it has now; none where the kernel does not list them (CONFIG_PROC_CHILDREN)."""
+    found: list[int] = []
+    for task in (proc / str(pid) / "task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            found += map(int, task.read_text().split())
     return found
 
 

@@ -10,6 +10,7 @@ from pellucid.attach.arrivals import Arrivals
 from pellucid.attach.attacher import attach_first
 from pellucid.attach.cgroups import cgroup
 from pellucid.attach.filters import Filter, comms
+from pellucid.attach.follow import children_of
 from pellucid.attach.images import Images
 from pellucid.attach.loaded import Loaded, ring_bytes
 from pellucid.attach.roster import Roster
@@ -72,6 +73,9 @@ class Watch(ABC, Generic[L]):
         pid = self._settings.pid
         if self._settings.follow and pid is not None:
             log.debug("following process %d, with %d descendants so far", pid, loaded.follow(pid))
+        elif pid is not None and (number := len(children_of(pid))):
+            plural = "children, which are" if number > 1 else "child, which is"
+            log.info("process %d has %d %s not watched: add --follow", pid, number, plural)
         self._images = images = Images()
         attacher = self.attacher(loaded, images)
         first = attach_first(attacher, images, self._targets, demanded=bool(self._settings.files))
