@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pellucid.audit import Audit, Wanted
 from pellucid.capture.envelope import pack, split
 from pellucid.capture.recording import read_recording
 from pellucid.errors import PellucidError
-from pellucid.model import Chunk, Http, Kind, Open, Summary, Totals
+from pellucid.model import Chunk, Http, Kind, Open, Query, Summary, Totals
 from pellucid.parse import Limits
 from pellucid.parse.http1.parser import Http1
+from pellucid.parse.postgres.parser import Postgres
 from pellucid.pipeline import Pipeline, only_context
 from pellucid.sink import Output, OutputClosed, SinkOptions, Tap
+from tests.parse.dialogue import STEP, Dialogue
 from tests.shell import RECORDINGS
 
 if TYPE_CHECKING:
@@ -150,6 +153,21 @@ def test_only_context_keeps_the_rest() -> None:
     kept = list(only_context([*batches(), b""]))
     assert kept.pop() == b""
     assert {next(split(batch)).kind for batch in kept} == {Kind.OBJECT, Kind.CONTEXT, Kind.END}
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "capture ended"])
+@pytest.mark.parametrize(("steps", "wanted"), [(3, ["SELECT 2"]), (4, [])], ids=["long enough", "too short"])
+def test_a_query_that_still_runs(closed: bool, steps: int, wanted: list[str]) -> None:
+    """Of one without an answer `--slower-than` judges how long it had run when its connection, or the capture, ended."""
+    talk = Dialogue(mid=True, parsers=(Postgres,))
+    talk = talk >> b"Q\0\0\0\x0dSELECT 1\0" << b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I"
+    talk = talk >> b"Q\0\0\0\x0dSELECT 2\0" << b"N\0\0" << b"\0\x05\0"
+    flows, sink = (talk.close() if closed else talk).flows(), Shelf()
+    audit = Audit(Wanted(slower_than=steps * STEP / 1e6))
+    Pipeline([Postgres], LIMITS, [sink], select=lambda _none: flows, audit=audit).run([])
+    shown = [message for message in sink.messages if isinstance(message, Query)]
+    assert [message.query for message in shown] == wanted
+    assert all(message.duration_ms is None for message in shown)
 
 
 class Tapping(Tap):

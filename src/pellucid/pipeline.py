@@ -116,7 +116,7 @@ class Pipeline:
         for flow in self._select(flows) if self._select else flows:
             wanted = self._left != 0 or isinstance(flow, Totals)
             for message in self._parse(flow):  # first: a parser finds out who is the client
-                self._deliver(message)
+                self._deliver(message, flow.time)
             if wanted and self._taps:
                 self._tap(flow)
 
@@ -126,12 +126,12 @@ class Pipeline:
     def _take(self, envelope: Envelope) -> None:
         self._each(self._packets, lambda sink: sink.take(envelope))
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: Message, time: int) -> None:
         if isinstance(message, Summary):
             for shape in self._audit.table(message.ts) if self._audit else ():
                 self._write(shape)
             self._summary = message = self._without_rest(message)
-        elif self._audit and not self._audit.wants(message):
+        elif self._audit and not self._audit.wants(message, time):
             self._rest[str(message.__struct_config__.tag)] += 1
             return
         elif self._left is not None and not self._counted(message, self._left):

@@ -14,6 +14,8 @@ from pellucid.audit.shapes import FEW, MOST_SHAPES
 from pellucid.model import Lost, Query, QueryError
 
 NOBODY = Wanted()
+BEGAN = 1_767_225_600 * 10**9
+"""The time of each query, in ns."""
 
 
 def query(text="SELECT 1", **changes):
@@ -41,14 +43,29 @@ def query(text="SELECT 1", **changes):
 def test_what_is_wanted(wanted, others):
     """A query is shown if every filter allows it; what is not known of it is allowed by none."""
     audit = Audit(wanted)
-    assert audit.wants(query())
-    assert not any(audit.wants(query(**other)) for other in others)
+    assert audit.wants(query(), BEGAN)
+    assert not any(audit.wants(query(**other), BEGAN) for other in others)
+
+
+@pytest.mark.parametrize("waited", [0, 1.999, 2.0, 3_600_000.0])
+def test_a_query_without_an_answer(waited):
+    """It is slower than so many milliseconds if it has waited as long when nobody waits for it any more."""
+    audit = Audit(Wanted(slower_than=2.0))
+    shown = audit.wants(query(duration_ms=None), BEGAN + round(waited * 1e6))
+    assert shown == (waited >= 2.0)
+    assert Audit(Wanted(slower_than=0)).wants(query(duration_ms=None), BEGAN)
+
+
+def test_no_answer_has_no_duration():
+    """A query without an answer counts, and changes neither what its shape took in all nor the percentiles."""
+    row = table_of(7.0, None, 9.0)
+    assert (row.count, row.total_ms, row.p50_ms, row.p99_ms) == (3, 16.0, 7.0, 9.0)
 
 
 def test_other_messages_are_not_judged():
     """What is lost is said, whatever queries are asked for."""
     lost = Lost(ts="", conn=1, direction="read", offset=0, size=1, reason="ring_full")
-    assert Audit(Wanted(users=["anna"])).wants(lost)
+    assert Audit(Wanted(users=["anna"])).wants(lost, BEGAN)
 
 
 def test_the_table():
@@ -60,7 +77,7 @@ def test_the_table():
         query("DELETE FROM t", duration_ms=100.0), query("SELECT 4", user="ben"), query(None), query("x", kind="prepare"),
         query("shop", kind="init_db"), query("SELECT 5", kind="stmt_reset"),
     ):  # fmt: skip
-        audit.wants(each)
+        audit.wants(each, BEGAN)
     table = [(row.shape, row.count, row.rows, row.errors, row.total_ms) for row in audit.table("")]
     assert table == [("DELETE FROM t", 1, 1, 0, 100.0), ("SELECT ?", 3, 4, 1, 6.0)]
     assert [*Audit(NOBODY).table("")] == []
@@ -72,7 +89,7 @@ def test_percentiles():
     durations = [numbers.lognormvariate(0, 2) for _ in range(5000)]
     audit = Audit(NOBODY, fingerprint=True)
     for duration in durations:
-        audit.wants(query(duration_ms=duration))
+        audit.wants(query(duration_ms=duration), BEGAN)
     [row] = audit.table("")
     cuts = statistics.quantiles(durations, n=100, method="inclusive")
     assert row.p50_ms == pytest.approx(cuts[49], rel=0.06)
@@ -83,7 +100,7 @@ def table_of(*durations):
     """The only row of the table of queries that took so long."""
     audit = Audit(NOBODY, fingerprint=True)
     for duration in durations:
-        audit.wants(query(duration_ms=duration))
+        audit.wants(query(duration_ms=duration), BEGAN)
     [row] = audit.table("")
     return row
 
@@ -108,7 +125,7 @@ def test_more_shapes_than_are_kept():
     """What has no room of its own is counted with the rest, and nothing is left out."""
     audit = Audit(NOBODY, fingerprint=True)
     for number in range(MOST_SHAPES + 7):
-        audit.wants(query(f"SELECT a{number}"))
+        audit.wants(query(f"SELECT a{number}"), BEGAN)
     table = {row.shape: row.count for row in audit.table("")}
     assert len(table) == MOST_SHAPES + 1
     assert table[None] == 7

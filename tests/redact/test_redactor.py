@@ -198,6 +198,17 @@ def test_sql_on_request() -> None:
     assert Redactor(Rules())(message).parameters == message.parameters
 
 
+@pytest.mark.parametrize(
+    "data", [f"\x03select '{SECRET}'", b"\x0b\x00\x00\x04\xfb" + SECRET.encode()], ids=["command", "row"]
+)
+def test_sql_that_no_parser_claimed(data: str | bytes) -> None:
+    """With --redact-sql nothing but the size is left of bytes that no parser claimed: they may be an older session's SQL and rows."""
+    message = raw(data, library="mysqld")
+    shown = Redactor(Rules(), sql=True)(message)
+    assert shown == raw("***", size=len(data), library="mysqld")
+    assert Redactor(Rules())(message) == message
+
+
 def test_other_messages_pass() -> None:
     """Holes, connections and the summary are what they were."""
     for message in (lost(), connection(), connection(event="closed"), summary()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pellucid.audit.shapes import Shapes
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from pellucid.model import Message, QueryShape
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which queries are shown: those that every field allows. What is not known of a query is allowed by none."""
@@ -23,19 +28,24 @@ class Wanted:
     databases: Collection[str] = ()
     kinds: Collection[str] = ()
     slower_than: float | None = None
-    """Milliseconds from the command to the end of the answer."""
+    """Milliseconds from the command to the end of the answer, or to when nobody waited for that any more."""
 
-    def __call__(self, query: Query) -> bool:
-        """Judge one query."""
+    def __call__(self, query: Query, time: int) -> bool:
+        """Judge one query, which is over, or given up, at `time` (ns since 1970, UTC)."""
         return (
             (not self.users or query.user in self.users)
             and (not self.databases or query.database in self.databases)
             and (not self.kinds or query.kind in self.kinds)
-            and (
-                self.slower_than is None
-                or (query.duration_ms is not None and query.duration_ms >= self.slower_than)
-            )
+            and (self.slower_than is None or _took(query, time) >= self.slower_than)
         )
+
+
+def _took(query: Query, time: int) -> float:
+    """Milliseconds that it took, or without an answer has run by `time`."""
+    if query.duration_ms is not None:
+        return query.duration_ms
+    began = (datetime.fromisoformat(query.ts) - _EPOCH) // _MICROSECOND
+    return (time // 1000 - began) / 1000
 
 
 class Audit:
@@ -45,11 +55,14 @@ class Audit:
         self._wanted = wanted
         self._shapes = Shapes() if fingerprint else None
 
-    def wants(self, message: Message) -> bool:
-        """Whether a message is shown. Only queries are judged; one that is shown is counted."""
+    def wants(self, message: Message, time: int) -> bool:
+        """Whether a message is shown that has come about at `time` (ns since 1970, UTC).
+
+        Only queries are judged; one that is shown is counted.
+        """
         if not isinstance(message, Query):
             return True
-        if not self._wanted(message):
+        if not self._wanted(message, time):
             return False
         if self._shapes:
             self._shapes.add(message)

@@ -59,7 +59,7 @@ class QueryShape(Message, tag="shape", kw_only=True):
     count: int
     """How many they are."""
     total_ms: float
-    """Their durations together."""
+    """Their durations together, as far as these are known: a query without an answer has none."""
     p50_ms: float | None
     """Half of them took no longer: of up to 100 the duration of one of them, of more to 4.4 %; null where no duration is known."""
     p99_ms: float | None

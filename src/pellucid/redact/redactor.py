@@ -87,6 +87,9 @@ class Redactor:
         )
 
     def _raw(self, message: RawData) -> RawData:
+        """Bytes that no parser claimed may be a database's session that is older than the capture: SQL and rows, in any form."""
+        if self._sql:
+            return msgspec.structs.replace(message, data=MASK, encoding=UNSET)
         return msgspec.structs.replace(message, data=self._streams.masked(message))
 
     def _connection(self, message: ConnectionEvent) -> ConnectionEvent:

@@ -119,7 +119,7 @@ class Show:
     )  # fmt: skip
     redact_sql: bool = setting(
         "--redact-sql", default=False, not_with=_NOT_MASKED,
-        help="Mask the values in SQL as well: parameters and string literals. Implies --redact.",
+        help="Mask the values in SQL as well: parameters, string literals, unclaimed bytes whole. Implies --redact.",
     )  # fmt: skip
     redact_rules: Path | None = setting(
         "--redact-rules", default=None, metavar="FILE", not_with=_NOT_MASKED,

@@ -38,7 +38,10 @@ class Sql(Capture):
     )  # fmt: skip
     kind: tuple[str, ...] = ()
     slower_than: float | None = setting(
-        "--slower-than", default=None, metavar="MS", help="Show commands that took at least so long only."
+        "--slower-than",
+        default=None,
+        metavar="MS",
+        help="Show commands that took, or have waited, at least so long only.",
     )
     fingerprint: bool = setting(
         "--fingerprint", default=False,

@@ -94,11 +94,11 @@ def query_lines(page: Page, message: Query) -> Iterator[str]:
 
 def shape_lines(page: Page, message: QueryShape) -> Iterator[str]:
     """Show what queries of one shape took together."""
-    took = f"{message.total_ms:.1f} ms in all"
+    took = ""
     if message.p50_ms is not None and message.p99_ms is not None:
-        took += f", p50 {message.p50_ms:g} ms, p99 {message.p99_ms:g} ms"
+        took = f", {message.total_ms:.1f} ms in all, p50 {message.p50_ms:g} ms, p99 {message.p99_ms:g} ms"
     errors = f", {count(message.errors, 'error')}" if message.errors else ""
-    facts = f"{message.server} {count(message.count, 'time')}, {took}, {count(message.rows, 'row')}{errors}"
+    facts = f"{message.server} {count(message.count, 'time')}{took}, {count(message.rows, 'row')}{errors}"
     yield f"{page.time(message)} {page.paint('who', escape(facts))}"
     yield from page.payload(message.shape or "(further shapes)", "application/sql")
     yield ""
