@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pty
 import re
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +19,6 @@ from pellucid.log import configure, log_fds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +28,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     monkeypatch.setattr(pellucid.log, "log", own)
     yield own
     for handler in own.handlers:
-        if isinstance(handler, logging.StreamHandler) and isinstance(handler.stream.name, int):
-            handler.stream.close()  # a file that `configure` has opened
+        handler.close()  # a file that `configure` has opened; a stream stays
 
 
 def test_a_line(tmp_path: Path, log: logging.Logger) -> None:
@@ -68,9 +69,43 @@ def test_a_file_is_continued(tmp_path: Path, log: logging.Logger) -> None:
     for text in ("first", "second"):
         configure(debug=False, path=path)
         log.info(text)
-        log.handlers[0].stream.close()
+        log.handlers[0].close()
     assert [line.split()[-1] for line in path.read_text().splitlines()] == ["first", "second"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk(log: logging.Logger, capfd: pytest.CaptureFixture[str]) -> None:
+    """One of both processes says that the file takes no more; its line, and all that follow, are on stderr."""
+    configure(debug=False, path=Path("/dev/full"))
+    if os.fork() == 0:
+        log.info("first")
+        os._exit(0)
+    os.wait()
+    log.info("second")
+    said = [line[9:] for line in capfd.readouterr().err.splitlines()]
+    full = "WARNING cannot write the log to /dev/full: No space left on device; it goes on here"
+    assert said == [full, "INFO first", "INFO second"]
+
+
+def test_nobody_takes_the_log(monkeypatch: pytest.MonkeyPatch, log: logging.Logger) -> None:
+    """A stderr that takes nothing changes nothing else: no traceback and no error, wherever these would go."""
+    elsewhere = io.StringIO()
+    with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        configure(debug=False, path=None)
+        monkeypatch.setattr("sys.stderr", elsewhere)
+        log.info("ready")
+    assert elsewhere.getvalue() == ""
+
+
+@pytest.mark.parametrize("name", ["log", None])
+def test_a_line_that_does_not_fit_its_arguments(
+    name: str | None, tmp_path: Path, log: logging.Logger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is a mistake of ours, which is told and ends nothing."""
+    configure(debug=False, path=name and tmp_path / name)
+    log.info("%d", "words")
+    assert "Logging error" in capfd.readouterr().err
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from mmap import mmap
 from typing import TYPE_CHECKING, TextIO
 
 from pellucid.errors import PellucidError
@@ -27,10 +28,8 @@ the same write: a line of `counter.py`, whichever process drew it, is gone then.
 
 
 def configure(*, debug: bool, path: Path | None) -> None:
-    """Send the log to the end of `path`, or to stderr."""
-    stream = sys.stderr if path is None else _append(path)
-    begin = ERASE if stream.isatty() else ""
-    log.handlers = [_formatted(logging.StreamHandler(stream), begin)]
+    """Send the log to the end of `path`, or to stderr, which also gets what that file has no room for."""
+    log.handlers = [_to_stderr() if path is None else _formatted(_File(_append(path), path))]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
 
@@ -44,7 +43,61 @@ def log_also_to(take: Callable[[str], None]) -> Callable[[], None]:
 
 def log_fds() -> list[int]:
     """The descriptors that the log goes to."""
-    return [handler.stream.fileno() for handler in log.handlers if isinstance(handler, logging.StreamHandler)]
+    return [handler.fileno() for handler in log.handlers if isinstance(handler, _Stderr | _File)]
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Go on where stderr takes nothing: there is no other place where that could be said."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+
+class _File(logging.Handler):
+    """Each line is one write(2), since the decoder writes to this file too; nothing waits in a buffer."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        super().__init__()
+        self._fd = fd
+        self._path = path
+        self._stderr = _to_stderr()
+        self._full = mmap(-1, 1)
+        """Whether it is: shared with the decoder, which is forked, for it is said once."""
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append the line; on a full disk say so on stderr, and put this line there, and all that follow."""
+        if not self._full[0]:
+            try:
+                self._write(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+            except OSError as error:
+                self._full[0] = True
+                self._stderr.emit(_cannot_write(self._path, error))
+            except (TypeError, ValueError):
+                self.handleError(record)  # it does not fit its arguments: logging tells where that is
+        if self._full[0]:
+            self._stderr.emit(record)
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._fd, line) :]
+
+    def close(self) -> None:
+        """Close the file; closing again does nothing."""
+        super().close()
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+
+def _cannot_write(path: Path, error: OSError) -> logging.LogRecord:
+    text = f"cannot write the log to {path}: {error.strerror}; it goes on here"
+    return log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (), None)
 
 
 class _Lines(logging.Handler):
@@ -70,6 +123,10 @@ class _Printable(logging.Formatter):
         return escape(super().formatMessage(record))
 
 
+def _to_stderr() -> logging.Handler:
+    return _formatted(_Stderr(sys.stderr), ERASE if sys.stderr.isatty() else "")
+
+
 def _formatted(handler: logging.Handler, begin: str = "") -> logging.Handler:
     formatter = _Printable("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     formatter.begin = begin
@@ -78,9 +135,9 @@ def _formatted(handler: logging.Handler, begin: str = "") -> logging.Handler:
     return handler
 
 
-def _append(path: Path) -> TextIO:
+def _append(path: Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.fdopen(os.open(path, flags, 0o600), "w", buffering=1)
+        return os.open(path, flags, 0o600)
     except OSError as error:
         raise PellucidError(f"cannot write the log to {path}: {error.strerror}") from error

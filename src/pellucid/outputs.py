@@ -60,8 +60,11 @@ def beginning_of(path: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
         return b""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return b""
     with os.fdopen(fd, "rb") as file:
-        return file.read(_BEGINNING) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+        return file.read(_BEGINNING)
 
 
 def name_of(place: str) -> str:

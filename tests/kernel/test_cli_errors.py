@@ -85,6 +85,10 @@ HINT = "it loads libssl.so.3: name that file, or use --pid"
             ["--libssl", "libssl.so.3", "--ready-file", "missing/ready"],
             "cannot write to missing/ready: No such file or directory",
         ),
+        (
+            ["--libssl", "libssl.so.3", "-m", "keylog", "-k", "."],
+            "cannot write to .: Is a directory",
+        ),
         (["-l", "missing/log"], "cannot write the log to missing/log: No such file or directory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

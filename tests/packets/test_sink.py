@@ -315,8 +315,8 @@ def test_a_label_that_does_not_exist(file: File) -> None:
 
 @pytest.mark.parametrize("room", [1, 59, 100, 101])
 def test_a_full_disk(room: int, tmp_path: Path) -> None:
-    """The file ends with its last whole block, wherever the disk was full, and one line says so."""
-    made = File(tmp_path / "a.pcapng").then(packets(block(1)))
+    """The file ends with its last whole block, wherever the disk was full, one line says so, and statistics do not follow."""
+    made = File(tmp_path / "a.pcapng").then(Interfaces(1, [(0, 3, 0)]), packets(block(1)))
     size = made.path.stat().st_size
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, before[1]))
@@ -325,6 +325,7 @@ def test_a_full_disk(room: int, tmp_path: Path) -> None:
             made.then(packets(block(2), block(3)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    made.sink.close()
     data = made.path.read_bytes()
     assert whole_blocks(data) == len(data)
     assert made.what() == ([1, 2] if room >= len(block(2)) else [1])

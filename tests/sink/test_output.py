@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -156,20 +156,83 @@ def test_closing_reports_what_could_not_be_flushed() -> None:
         os.fstat(fd)
 
 
-def test_a_short_write_is_an_error(tmp_path: Path) -> None:
-    """When only a part of the buffer fits, the part that did not is an error and not forgotten."""
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes: a full disk, but for the errno."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("flags", [0, os.O_APPEND])
+@pytest.mark.parametrize("flushed", [{8}, {1, 8}, {2, 8}])
+@pytest.mark.parametrize(("room", "kept"), [(37, 3), (40, 4), (9, 0)])
+def test_a_full_disk_cuts_no_message(
+    room: int, kept: int, flushed: set[int], flags: int, tmp_path: Path
+) -> None:
+    """When only a part fits it is an error, the file ends with its last whole message, and nothing comes behind that."""
+    path = tmp_path / "out"
+    output = Output(os.open(path, os.O_WRONLY | os.O_CREAT | flags), "out")
+
+    def write() -> None:
+        for number in range(1, 9):
+            output.write(b"message %d\n" % number)
+            if number in flushed:
+                output.flush()
+
+    with room_for(room), pytest.raises(PellucidError, match="cannot write to out: File too large"):
+        write()
+    output.write(b"end\n")
+    output.close()
+    assert path.read_text() == "".join(f"message {number + 1}\n" for number in range(kept))
+
+
+def test_a_long_message_is_whole_or_missing(tmp_path: Path) -> None:
+    """Nor is one cut that is too long for the buffer."""
     path = tmp_path / "out"
     output = Output(os.open(path, os.O_WRONLY | os.O_CREAT), "out")
-    output.write(bytes(100))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (37, limits[1]))
-    try:
-        with pytest.raises(PellucidError, match="cannot write to out: File too large"):
-            output.flush()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.stat().st_size == 37
+    output.write(b"short\n")
+    with room_for(BUFFER_LIMIT), pytest.raises(PellucidError, match="File too large"):
+        output.write(MORE_THAN_A_PIPE)
     output.close()
+    assert path.read_bytes() == b"short\n"
+
+
+def test_blocks_are_cut_without_a_hole(tmp_path: Path) -> None:
+    """Behind what `write_whole` has cut off comes neither another write, nor, of a shell with the same file, a hole."""
+    path = tmp_path / "out"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    shell = os.dup(fd)
+    output = Output(fd, "out")
+    with room_for(25), pytest.raises(PellucidError, match="File too large"):
+        output.write_whole(bytes(range(1, 41)), lambda written: len(written) // 10 * 10)
+    output.write_whole(b"statistics", len)
+    output.close()
+    os.write(shell, b"shell")
+    os.close(shell)
+    assert path.read_bytes() == bytes(range(1, 21)) + b"shell"
+
+
+def test_what_others_append_is_kept(tmp_path: Path) -> None:
+    """Where another program has appended behind a message that did not fit, nothing of the file is cut off."""
+    path = tmp_path / "out"
+    output = Output(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "out")
+    with ExitStack() as full:
+        full.enter_context(room_for(5))
+
+        def other_appends(_written: memoryview) -> int:
+            full.close()
+            with path.open("ab") as other:
+                other.write(b" and others")
+            return 0
+
+        with pytest.raises(PellucidError, match="File too large"):
+            output.write_whole(b"half a message", other_appends)
+    output.close()
+    assert path.read_bytes() == b"half  and others"
 
 
 def test_closing_twice_closes_once() -> None:

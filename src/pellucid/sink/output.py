@@ -49,7 +49,9 @@ class Output:
     """Owns one file descriptor; keeps up to BUFFER_LIMIT bytes until they are flushed.
 
     Every method raises OutputClosed when the reader of a pipe is gone, and PellucidError ("cannot write
-    to NAME: REASON") on any other failure. What was buffered then is dropped: it has been reported once.
+    to NAME: REASON") on any other failure. What was buffered then is dropped: it has been reported once. After
+    the latter a regular file ends with its last whole message, and takes nothing more: what is missing is
+    missing at its end, and a later message that is short enough cannot hide that.
     """
 
     framed = False
@@ -62,11 +64,14 @@ class Output:
         self.name = name
         self._fd = fd
         self._buffer = bytearray()
+        self._failed = False
         self._rotation = rotation
         self._begin()
 
     def _begin(self) -> None:
         self._size = 0
+        self._ends = [0]
+        """Where messages end, counted as `_size` is: the last one that is written whole, and those buffered behind it."""
         self._since = time.monotonic()
         self._has_messages = False
 
@@ -103,18 +108,21 @@ class Output:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; they reach the kernel at the next flush or when the buffer is full.
 
-        What is given at once stays together where an output keeps messages apart or drops them. More than the
+        What is given at once stays together where an output keeps messages apart, drops them, or is full. More than the
         buffer may hold is written at once: a copy would double the memory of a long message.
         """
         self._append(data)
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
-        self._size += len(data)
+        if self._failed:
+            return
         if len(data) > BUFFER_LIMIT:
             self._drain()
-            self._write_through(data)
+            self._write_through(data, _none)
             return
         self._buffer += data
+        self._size += len(data)
+        self._ends.append(self._size)
         if len(self._buffer) > BUFFER_LIMIT:
             self._drain()
 
@@ -123,10 +131,18 @@ class Output:
         self._drain()
 
     def _drain(self) -> None:
+        if not self._buffer:
+            return
         with self._reporting():
-            while self._buffer:
-                # A short write is no error by itself: on a full disk the next one says ENOSPC.
-                del self._buffer[: self._send(self._buffer)]
+            try:
+                while self._buffer:
+                    # A short write is no error by itself: on a full disk the next one says ENOSPC.
+                    del self._buffer[: self._send(self._buffer)]
+            except OSError:
+                written = self._size - len(self._buffer)
+                self._cut_off(written - max(end for end in self._ends if end <= written))
+                raise
+        self._ends = [self._size]
 
     def write_whole(self, data: bytes | bytearray | memoryview, whole: Callable[[memoryview], int]) -> None:
         """Write at once, and where that fails in the middle, cut off a regular file what is not whole.
@@ -134,6 +150,13 @@ class Output:
         `whole` tells how many of the bytes that were written are. One write(2) where the system takes everything.
         """
         self._drain()
+        self._write_through(data, whole)
+
+    def _write_through(
+        self, data: bytes | bytearray | memoryview, whole: Callable[[memoryview], int]
+    ) -> None:
+        if self._failed:
+            return
         done = 0
         with self._reporting(), memoryview(data) as view:
             try:
@@ -143,12 +166,17 @@ class Output:
                 self._cut_off(done - whole(view[:done]))
                 raise
         self._size += len(data)
+        self._ends = [self._size]
 
     def _cut_off(self, size: int) -> None:
-        """Take the last bytes away again; of what was handed to a pipe nothing can be."""
+        """Take the last bytes away again; of what was handed to a pipe nothing can be, nor before what others appended."""
         status = os.fstat(self._fd)
-        if stat.S_ISREG(status.st_mode):
-            os.ftruncate(self._fd, status.st_size - size)
+        if not stat.S_ISREG(status.st_mode):
+            return
+        end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        if end == status.st_size:
+            os.ftruncate(self._fd, end - size)
+            os.lseek(self._fd, end - size, os.SEEK_SET)  # for a shell that goes on in this file (`> FILE`)
 
     def overwrite(self, data: bytes, at: int) -> None:
         """Replace what the file holds from offset `at` on, as far as `data` reaches; nothing is buffered.
@@ -187,12 +215,6 @@ class Output:
             with self._reporting():
                 os.close(fd)  # NFS and quotas may refuse only here (close(2))
 
-    def _write_through(self, data: bytes | bytearray | memoryview) -> None:
-        at = 0
-        with self._reporting(), memoryview(data) as view:
-            while at < len(view):
-                at += self._send(view[at:])
-
     def _send(self, data: bytearray | memoryview) -> int:
         """Bytes taken by one write(2). Python itself repeats it after EINTR (PEP 475)."""
         try:
@@ -212,5 +234,11 @@ class Output:
             self._buffer.clear()
             raise OutputClosed(self.name) from None
         except OSError as error:
+            self._failed = True
             self._buffer.clear()
             raise PellucidError(f"cannot write to {self.name}: {error.strerror}") from error
+
+
+def _none(_written: memoryview) -> int:
+    """Of a single message that was not written to its end nothing is whole."""
+    return 0
