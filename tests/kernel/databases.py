@@ -104,13 +104,14 @@ class MariaDb:
     def __init__(self, place: Place, program: str | Path = "mariadbd", *, plain: bool = False) -> None:
         folder = place.folder
         self._log = folder / "general.log"
+        self.socket = folder / "socket"
         self.port = free_port()
         self.pooled_port = free_port()
         """Whose sessions share a few threads."""
         begin = [program, "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}", "--skip-log-bin"]
         self._prepare(place, begin, "NONE" if plain else "SSL")
         self.process = place.start(
-            *begin, *self._flags(), "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
+            *begin, *self._flags(), "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={folder}/pid",
             f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem", f"--require-secure-transport={not plain:d}",
             "--max-connections=600", "--general-log=on", f"--general-log-file={self._log}", "--local-infile=on",
             "--max-allowed-packet=64M", f"--log-error={folder}/error.log",
@@ -283,3 +284,31 @@ def run_around(
 def queries(messages: list[dict[str, Any]], role: str) -> list[dict[str, Any]]:
     """The messages of one end, those that say what became of one command."""
     return [message for message in messages if message["type"] == "query" and message["role"] == role]
+
+
+@contextmanager
+def private_mariadb(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb, Path]]:
+    """Programs, a MariaDB among them from a copy of its own, and that copy; with and without TLS."""
+    with workplace(certificate) as (tls, folder):
+        found = shutil.which("mariadbd")
+        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
+        program = shutil.copy(found, tls.libssl.parent / "mariadbd")
+        programs = Programs(tls)
+        try:
+            yield programs, MariaDb(Place(programs, folder), program, plain=True), program
+        finally:
+            programs.end_all()
+
+
+@contextmanager
+def private_postgres(certificate: tuple[Path, Path]) -> Iterator[tuple[Place, Path]]:
+    """Where PostgreSQL may run, and the folder of its programs, copies of its own."""
+    with workplace(certificate) as (tls, folder):
+        binaries = tls.libssl.parent
+        for name in ("initdb", "postgres"):
+            shutil.copy(PostgreSql.binaries() / name, binaries / name)
+        programs = Programs(tls)
+        try:
+            yield Place(programs, folder), binaries
+        finally:
+            programs.end_all()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +14,12 @@ from tests.kernel.databases import (
     PASSWORD,
     USER,
     MariaDb,
-    Place,
     PostgreSql,
+    private_mariadb,
+    private_postgres,
     queries,
     run_around,
     run_client,
-    workplace,
 )
 from tests.kernel.running import Capture, Programs, wait_for
 
@@ -32,29 +31,15 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def mariadb(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb, Path]]:
     """Programs, a MariaDB among them from a copy of its own, and that copy."""
-    with workplace(certificate) as (tls, folder):
-        found = shutil.which("mariadbd")
-        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
-        program = shutil.copy(found, tls.libssl.parent / "mariadbd")
-        programs = Programs(tls)
-        try:
-            yield programs, MariaDb(Place(programs, folder), program, plain=True), program
-        finally:
-            programs.end_all()
+    with private_mariadb(certificate) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def postgres(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, PostgreSql, Path]]:
     """Programs, a PostgreSQL among them from a copy of its own, and that copy."""
-    with workplace(certificate) as (tls, folder):
-        binaries = tls.libssl.parent
-        for name in ("initdb", "postgres"):
-            shutil.copy(PostgreSql.binaries() / name, binaries / name)
-        programs = Programs(tls)
-        try:
-            yield programs, PostgreSql(Place(programs, folder), binaries, plain=True), binaries / "postgres"
-        finally:
-            programs.end_all()
+    with private_postgres(certificate) as (place, binaries):
+        yield place.programs, PostgreSql(place, binaries, plain=True), binaries / "postgres"
 
 
 @pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])

@@ -20,6 +20,8 @@ from tests.kernel.databases import (
     MariaDb,
     Place,
     PostgreSql,
+    private_mariadb,
+    private_postgres,
     queries,
     run_around,
     run_client,
@@ -37,15 +39,8 @@ WAYS = pytest.mark.parametrize("words", [(), ("plain",)], ids=["tls", "plain"])
 @pytest.fixture(scope="module")
 def place(certificate: tuple[Path, Path]) -> Iterator[tuple[Place, Path]]:
     """Where PostgreSQL runs, and the folder of its own copy."""
-    with workplace(certificate) as (tls, folder):
-        binaries = tls.libssl.parent
-        for name in ("initdb", "postgres"):
-            shutil.copy(PostgreSql.binaries() / name, binaries / name)
-        programs = Programs(tls)
-        try:
-            yield Place(programs, folder), binaries
-        finally:
-            programs.end_all()
+    with private_postgres(certificate) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +51,10 @@ def postgres(place: tuple[Place, Path]) -> tuple[Programs, PostgreSql, Path]:
 
 
 @pytest.fixture(scope="module")
-def mariadb(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb, Path, Path]]:
-    """Programs, a MariaDB among them from a copy of its own, that copy, and its Unix socket."""
-    with workplace(certificate) as (tls, folder):
-        found = shutil.which("mariadbd")
-        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
-        program = shutil.copy(found, tls.libssl.parent / "mariadbd")
-        programs = Programs(tls)
-        try:
-            yield programs, MariaDb(Place(programs, folder), program, plain=True), program, folder / "socket"
-        finally:
-            programs.end_all()
+def mariadb(certificate: tuple[Path, Path]) -> Iterator[tuple[Programs, MariaDb, Path]]:
+    """Programs, a MariaDB among them from a copy of its own, and that copy."""
+    with private_mariadb(certificate) as found:
+        yield found
 
 
 def test_a_server_that_begins_later(place: tuple[Place, Path], audit: Callable[..., Capture]) -> None:
@@ -93,10 +81,10 @@ def test_each_call_of_postgresql(
 
 @WAYS
 def test_each_call_of_mariadb(
-    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture], words: tuple[str, ...]
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture], words: tuple[str, ...]
 ) -> None:
     """With `--sites entry`, as on kernels before 6.3, the same is seen by probes on each call."""
-    programs, server, program, _ = mariadb
+    programs, server, program = mariadb
     check_mysql(programs, server, program, each_call(audit), words)
 
 
@@ -155,10 +143,10 @@ def test_what_a_server_asks_another_one(
 
 @pytest.mark.parametrize("tls", ["0", "1"], ids=["plain", "tls"])
 def test_what_a_replica_asks(
-    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture], tls: str
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture], tls: str
 ) -> None:
     """A connection that MariaDB makes itself is shown at the end that has accepted it, in TLS and without."""
-    programs, server, program, _ = mariadb
+    programs, server, program = mariadb
     run = audit("mysqld", program)
     run_client(programs, "replica_client", server.port, PYMYSQL, words=(str(server.pooled_port), tls))
     wait_for(lambda: len(closed(run.messages("connection"))) > 1, "both ends")
@@ -190,12 +178,12 @@ def closed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_the_end_of_an_older_session(
-    mariadb: tuple[Programs, MariaDb, Path, Path],
+    mariadb: tuple[Programs, MariaDb, Path],
     audit: Callable[..., Capture],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """MariaDB closes the socket of a session whose object nobody has seen it make: that is its end."""
-    programs, server, program, _ = mariadb
+    programs, server, program = mariadb
     monkeypatch.setenv("WITHOUT_TLS", "1")
     runs: list[Capture] = []
     run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(audit("mysqld", program)))
@@ -206,10 +194,10 @@ def test_the_end_of_an_older_session(
 
 
 def test_a_call_of_tls_that_a_server_waits_in(
-    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
 ) -> None:
     """What MariaDB receives in a call that is older than the capture is not taken for plaintext: it is a record of TLS."""
-    programs, server, program, _ = mariadb
+    programs, server, program = mariadb
     since = server.size
     runs: list[Capture] = []
     run_around(programs, server.port, "mysql", CONNECTOR, begin=lambda: runs.append(audit("mysqld", program)))
@@ -305,12 +293,12 @@ def test_a_unix_socket_has_no_port(
 
 
 def test_the_end_of_a_session_that_says_nothing(
-    mariadb: tuple[Programs, MariaDb, Path, Path], audit: Callable[..., Capture]
+    mariadb: tuple[Programs, MariaDb, Path], audit: Callable[..., Capture]
 ) -> None:
     """A server that gives an idle client of its Unix socket up ends the connection, though nothing passes the socket."""
-    programs, server, program, socket = mariadb
+    programs, server, program = mariadb
     run = audit("mysqld", program)
-    run_client(programs, "idle_client", server.port, PYMYSQL, words=(str(socket),))
+    run_client(programs, "idle_client", server.port, PYMYSQL, words=(str(server.socket),))
     wait_for(lambda: [each for each in run.messages("connection") if each["event"] == "closed"], "its end")
     shown = [(each["kind"], each["query"]) for each in queries(run.stop(), "server")]
     assert shown[-1] == ("query", "SET wait_timeout = 1")
