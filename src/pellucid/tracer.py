@@ -70,6 +70,7 @@ class Tracer:
         places = [spec.place for spec in specs if spec.format == format]
         if places:
             log.info("%s go to %s", what, ", ".join(places))
+        watch.say_left_out()
         log.info("ready: watching %s", _count(known))
 
     @contextmanager

@@ -73,9 +73,6 @@ class Watch(ABC, Generic[L]):
         pid = self._settings.pid
         if self._settings.follow and pid is not None:
             log.debug("following process %d, with %d descendants so far", pid, loaded.follow(pid))
-        elif pid is not None and (number := len(children_of(pid))):
-            plural = "children, which are" if number > 1 else "child, which is"
-            log.info("process %d has %d %s not watched: add --follow", pid, number, plural)
         self._images = images = Images()
         attacher = self.attacher(loaded, images)
         first = attach_first(attacher, images, self._targets, demanded=bool(self._settings.files))
@@ -84,6 +81,14 @@ class Watch(ABC, Generic[L]):
             self._arrivals = self._expect(attacher, images, first, decoder)
             known += self._arrivals.mapped()
         return loaded, known
+
+    def say_left_out(self) -> None:
+        """Tell the user, once all has begun, of processes that may well be meant and are not watched."""
+        pid = self._settings.pid
+        number = 0 if pid is None or self._settings.follow else len(children_of(pid))
+        if number:
+            plural = "children, which are" if number > 1 else "child, which is"
+            log.info("process %d has %d %s not watched: add --follow", pid, number, plural)
 
     @contextmanager
     def _filter(self) -> Iterator[Filter]:
