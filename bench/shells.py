@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh")
 LOADS = {"builtins": (20_000, "true $i word"), "programs": (1_000, "/bin/true $i word")}
-"""How many commands, and which."""
+"""How many turns of a loop, and the command of each; `[` and an assignment come with it."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Round:
 
     @property
     def work(self) -> float:
-        """Microseconds of the shell's CPU for each command."""
+        """Microseconds of the shell's CPU for each turn."""
         return 1e6 * self.seconds / self.commands
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
     chosen = arguments.parse_args()
-    print("| | CPU us a command | added | speed kept | Pellucid's own | shown |\n|---|---|---|---|---|---|")
+    print("| | CPU us a turn | added | speed kept | Pellucid's own | shown |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as name:
         folder = Path(name)
         for installed in map(shutil.which, SHELLS):
