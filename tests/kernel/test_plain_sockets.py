@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from tests.kernel.databases import (
     queries,
     run_around,
     run_client,
-    workplace,
 )
 from tests.kernel.running import Capture, Programs, free_port, wait_for, wait_for_port
 from tests.kernel.victims import SOURCES
@@ -219,21 +219,13 @@ def test_a_server_of_mptcp(
     """A server whose sockets are of Multipath TCP (mptcpize(8)) is seen as any other."""
     if not Path("/proc/sys/net/mptcp/enabled").exists():
         pytest.skip("this kernel has no MPTCP")
-    with workplace(certificate) as (tls, folder):
-        source = SOURCES / "sql" / "mptcp.c"
-        library = tls.libssl.parent / "mptcp.so"
+    with tempfile.TemporaryDirectory(prefix="pellucid-mptcp-") as name:
+        Path(name).chmod(0o755)  # for the server is nobody
+        source, library = SOURCES / "sql" / "mptcp.c", Path(name) / "mptcp.so"
         subprocess.run(["cc", "-Wall", "-Werror", "-fPIC", "-shared", "-o", library, source], check=True)
-        found = shutil.which("mariadbd")
-        assert found, "MariaDB's server is missing: install the package mariadb-server-core (make test does)"
-        program = Path(shutil.copy(found, tls.libssl.parent / "mariadbd"))
         monkeypatch.setenv("LD_PRELOAD", str(library))
-        programs = Programs(tls)
-        try:
-            check_mysql(
-                programs, MariaDb(Place(programs, folder), program, plain=True), program, audit, ("plain",)
-            )
-        finally:
-            programs.end_all()
+        with private_mariadb(certificate) as server:
+            check_mysql(*server, audit, ("plain",))
 
 
 def test_a_server_whose_log_is_a_socket(
@@ -306,6 +298,6 @@ def test_the_end_of_a_session_that_says_nothing(
 
 def test_a_kernel_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is the tracepoint that is missing, as in Linux 6.2."""
-    monkeypatch.setattr(plain, "_TRACEPOINTS", ("no_such_tracepoint",))
+    monkeypatch.setattr(plain, "SOCKET_TRACEPOINTS", (("socket_sent", "no_such_tracepoint"),))
     with pytest.raises(PellucidError, match="no_such_tracepoint: No such file or directory"):
         check_kernel()

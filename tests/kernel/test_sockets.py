@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 ITSELF = """
-import socket, time
+import signal, socket
 listener = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listener.getsockname())
 accepted = listener.accept()
-time.sleep(1000)
+signal.pause()
 """
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.attach import machine
 from pellucid.attach.code.x86 import OpaqueError, conduct
+from pellucid.attach.loader import SOCKET_TRACEPOINTS
 from pellucid.attach.symbols import Elf
 from pellucid.errors import PellucidError
 from pellucid.libbpf import trial
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
     from pellucid.attach.targets import FoundTarget
 
 
-_TRACEPOINTS = ("sock_send_length", "sock_recv_length")
-
-
 def check_kernel() -> None:
     """PellucidError with the reason where this kernel does not tell of sockets, or of processes by other numbers."""
     machine.process_numbers()
-    for name in _TRACEPOINTS:
+    for _, name in SOCKET_TRACEPOINTS:
         trial.try_tracepoint(name)
     for number in (trial.GET_CURRENT_TASK_BTF, trial.TASK_PT_REGS):
         if not trial.has_helper(number, trial.RAW_TRACEPOINT):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from pellucid.attach.follow import enter
+from pellucid.attach.loaded import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pellucid.attach.images import Images, Key
     from pellucid.libbpf import BpfMap
-
-_KEY = struct.Struct("<I")
 
 
 class Servers:
@@ -33,13 +31,13 @@ class Servers:
         while new := (running := self._running(file)) - known:
             known |= new
             for pid in new:
-                enter(self._map, pid, _KEY.pack(target))
+                enter(self._map, pid, KEY.pack(target))
         for pid in known - running:
-            self._map.delete(_KEY.pack(pid))
+            self._map.delete(KEY.pack(pid))
 
     def end(self, targets: Collection[int]) -> None:
         """Take out the processes of these targets."""
-        left = {_KEY.pack(target) for target in targets}
+        left = {KEY.pack(target) for target in targets}
         for key, target in list(self._map.items()):
             if target in left:
                 self._map.delete(key)
